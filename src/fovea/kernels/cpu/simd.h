@@ -1,0 +1,170 @@
+#pragma once
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+/// One vector of floats per instruction set under the same names, so that a kernel's body is written once
+/// (see for_each_isa.h). Each namespace has
+///   Floats                 a vector of `width` floats, by value
+///   load, load_first(p,n), store, store_first(p,v,n), broadcast, zero
+///   add, sub, mul, div, min, max, fma(a,b,c) = a*b + c, fnma(a,b,c) = c - a*b, sqrt
+///   sum(v), max_of(v)      horizontal
+///   exp(v)                 relative error below 2e-7; 0 below -87.3, finite above 88.37 (clamped)
+/// load_first reads n < width floats (0 elsewhere) and touches no memory beyond them.
+
+#if defined(__clang__)
+#define FOVEA_PRAGMA(text) _Pragma(#text)
+#define FOVEA_TARGET_AVX2 \
+  FOVEA_PRAGMA(clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function))
+#define FOVEA_TARGET_AVX512                                                                                  \
+  FOVEA_PRAGMA(clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512bw,avx512vl,avx512dq"))), \
+                                    apply_to = function))
+#define FOVEA_TARGET_END FOVEA_PRAGMA(clang attribute pop)
+#else
+#define FOVEA_TARGET_AVX2 _Pragma("GCC push_options") _Pragma("GCC target(\"avx2,fma\")")
+#define FOVEA_TARGET_AVX512 \
+  _Pragma("GCC push_options") _Pragma("GCC target(\"avx2,fma,avx512f,avx512bw,avx512vl,avx512dq\")")
+#define FOVEA_TARGET_END _Pragma("GCC pop_options")
+#endif
+
+// Cephes' expf: 2^n * polynomial of degree 5 on [-ln2/2, ln2/2].
+#define FOVEA_EXP_BODY                                                                                   \
+  const Floats x = min(max(v, broadcast(-87.3365447f)), broadcast(88.3762626f));                         \
+  const Floats n = round(mul(x, broadcast(1.44269504f)));                                                \
+  const Floats r = fnma(n, broadcast(-2.12194440e-4f), fnma(n, broadcast(0.693359375f), x));             \
+  Floats y = broadcast(1.9875691500e-4f);                                                                \
+  y = fma(y, r, broadcast(1.3981999507e-3f));                                                            \
+  y = fma(y, r, broadcast(8.3334519073e-3f));                                                            \
+  y = fma(y, r, broadcast(4.1665795894e-2f));                                                            \
+  y = fma(y, r, broadcast(1.6666665459e-1f));                                                            \
+  y = fma(y, r, broadcast(5.0000001201e-1f));                                                            \
+  y = add(fma(y, mul(r, r), r), broadcast(1.0f));                                                        \
+  return zero_below(scale_by_power(y, n), v, -87.3365447f)
+
+namespace fovea::kernels::cpu::plain {
+
+inline constexpr int width = 8;
+struct Floats {
+  float lane[width];
+};
+
+#define FOVEA_LANES(expression)              \
+  Floats out;                                \
+  for (int i = 0; i < width; ++i) out.lane[i] = (expression); \
+  return out
+inline Floats load(const float* p) { FOVEA_LANES(p[i]); }
+inline Floats load_first(const float* p, int n) { FOVEA_LANES(i < n ? p[i] : 0.0f); }
+inline void store(float* p, Floats v) { std::copy(v.lane, v.lane + width, p); }
+inline void store_first(float* p, Floats v, int n) { std::copy(v.lane, v.lane + n, p); }
+inline Floats broadcast(float x) { FOVEA_LANES(x); }
+inline Floats zero() { return broadcast(0.0f); }
+inline Floats add(Floats a, Floats b) { FOVEA_LANES(a.lane[i] + b.lane[i]); }
+inline Floats sub(Floats a, Floats b) { FOVEA_LANES(a.lane[i] - b.lane[i]); }
+inline Floats mul(Floats a, Floats b) { FOVEA_LANES(a.lane[i] * b.lane[i]); }
+inline Floats div(Floats a, Floats b) { FOVEA_LANES(a.lane[i] / b.lane[i]); }
+inline Floats min(Floats a, Floats b) { FOVEA_LANES(a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i]); }
+inline Floats max(Floats a, Floats b) { FOVEA_LANES(a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i]); }
+inline Floats fma(Floats a, Floats b, Floats c) { FOVEA_LANES(a.lane[i] * b.lane[i] + c.lane[i]); }
+inline Floats fnma(Floats a, Floats b, Floats c) { FOVEA_LANES(c.lane[i] - a.lane[i] * b.lane[i]); }
+inline Floats sqrt(Floats a) { FOVEA_LANES(std::sqrt(a.lane[i])); }
+inline Floats round(Floats a) { FOVEA_LANES(std::nearbyint(a.lane[i])); }
+inline Floats scale_by_power(Floats y, Floats n) { FOVEA_LANES(std::ldexp(y.lane[i], static_cast<int>(n.lane[i]))); }
+inline Floats zero_below(Floats y, Floats v, float bound) { FOVEA_LANES(v.lane[i] < bound ? 0.0f : y.lane[i]); }
+#undef FOVEA_LANES
+inline float sum(Floats v) {
+  return ((v.lane[0] + v.lane[4]) + (v.lane[2] + v.lane[6])) + ((v.lane[1] + v.lane[5]) + (v.lane[3] + v.lane[7]));
+}
+inline float max_of(Floats v) { return *std::max_element(v.lane, v.lane + width); }
+inline Floats exp(Floats v) { FOVEA_EXP_BODY; }
+
+}  // namespace fovea::kernels::cpu::plain
+
+FOVEA_TARGET_AVX2
+namespace fovea::kernels::cpu::avx2 {
+
+inline constexpr int width = 8;
+struct Floats {
+  __m256 v;
+};
+
+inline __m256i first_lanes(int n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+inline Floats load(const float* p) { return {_mm256_loadu_ps(p)}; }
+inline Floats load_first(const float* p, int n) { return {_mm256_maskload_ps(p, first_lanes(n))}; }
+inline void store(float* p, Floats a) { _mm256_storeu_ps(p, a.v); }
+inline void store_first(float* p, Floats a, int n) { _mm256_maskstore_ps(p, first_lanes(n), a.v); }
+inline Floats broadcast(float x) { return {_mm256_set1_ps(x)}; }
+inline Floats zero() { return {_mm256_setzero_ps()}; }
+inline Floats add(Floats a, Floats b) { return {_mm256_add_ps(a.v, b.v)}; }
+inline Floats sub(Floats a, Floats b) { return {_mm256_sub_ps(a.v, b.v)}; }
+inline Floats mul(Floats a, Floats b) { return {_mm256_mul_ps(a.v, b.v)}; }
+inline Floats div(Floats a, Floats b) { return {_mm256_div_ps(a.v, b.v)}; }
+inline Floats min(Floats a, Floats b) { return {_mm256_min_ps(a.v, b.v)}; }
+inline Floats max(Floats a, Floats b) { return {_mm256_max_ps(a.v, b.v)}; }
+inline Floats fma(Floats a, Floats b, Floats c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+inline Floats fnma(Floats a, Floats b, Floats c) { return {_mm256_fnmadd_ps(a.v, b.v, c.v)}; }
+inline Floats sqrt(Floats a) { return {_mm256_sqrt_ps(a.v)}; }
+inline Floats round(Floats a) { return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+inline Floats scale_by_power(Floats y, Floats n) {
+  const __m256i bits = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127)), 23);
+  return {_mm256_mul_ps(y.v, _mm256_castsi256_ps(bits))};
+}
+inline Floats zero_below(Floats y, Floats v, float bound) {
+  return {_mm256_andnot_ps(_mm256_cmp_ps(v.v, _mm256_set1_ps(bound), _CMP_LT_OQ), y.v)};
+}
+inline float sum(Floats a) {
+  __m128 s = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
+  s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+  return _mm_cvtss_f32(_mm_add_ss(s, _mm_shuffle_ps(s, s, 1)));
+}
+inline float max_of(Floats a) {
+  __m128 s = _mm_max_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
+  s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+  return _mm_cvtss_f32(_mm_max_ss(s, _mm_shuffle_ps(s, s, 1)));
+}
+inline Floats exp(Floats v) { FOVEA_EXP_BODY; }
+
+}  // namespace fovea::kernels::cpu::avx2
+FOVEA_TARGET_END
+
+FOVEA_TARGET_AVX512
+namespace fovea::kernels::cpu::avx512 {
+
+inline constexpr int width = 16;
+struct Floats {
+  __m512 v;
+};
+
+inline __mmask16 first_lanes(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
+inline Floats load(const float* p) { return {_mm512_loadu_ps(p)}; }
+inline Floats load_first(const float* p, int n) { return {_mm512_maskz_loadu_ps(first_lanes(n), p)}; }
+inline void store(float* p, Floats a) { _mm512_storeu_ps(p, a.v); }
+inline void store_first(float* p, Floats a, int n) { _mm512_mask_storeu_ps(p, first_lanes(n), a.v); }
+inline Floats broadcast(float x) { return {_mm512_set1_ps(x)}; }
+inline Floats zero() { return {_mm512_setzero_ps()}; }
+inline Floats add(Floats a, Floats b) { return {_mm512_add_ps(a.v, b.v)}; }
+inline Floats sub(Floats a, Floats b) { return {_mm512_sub_ps(a.v, b.v)}; }
+inline Floats mul(Floats a, Floats b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline Floats div(Floats a, Floats b) { return {_mm512_div_ps(a.v, b.v)}; }
+inline Floats min(Floats a, Floats b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline Floats max(Floats a, Floats b) { return {_mm512_max_ps(a.v, b.v)}; }
+inline Floats fma(Floats a, Floats b, Floats c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+inline Floats fnma(Floats a, Floats b, Floats c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }
+inline Floats sqrt(Floats a) { return {_mm512_sqrt_ps(a.v)}; }
+inline Floats round(Floats a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+inline Floats scale_by_power(Floats y, Floats n) { return {_mm512_scalef_ps(y.v, n.v)}; }
+inline Floats zero_below(Floats y, Floats v, float bound) {
+  return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(v.v, _mm512_set1_ps(bound), _CMP_NLT_UQ), y.v)};
+}
+inline float sum(Floats a) { return _mm512_reduce_add_ps(a.v); }
+inline float max_of(Floats a) { return _mm512_reduce_max_ps(a.v); }
+inline Floats exp(Floats v) { FOVEA_EXP_BODY; }
+
+}  // namespace fovea::kernels::cpu::avx512
+FOVEA_TARGET_END
+
+#undef FOVEA_EXP_BODY
