@@ -40,7 +40,7 @@ std::vector<TransformerConfig> varied_configs() {
 
 struct Pairs {
   std::vector<std::int32_t> source, target_in, target_out;
-  std::vector<std::int64_t> source_start{0}, target_start{0};
+  std::vector<std::int32_t> source_start{0}, target_start{0};
 
   void add(const std::vector<std::int32_t>& from, const std::vector<std::int32_t>& to) {
     source.insert(source.end(), from.begin(), from.end());
@@ -49,8 +49,8 @@ struct Pairs {
     target_in.insert(target_in.end(), to.begin(), to.end());
     target_out.insert(target_out.end(), to.begin(), to.end());
     target_out.push_back(0);
-    source_start.push_back(std::int64_t(source.size()));
-    target_start.push_back(std::int64_t(target_in.size()));
+    source_start.push_back(std::int32_t(source.size()));
+    target_start.push_back(std::int32_t(target_in.size()));
   }
   TranslationBatch batch() const { return {source, source_start, target_in, target_out, target_start}; }
 };
@@ -118,8 +118,8 @@ TEST_F(TransformerTest, StepByStepGivesTheLogitsOfTheWhole_G10) {
     std::vector<Tensor> steps;
     for (std::size_t t = 0; t < 4; ++t) steps.push_back(model.step(ctx, state, std::vector{targets[0][t], targets[1][t]}));
     for (std::size_t b = 0; b < 2; ++b) {
-      const auto source = ops::Sequences::packed(std::vector<std::int64_t>{0, std::int64_t(sources[b].size())});
-      const auto target = ops::Sequences::packed(std::vector<std::int64_t>{0, 4});
+      const auto source = ops::Sequences::packed(std::vector<std::int32_t>{0, std::int32_t(sources[b].size())});
+      const auto target = ops::Sequences::packed(std::vector<std::int32_t>{0, 4});
       const Tensor memory = model.encode(ctx, sources[b], source);
       const Tensor whole = model.logits(ctx, model.decode(ctx, targets[b], target, memory, source));
       for (std::size_t t = 0; t < 4; ++t)
@@ -151,16 +151,16 @@ TEST_F(TransformerTest, ASentenceDoesNotFeelItsNeighbours_G09) {
   const Transformer model(small_config(), 7);
   const ops::Context ctx = context();
   const std::vector<std::int32_t> mine{3, 4, 5, 6, 0};
-  const auto alone = model.encode(ctx, mine, ops::Sequences::packed(std::vector<std::int64_t>{0, 5}));
+  const auto alone = model.encode(ctx, mine, ops::Sequences::packed(std::vector<std::int32_t>{0, 5}));
   for (const int others : {1, 7, 63}) {
     std::vector<std::int32_t> packed;
-    std::vector<std::int64_t> offsets{0};
+    std::vector<std::int32_t> offsets{0};
     for (int i = 0; i < others; ++i) {
       packed.insert(packed.end(), std::size_t(1 + i % 9), std::int32_t(3 + i % 10));
-      offsets.push_back(std::int64_t(packed.size()));
+      offsets.push_back(std::int32_t(packed.size()));
     }
     packed.insert(packed.end(), mine.begin(), mine.end());
-    offsets.push_back(std::int64_t(packed.size()));
+    offsets.push_back(std::int32_t(packed.size()));
     const auto together = model.encode(ctx, packed, ops::Sequences::packed(offsets));
     for (std::int64_t i = 0; i < alone.elements(); ++i)
       ASSERT_EQ(alone.f32()[i], together.f32()[together.elements() - alone.elements() + i]) << others;

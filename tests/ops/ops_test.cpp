@@ -88,7 +88,7 @@ TEST_F(H01_Gradients, Embed) {
 }
 
 TEST_F(H01_Gradients, SelfAttentionOfPackedSentences) {
-  const std::vector<std::int64_t> offsets{0, 3, 4, 9};
+  const std::vector<std::int32_t> offsets{0, 3, 4, 9};
   for (const bool causal : {false, true}) {
     check_gradients(
         [=](const Context& ctx, const std::vector<Tensor>& in) {
@@ -102,7 +102,7 @@ TEST_F(H01_Gradients, SelfAttentionOfPackedSentences) {
 }
 
 TEST_F(H01_Gradients, CrossAttention) {
-  const std::vector<std::int64_t> queries{0, 3, 5}, keys{0, 2, 6};
+  const std::vector<std::int32_t> queries{0, 3, 5}, keys{0, 2, 6};
   check_gradients(
       [=](const Context& ctx, const std::vector<Tensor>& in) {
         return attention(ctx, {in[0], 0}, {in[1], 0}, {in[1], 8}, Sequences::packed(queries), Sequences::packed(keys),

@@ -209,7 +209,7 @@ TransformerState Transformer::start(const ops::Context& ctx, std::span<const std
   state.source_start.push_back(0);
   for (const auto& source : sources) {
     packed.insert(packed.end(), source.begin(), source.end());
-    state.source_start.push_back(static_cast<std::int64_t>(packed.size()));
+    state.source_start.push_back(static_cast<std::int32_t>(packed.size()));
     state.sentence.push_back(static_cast<std::int32_t>(state.sentence.size()));
   }
   const Tensor memory_MD = encode(ctx, packed, Sequences::packed(state.source_start));

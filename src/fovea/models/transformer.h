@@ -48,10 +48,10 @@ void validate(const TransformerConfig& config, Error::Kind kind, std::string_vie
 /// Sentence pairs, packed one after another without padding; sentence b of a side is [start[b], start[b+1]).
 struct TranslationBatch {
   std::span<const std::int32_t> source;      ///< each ends in eos
-  std::span<const std::int64_t> source_start;
+  std::span<const std::int32_t> source_start;
   std::span<const std::int32_t> target_in;   ///< pad (the start), y_1 .. y_n
   std::span<const std::int32_t> target_out;  ///< y_1 .. y_n, eos
-  std::span<const std::int64_t> target_start;
+  std::span<const std::int32_t> target_start;
 };
 
 /// LayerNorm(x + Dropout(sublayer(x))), section 3.1 and 5.4; or, pre-norm, x + Dropout(sublayer(LayerNorm(x))).
@@ -130,7 +130,7 @@ class DecoderLayer {
 struct TransformerState {
   std::vector<Tensor> keys_values;              ///< of the encoder's output, a layer each
   std::vector<attention::KeyValueCache> cache;  ///< of the tokens so far, a layer each
-  std::vector<std::int64_t> source_start;       ///< [sentences + 1]
+  std::vector<std::int32_t> source_start;       ///< [sentences + 1]
   std::vector<std::int32_t> sentence;           ///< [rows]
   std::vector<std::vector<std::int32_t>> past;  ///< [rows][tokens so far], rows of the caches
 

@@ -34,7 +34,7 @@ std::int64_t weights_count(const Sequences& queries, const Sequences& keys, std:
 
 }  // namespace
 
-std::shared_ptr<const Sequences> Sequences::packed(std::span<const std::int64_t> offsets) {
+std::shared_ptr<const Sequences> Sequences::packed(std::span<const std::int32_t> offsets) {
   auto sequences = std::make_shared<Sequences>();
   for (std::size_t b = 0; b + 1 < offsets.size(); ++b) {
     sequences->start.push_back(offsets[b]);

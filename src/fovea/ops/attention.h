@@ -19,7 +19,7 @@ struct Sequences {
 
   std::int64_t size() const { return static_cast<std::int64_t>(start.size()); }
   /// Sequences one after another, from their boundaries: offsets [B + 1], first 0.
-  static std::shared_ptr<const Sequences> packed(std::span<const std::int64_t> offsets);
+  static std::shared_ptr<const Sequences> packed(std::span<const std::int32_t> offsets);
 };
 
 /// Heads inside a packed matrix [N, C]: head h is columns first + h*width .. first + (h+1)*width - 1.
