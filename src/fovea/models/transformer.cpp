@@ -195,12 +195,12 @@ ops::LossSums Transformer::loss(const ops::Context& ctx, const TranslationBatch&
   const auto target = Sequences::packed(batch.target_start);
   const Tensor memory_MD = encode(ctx, batch.source, source);
   const Tensor states_ND = decode(ctx, batch.target_in, target, memory_MD, source);
-  return ops::linear_cross_entropy(ctx, states_ND, output_->value, {}, ops::ids_tensor(batch.target_out), label_smoothing,
+  return ops::linear_cross_entropy(ctx, states_ND, output_->value, output_bias_, ops::ids_tensor(batch.target_out), label_smoothing,
                                    weight);
 }
 
 Tensor Transformer::logits(const ops::Context& ctx, const Tensor& states_ND) const {
-  return ops::linear(ctx, states_ND, output_->value, {});
+  return ops::linear(ctx, states_ND, output_->value, output_bias_);
 }
 
 TransformerState Transformer::start(const ops::Context& ctx, std::span<const std::vector<std::int32_t>> sources) const {

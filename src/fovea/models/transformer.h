@@ -165,6 +165,10 @@ class Transformer {
   /// Cross-entropy of a batch; with a tape, backward() then adds the gradients of weight * (sum of losses).
   ops::LossSums loss(const ops::Context& ctx, const TranslationBatch& batch, float label_smoothing, float weight) const;
 
+  /// A fixed shift [V] of the logits, as MarianMT's final_logits_bias; undefined: none. It is not learned.
+  const Tensor& output_bias() const { return output_bias_; }
+  void set_output_bias(Tensor bias) { output_bias_ = std::move(bias); }
+
   /// Logits [N, V] of states [N, D].
   Tensor logits(const ops::Context& ctx, const Tensor& states_ND) const;
 
@@ -185,7 +189,7 @@ class Transformer {
   nn::Parameter* output_ = nullptr;
   nn::Parameter* encoder_positions_ = nullptr;  // null: sinusoidal
   nn::Parameter* decoder_positions_ = nullptr;
-  Tensor sinusoidal_;
+  Tensor sinusoidal_, output_bias_;
   ops::Dropping encoder_dropping_, decoder_dropping_;
   std::vector<EncoderLayer> encoder_;
   std::vector<DecoderLayer> decoder_;
