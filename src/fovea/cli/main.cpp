@@ -22,8 +22,11 @@ constexpr auto welcome =
 
 void add_commands(CLI::App& fovea) {
   fovea.name("fovea");
-  fovea.footer("Every command explains itself: fovea COMMAND --help\nExample: fovea doctor");
+  fovea.footer(
+      "Every command explains itself: fovea COMMAND --help\nExample: fovea evaluate --hypothesis "
+      "translations.de --reference test.de");
   fovea.set_version_flag("--version", version_text, "Print version, commit, compiler and kernels");
+  add_evaluate(fovea);
   add_doctor(fovea);
 }
 

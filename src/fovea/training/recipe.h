@@ -9,8 +9,9 @@
 #include "fovea/kernels/activation.h"
 
 /// A recipe: everything that decides what a training run does, as one TOML file.
-/// Each key is described once, in recipe_keys.cpp (name, default, range, explanation); parsing, overriding, printing and
-/// comparing all follow from there. Paths in [data] are relative to the data folder, the others to the current one.
+/// Each key is described once, in recipe_keys.cpp (name, default, range, explanation); parsing, overriding,
+/// printing and comparing all follow from there. Paths in [data] are relative to the data folder, the others
+/// to the current one.
 namespace fovea::training {
 
 struct DataOptions {
@@ -108,24 +109,28 @@ struct Recipe {
 };
 
 /// The recipe in `path`, with "section.key=value" overrides applied in order (the last wins).
-/// Throws Error(usage) as "file:line:column: key ..." or "--set ...": bad TOML, duplicate or unknown key (with the nearest
-/// known one), wrong type, value out of range, keys that contradict each other, a file that cannot be read.
+/// Throws Error(usage) as "file:line:column: key ..." or "--set ...": bad TOML, duplicate or unknown key
+/// (with the nearest known one), wrong type, value out of range, keys that contradict each other, a file that
+/// cannot be read.
 Recipe read_recipe(const std::string& path, const std::vector<std::string>& overrides = {});
 
 /// The same from text; `file` names it in messages.
-Recipe parse_recipe(std::string_view toml, const std::string& file, const std::vector<std::string>& overrides = {});
+Recipe parse_recipe(std::string_view toml, const std::string& file,
+                    const std::vector<std::string>& overrides = {});
 
-/// The whole recipe as TOML, each key with its explanation, range and choices; parses back to an equal recipe.
+/// The whole recipe as TOML, each key with its explanation, range and choices; parses back to an equal
+/// recipe.
 std::string to_toml(const Recipe& recipe);
 
 /// "transformer-tiny", "-small", "-base", "-big": names for preset_recipe().
 std::vector<std::string> preset_names();
 
-/// A complete recipe to start from. Throws Error(usage) naming the nearest preset if there is none of that name.
+/// A complete recipe to start from. Throws Error(usage) naming the nearest preset if there is none of that
+/// name.
 Recipe preset_recipe(std::string_view name);
 
-/// Throws Error(usage) listing the keys that differ between the recipe of an interrupted run and the one to continue with,
-/// except those that may change in between: limits, intervals, logging, decoding.
+/// Throws Error(usage) listing the keys that differ between the recipe of an interrupted run and the one to
+/// continue with, except those that may change in between: limits, intervals, logging, decoding.
 void check_resumable(const Recipe& saved, const Recipe& recipe);
 
 }  // namespace fovea::training

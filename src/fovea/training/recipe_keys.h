@@ -28,8 +28,8 @@ struct Key {
   std::string_view explanation;  ///< one line
   ValueType type;
   double minimum = 0, maximum = 0;  ///< of integers, numbers and both parts of a pair, inclusive
-  std::vector<Choice> choices;
-  bool may_change = false;  ///< between a run and its continuation
+  std::vector<Choice> choices;      ///< of choices, and of texts that must be one of them
+  bool may_change = false;          ///< between a run and its continuation
   Value (*get)(const Recipe&);
   void (*set)(Recipe&, const Value&);
 
