@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "fovea/base/random.h"
-#include "fovea/kernels/cpu/simd.h"
+#include "fovea/kernels/cpu/loops.h"
 
 /// Adds to each namespace of simd.h
 ///   dropout_multipliers(dropout, first, count, out)   as in kernels/dropout.h, for bodies of the same

@@ -76,3 +76,24 @@ inline void dropout_multipliers(const Dropout& dropout, std::uint64_t first, std
     count -= used;
   }
 }
+
+/// out = residual + m * x over elements first .. first + count - 1 of a dropout; residual may be null. The multipliers
+/// of a stretch stay in L1.
+inline void add_dropped(const Dropout& dropout, std::uint64_t first, std::int64_t count, const float* x,
+                        const float* residual, float* out) {
+  if (!dropout.active() && !residual) {
+    if (out != x) std::copy(x, x + count, out);
+    return;
+  }
+  constexpr std::int64_t stretch = 1024;
+  alignas(64) float m[stretch];
+  if (!dropout.active()) std::fill(m, m + stretch, 1.0f);
+  for (std::int64_t begin = 0; begin < count; begin += stretch) {
+    const std::int64_t n = std::min(stretch, count - begin);
+    if (dropout.active()) dropout_multipliers(dropout, first + static_cast<std::uint64_t>(begin), n, m);
+    over_vectors(n, [&](std::int64_t i, auto lanes) {
+      const Floats dropped = mul(lanes.read(m + i), lanes.read(x + begin + i));
+      lanes.write(out + begin + i, residual ? add(dropped, lanes.read(residual + begin + i)) : dropped);
+    });
+  }
+}

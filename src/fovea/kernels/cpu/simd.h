@@ -15,6 +15,9 @@
 ///   registers              how many Floats the processor holds at once
 ///   where_below(v, bound, yes, no)        lane by lane: v < bound ? yes : no (NaN: no)
 ///   transpose_square(from, from_stride, to, to_stride)    to[i][j] = from[j][i] for a width x width block
+///   load_first(p,n,rest)   as load_first, with the lanes of `rest` beyond n
+///   first(v, n)            lanes below n of v, 0 elsewhere
+///   select_greater(a,b,x,y) lanes of x where a > b, of y elsewhere
 ///   greater(a, b)          bit i is set where lane i of a > lane i of b
 ///   exp(v)                 relative error below 2e-7; 0 below -87.3, finite above 88.37 (clamped); NaN stays
 ///   Words                  a vector of `width` unsigned 32-bit integers: load_words, broadcast_words, add, bit_xor,
@@ -139,6 +142,18 @@ inline unsigned greater(Floats a, Floats b) {
   for (int i = 0; i < width; ++i) bits |= static_cast<unsigned>(a.lane[i] > b.lane[i]) << i;
   return bits;
 }
+inline Floats load_first(const float* p, int n, Floats rest) {
+  for (int i = 0; i < n; ++i) rest.lane[i] = p[i];
+  return rest;
+}
+inline Floats first(Floats v, int n) {
+  for (int i = n; i < width; ++i) v.lane[i] = 0.0f;
+  return v;
+}
+inline Floats select_greater(Floats a, Floats b, Floats x, Floats y) {
+  for (int i = 0; i < width; ++i) y.lane[i] = a.lane[i] > b.lane[i] ? x.lane[i] : y.lane[i];
+  return y;
+}
 
 }  // namespace fovea::kernels::cpu::plain
 
@@ -243,6 +258,14 @@ inline Floats value_at_least(Words w, Words t, Floats x) {
 inline unsigned greater(Floats a, Floats b) {
   return static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ)));
 }
+inline Floats load_first(const float* p, int n, Floats rest) {
+  const __m256i lanes = first_lanes(n);
+  return {_mm256_blendv_ps(rest.v, _mm256_maskload_ps(p, lanes), _mm256_castsi256_ps(lanes))};
+}
+inline Floats first(Floats a, int n) { return {_mm256_and_ps(a.v, _mm256_castsi256_ps(first_lanes(n)))}; }
+inline Floats select_greater(Floats a, Floats b, Floats x, Floats y) {
+  return {_mm256_blendv_ps(y.v, x.v, _mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ))};
+}
 
 }  // namespace fovea::kernels::cpu::avx2
 FOVEA_TARGET_END
@@ -334,6 +357,13 @@ inline Floats value_at_least(Words w, Words t, Floats x) {
   return {_mm512_maskz_mov_ps(_mm512_cmpge_epu32_mask(w.v, t.v), x.v)};
 }
 inline unsigned greater(Floats a, Floats b) { return _mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ); }
+inline Floats load_first(const float* p, int n, Floats rest) {
+  return {_mm512_mask_loadu_ps(rest.v, first_lanes(n), p)};
+}
+inline Floats first(Floats a, int n) { return {_mm512_maskz_mov_ps(first_lanes(n), a.v)}; }
+inline Floats select_greater(Floats a, Floats b, Floats x, Floats y) {
+  return {_mm512_mask_mov_ps(y.v, _mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ), x.v)};
+}
 
 }  // namespace fovea::kernels::cpu::avx512
 FOVEA_TARGET_END
