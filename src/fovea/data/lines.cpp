@@ -5,62 +5,13 @@
 #include <utility>
 
 #include "fovea/base/error.h"
+#include "fovea/text/utf8.h"
 
 namespace fovea::data {
 namespace {
 
 constexpr std::size_t initial_bytes = std::size_t{128} << 10;
 constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
-constexpr std::string_view replacement_character = "\xef\xbf\xbd";
-
-// A run of bytes that is one character, or the maximal subpart of one that is malformed.
-struct Utf8Part {
-  std::size_t length;
-  bool valid;
-};
-
-// Unicode 15, table 3-7: which second bytes may follow a first one; later ones are always 80..BF.
-Utf8Part utf8_part(std::string_view text, std::size_t at) {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  const unsigned first = byte(at);
-  if (first < 0x80) return {1, true};
-  if (first < 0xc2 || first > 0xf4) return {1, false};
-  const std::size_t length = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-  const unsigned low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-  const unsigned high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-  if (byte(at + 1) < low || byte(at + 1) > high) return {1, false};
-  for (std::size_t i = 2; i < length; ++i)
-    if (byte(at + i) < 0x80 || byte(at + i) > 0xbf) return {i, false};
-  return {length, true};
-}
-
-// Index of the first byte of `text` that is malformed; npos if there is none.
-std::size_t first_malformed(std::string_view text) {
-  std::size_t at = 0;
-  while (at < text.size()) {
-    std::uint64_t word;
-    if (at + sizeof word <= text.size()) {
-      std::memcpy(&word, text.data() + at, sizeof word);
-      if ((word & 0x8080808080808080u) == 0) {  // eight ASCII characters
-        at += sizeof word;
-        continue;
-      }
-    }
-    const Utf8Part part = utf8_part(text, at);
-    if (!part.valid) return at;
-    at += part.length;
-  }
-  return std::string_view::npos;
-}
-
-void replace_malformed(std::string_view text, std::string& out) {
-  out.clear();
-  for (std::size_t at = 0; at < text.size();) {
-    const Utf8Part part = utf8_part(text, at);
-    out.append(part.valid ? text.substr(at, part.length) : replacement_character);
-    at += part.length;
-  }
-}
 
 }  // namespace
 
@@ -155,11 +106,11 @@ std::optional<std::string_view> LineReader::next() {
   while (const auto line = next_raw()) {
     ++statistics_.lines;
     replace_nul(*line);
-    const std::size_t malformed = first_malformed(*line);
-    if (malformed == std::string_view::npos) return line;
-    note_malformed(malformed);
+    if (text::is_valid_utf8(*line)) return line;
+    text::Repaired repaired = text::repair_utf8(*line);
+    note_malformed(repaired.first_offset);
     if (options_.bad_utf8 == BadUtf8::skip) continue;
-    replace_malformed(*line, repaired_);
+    repaired_ = std::move(repaired.text);
     return repaired_;
   }
   return std::nullopt;
