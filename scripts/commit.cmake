@@ -1,4 +1,5 @@
 # Writes OUTPUT, a header that holds the commit the sources stand at; touches it only when the answer changes.
+cmake_minimum_required(VERSION 3.25)
 find_program(GIT git)
 set(commit "")
 if(GIT)

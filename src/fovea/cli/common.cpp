@@ -42,6 +42,10 @@ void warn(std::string_view text) {
   std::fprintf(stderr, "fovea: warning: %.*s\n", static_cast<int>(text.size()), text.data());
 }
 
+std::string counted(std::size_t count, std::string_view noun) {
+  return std::to_string(count).append(" ").append(noun).append(count == 1 ? "" : "s");
+}
+
 void add_threads_option(CLI::App& command, int& threads) {
   command.add_option("--threads", threads, "Threads to use; all processors if not given")
       ->check(CLI::Range(1, 1024))

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <exception>
 #include <string>
 #include <string_view>
@@ -31,6 +32,9 @@ void print(std::string_view text);
 
 /// One line on standard error: "fovea: warning: TEXT".
 void warn(std::string_view text);
+
+/// "1 line", "2 lines".
+std::string counted(std::size_t count, std::string_view noun);
 
 /// --threads N, from 1 to 1024; `threads` stays 0, the number of processors, when it is not given.
 void add_threads_option(CLI::App& command, int& threads);

@@ -59,8 +59,8 @@ std::vector<std::string> read_text(const std::string& path) {
   data::LineStatistics found;
   auto lines = data::read_lines(path, {}, &found);
   if (found.invalid_lines > 0)
-    warn(found.first_invalid + ": not UTF-8; replaced by U+FFFD in " + std::to_string(found.invalid_lines) +
-         (found.invalid_lines == 1 ? " line" : " lines"));
+    warn(found.first_invalid + ": not UTF-8; replaced by U+FFFD in " +
+         counted(static_cast<std::size_t>(found.invalid_lines), "line"));
   return lines;
 }
 
@@ -70,8 +70,8 @@ void check_line_counts(const Options& options, const std::vector<std::string>& h
   for (std::size_t i = 0; i < references.size(); ++i)
     if (references[i].size() != hypotheses.size())
       throw Error(Error::Kind::data, options.references[i],
-                  "has " + std::to_string(references[i].size()) + " lines, but " + options.hypothesis +
-                      " has " + std::to_string(hypotheses.size()),
+                  "has " + counted(references[i].size(), "line") + ", but " + options.hypothesis + " has " +
+                      std::to_string(hypotheses.size()),
                   "each line must be the reference of its translation");
 }
 
