@@ -22,7 +22,7 @@
 #define FOVEA_PRAGMA(text) _Pragma(#text)
 #define FOVEA_TARGET_AVX2 \
   FOVEA_PRAGMA(clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function))
-#define FOVEA_TARGET_AVX512                                                                                  \
+#define FOVEA_TARGET_AVX512                                                                                 \
   FOVEA_PRAGMA(clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512bw,avx512vl,avx512dq"))), \
                                     apply_to = function))
 #define FOVEA_TARGET_END FOVEA_PRAGMA(clang attribute pop)
@@ -34,17 +34,17 @@
 #endif
 
 // Cephes' expf: 2^n * polynomial of degree 5 on [-ln2/2, ln2/2].
-#define FOVEA_EXP_BODY                                                                                   \
-  const Floats x = min(max(v, broadcast(-87.3365447f)), broadcast(88.3762626f));                         \
-  const Floats n = round(mul(x, broadcast(1.44269504f)));                                                \
-  const Floats r = fnma(n, broadcast(-2.12194440e-4f), fnma(n, broadcast(0.693359375f), x));             \
-  Floats y = broadcast(1.9875691500e-4f);                                                                \
-  y = fma(y, r, broadcast(1.3981999507e-3f));                                                            \
-  y = fma(y, r, broadcast(8.3334519073e-3f));                                                            \
-  y = fma(y, r, broadcast(4.1665795894e-2f));                                                            \
-  y = fma(y, r, broadcast(1.6666665459e-1f));                                                            \
-  y = fma(y, r, broadcast(5.0000001201e-1f));                                                            \
-  y = add(fma(y, mul(r, r), r), broadcast(1.0f));                                                        \
+#define FOVEA_EXP_BODY                                                                       \
+  const Floats x = min(max(v, broadcast(-87.3365447f)), broadcast(88.3762626f));             \
+  const Floats n = round(mul(x, broadcast(1.44269504f)));                                    \
+  const Floats r = fnma(n, broadcast(-2.12194440e-4f), fnma(n, broadcast(0.693359375f), x)); \
+  Floats y = broadcast(1.9875691500e-4f);                                                    \
+  y = fma(y, r, broadcast(1.3981999507e-3f));                                                \
+  y = fma(y, r, broadcast(8.3334519073e-3f));                                                \
+  y = fma(y, r, broadcast(4.1665795894e-2f));                                                \
+  y = fma(y, r, broadcast(1.6666665459e-1f));                                                \
+  y = fma(y, r, broadcast(5.0000001201e-1f));                                                \
+  y = add(fma(y, mul(r, r), r), broadcast(1.0f));                                            \
   return zero_below(scale_by_power(y, n), v, -87.3365447f)
 
 namespace fovea::kernels::cpu::plain {
@@ -55,8 +55,8 @@ struct Floats {
   float lane[width];
 };
 
-#define FOVEA_LANES(expression)              \
-  Floats out;                                \
+#define FOVEA_LANES(expression)                               \
+  Floats out;                                                 \
   for (int i = 0; i < width; ++i) out.lane[i] = (expression); \
   return out
 inline Floats load(const float* p) { FOVEA_LANES(p[i]); }
@@ -75,8 +75,12 @@ inline Floats fma(Floats a, Floats b, Floats c) { FOVEA_LANES(a.lane[i] * b.lane
 inline Floats fnma(Floats a, Floats b, Floats c) { FOVEA_LANES(c.lane[i] - a.lane[i] * b.lane[i]); }
 inline Floats sqrt(Floats a) { FOVEA_LANES(std::sqrt(a.lane[i])); }
 inline Floats round(Floats a) { FOVEA_LANES(std::nearbyint(a.lane[i])); }
-inline Floats scale_by_power(Floats y, Floats n) { FOVEA_LANES(std::ldexp(y.lane[i], static_cast<int>(n.lane[i]))); }
-inline Floats zero_below(Floats y, Floats v, float bound) { FOVEA_LANES(v.lane[i] < bound ? 0.0f : y.lane[i]); }
+inline Floats scale_by_power(Floats y, Floats n) {
+  FOVEA_LANES(std::ldexp(y.lane[i], static_cast<int>(n.lane[i])));
+}
+inline Floats zero_below(Floats y, Floats v, float bound) {
+  FOVEA_LANES(v.lane[i] < bound ? 0.0f : y.lane[i]);
+}
 inline Floats where_below(Floats v, float bound, Floats yes, Floats no) {
   FOVEA_LANES(v.lane[i] < bound ? yes.lane[i] : no.lane[i]);
 }
@@ -86,7 +90,8 @@ inline void transpose_square(const float* from, std::int64_t from_stride, float*
     for (int i = 0; i < width; ++i) to[i * to_stride + j] = from[j * from_stride + i];
 }
 inline float sum(Floats v) {
-  return ((v.lane[0] + v.lane[4]) + (v.lane[2] + v.lane[6])) + ((v.lane[1] + v.lane[5]) + (v.lane[3] + v.lane[7]));
+  return ((v.lane[0] + v.lane[4]) + (v.lane[2] + v.lane[6])) +
+         ((v.lane[1] + v.lane[5]) + (v.lane[3] + v.lane[7]));
 }
 inline float max_of(Floats v) { return *std::max_element(v.lane, v.lane + width); }
 inline Floats exp(Floats v) { FOVEA_EXP_BODY; }
@@ -120,9 +125,12 @@ inline Floats max(Floats a, Floats b) { return {_mm256_max_ps(a.v, b.v)}; }
 inline Floats fma(Floats a, Floats b, Floats c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
 inline Floats fnma(Floats a, Floats b, Floats c) { return {_mm256_fnmadd_ps(a.v, b.v, c.v)}; }
 inline Floats sqrt(Floats a) { return {_mm256_sqrt_ps(a.v)}; }
-inline Floats round(Floats a) { return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+inline Floats round(Floats a) {
+  return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
 inline Floats scale_by_power(Floats y, Floats n) {
-  const __m256i bits = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127)), 23);
+  const __m256i bits =
+      _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127)), 23);
   return {_mm256_mul_ps(y.v, _mm256_castsi256_ps(bits))};
 }
 inline Floats zero_below(Floats y, Floats v, float bound) {
@@ -137,7 +145,8 @@ inline void transpose_square(const float* from, std::int64_t from_stride, float*
     __m256 row[4];
     for (int r = 0; r < 4; ++r) {
       const float* p = from + r * from_stride + column;
-      row[r] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(p + 4 * from_stride), 1);
+      row[r] =
+          _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(p + 4 * from_stride), 1);
     }
     const __m256d low01 = _mm256_castps_pd(_mm256_unpacklo_ps(row[0], row[1]));
     const __m256d low23 = _mm256_castps_pd(_mm256_unpacklo_ps(row[2], row[3]));
@@ -190,7 +199,9 @@ inline Floats max(Floats a, Floats b) { return {_mm512_max_ps(a.v, b.v)}; }
 inline Floats fma(Floats a, Floats b, Floats c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 inline Floats fnma(Floats a, Floats b, Floats c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }
 inline Floats sqrt(Floats a) { return {_mm512_sqrt_ps(a.v)}; }
-inline Floats round(Floats a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+inline Floats round(Floats a) {
+  return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
 inline Floats scale_by_power(Floats y, Floats n) { return {_mm512_scalef_ps(y.v, n.v)}; }
 inline Floats zero_below(Floats y, Floats v, float bound) {
   return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(v.v, _mm512_set1_ps(bound), _CMP_NLT_UQ), y.v)};
@@ -198,23 +209,28 @@ inline Floats zero_below(Floats y, Floats v, float bound) {
 inline Floats where_below(Floats v, float bound, Floats yes, Floats no) {
   return {_mm512_mask_mov_ps(no.v, _mm512_cmp_ps_mask(v.v, _mm512_set1_ps(bound), _CMP_LT_OQ), yes.v)};
 }
-// Four columns at a time: rows r, r + 4, r + 8, r + 12 share a vector (loads do that, which leaves 32 shuffles of the
-// usual 64), then each 128-bit lane is a 4x4 transpose.
+// Rows r, r + 4, r + 8, r + 12 exchange their 128-bit lanes, then each lane is a 4x4 transpose. Every row is
+// read whole and once: rows that lie 4096 bytes apart compete for the same lines of the first cache.
 inline void transpose_square(const float* from, std::int64_t from_stride, float* to, std::int64_t to_stride) {
-  for (int column = 0; column < width; column += 4) {
-    __m512 row[4];
-    for (int r = 0; r < 4; ++r) {
-      const float* p = from + r * from_stride + column;
-      row[r] = _mm512_castps128_ps512(_mm_loadu_ps(p));
-      row[r] = _mm512_insertf32x4(row[r], _mm_loadu_ps(p + 4 * from_stride), 1);
-      row[r] = _mm512_insertf32x4(row[r], _mm_loadu_ps(p + 8 * from_stride), 2);
-      row[r] = _mm512_insertf32x4(row[r], _mm_loadu_ps(p + 12 * from_stride), 3);
-    }
+  __m512 lanes[4][4];
+  for (int r = 0; r < 4; ++r) {
+    const float* p = from + r * from_stride;
+    const __m512 a = _mm512_loadu_ps(p), b = _mm512_loadu_ps(p + 4 * from_stride);
+    const __m512 c = _mm512_loadu_ps(p + 8 * from_stride), d = _mm512_loadu_ps(p + 12 * from_stride);
+    const __m512 ab_low = _mm512_shuffle_f32x4(a, b, 0x44), ab_high = _mm512_shuffle_f32x4(a, b, 0xee);
+    const __m512 cd_low = _mm512_shuffle_f32x4(c, d, 0x44), cd_high = _mm512_shuffle_f32x4(c, d, 0xee);
+    lanes[0][r] = _mm512_shuffle_f32x4(ab_low, cd_low, 0x88);
+    lanes[1][r] = _mm512_shuffle_f32x4(ab_low, cd_low, 0xdd);
+    lanes[2][r] = _mm512_shuffle_f32x4(ab_high, cd_high, 0x88);
+    lanes[3][r] = _mm512_shuffle_f32x4(ab_high, cd_high, 0xdd);
+  }
+  for (int group = 0; group < 4; ++group) {
+    const __m512* row = lanes[group];
     const __m512d low01 = _mm512_castps_pd(_mm512_unpacklo_ps(row[0], row[1]));
     const __m512d low23 = _mm512_castps_pd(_mm512_unpacklo_ps(row[2], row[3]));
     const __m512d high01 = _mm512_castps_pd(_mm512_unpackhi_ps(row[0], row[1]));
     const __m512d high23 = _mm512_castps_pd(_mm512_unpackhi_ps(row[2], row[3]));
-    float* out = to + column * to_stride;
+    float* out = to + 4 * group * to_stride;
     _mm512_storeu_ps(out, _mm512_castpd_ps(_mm512_unpacklo_pd(low01, low23)));
     _mm512_storeu_ps(out + to_stride, _mm512_castpd_ps(_mm512_unpackhi_pd(low01, low23)));
     _mm512_storeu_ps(out + 2 * to_stride, _mm512_castpd_ps(_mm512_unpacklo_pd(high01, high23)));
