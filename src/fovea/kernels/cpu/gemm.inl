@@ -260,5 +260,4 @@ void gemm(const GemmExtents& e, const float* A, const float* B, const PackedPane
   }
 }
 
-std::int64_t gemm_tile_rows() { return tile_rows; }
 std::int64_t gemm_panel() { return panel; }
