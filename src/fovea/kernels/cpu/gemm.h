@@ -29,10 +29,9 @@ constexpr std::int64_t gemm_k_block(std::int64_t K) {
   return blocks == 0 ? 1 : ((K + blocks - 1) / blocks + 15) / 16 * 16;
 }
 
-// Of each set:
-//   gemm         one thread's product; B is not read if `packed` is given
-//   gemm_pack_b  packs rows k0 .. k0+kb-1 and the first nb columns of op(B) into panels [ceil(nb /
-//   panel)][kb][panel] gemm_panel   columns of a panel
+// Of each set: gemm is one thread's product (B is not read if `packed` is given); gemm_pack_b packs rows k0
+// .. k0+kb-1 of the first nb columns of op(B) into panels [ceil(nb / panel)][kb][panel]; gemm_panel is the
+// columns of a panel.
 #define FOVEA_GEMM_SET(set)                                                                              \
   namespace set {                                                                                        \
   void gemm(const GemmExtents& extents, const float* A, const float* B, const PackedPanels* packed,      \
