@@ -1,7 +1,8 @@
 // Attention for one instruction set: who computes what. See for_each_isa.h.
 
+// What the files below are made of.
 #include "fovea/kernels/cpu/attention_product.inl"
-// A product of small matrices in registers carries all five kinds of product of forward and backward.
+
 #include "fovea/kernels/cpu/attention_backward.inl"
 #include "fovea/kernels/cpu/attention_forward.inl"
 #include "fovea/kernels/cpu/attention_row.inl"
