@@ -3,9 +3,8 @@
 // What the files below are made of.
 #include "fovea/kernels/cpu/attention_product.inl"
 
-#include "fovea/kernels/cpu/attention_forward.inl"
-
 #include "fovea/kernels/cpu/attention_backward.inl"
+#include "fovea/kernels/cpu/attention_forward.inl"
 #include "fovea/kernels/cpu/attention_row.inl"
 
 inline constexpr std::int64_t most_single = width / 3;  // queries left over that go one at a time

@@ -2,12 +2,6 @@
 // so that maxima, sums and limits are vectors and no sum runs across lanes. Softmax online over blocks of
 // keys (Milakov and Gimelshein 2018; Dao et al. 2022), in base 2. Included by attention.inl.
 
-inline constexpr std::int64_t key_block = 64;  // divides LaneDropout::panel_keys
-inline constexpr std::int64_t max_block = block_vectors * width;
-inline constexpr float log2_e = 1.44269504089f, ln_2 = 0.69314718056f;
-inline constexpr float lowest = -3e38f;  // below every score, and finite: lowest - lowest = 0
-inline constexpr float no_score = -std::numeric_limits<float>::infinity();
-
 inline Floats lane_numbers() {
   alignas(64) static constexpr float numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   return load(numbers);

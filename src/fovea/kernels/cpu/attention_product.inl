@@ -1,5 +1,11 @@
 // Products of small matrices in registers, and the layouts they read. Included by attention.inl.
 
+inline constexpr std::int64_t key_block = 64;  // divides LaneDropout::panel_keys
+inline constexpr std::int64_t max_block = block_vectors * width;
+inline constexpr float log2_e = 1.44269504089f, ln_2 = 0.69314718056f;
+inline constexpr float lowest = -3e38f;  // below every score, and finite: lowest - lowest = 0
+inline constexpr float no_score = -std::numeric_limits<float>::infinity();
+
 // C[r,:] = (before[r] * C[r,:] + sum over k < min(n, seen + r) of A[r,k] B[k,:]) * after[r].
 // A's element (r,k) is a[r*a_row + k*a_step]; B and C have contiguous rows. Without `before`, C need not be
 // set; without `after`, nothing is multiplied. Pairs beyond `seen + r` are skipped, not multiplied by zero:

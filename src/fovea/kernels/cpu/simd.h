@@ -44,7 +44,6 @@
 // Cephes' expf: 2^n * polynomial of degree 5 on [-ln2/2, ln2/2].
 #define FOVEA_EXP_BODY                                                                       \
   const Floats x = min(broadcast(88.3762626f), max(broadcast(-87.3365447f), v));             \
-  const Floats x = min(max(v, broadcast(-87.3365447f)), broadcast(88.3762626f));             \
   const Floats n = round(mul(x, broadcast(1.44269504f)));                                    \
   const Floats r = fnma(n, broadcast(-2.12194440e-4f), fnma(n, broadcast(0.693359375f), x)); \
   Floats y = broadcast(1.9875691500e-4f);                                                    \
