@@ -12,14 +12,23 @@
 ///   load, load_first(p,n), store, store_first(p,v,n), broadcast, zero
 ///   add, sub, mul, div, min, max, fma(a,b,c) = a*b + c, fnma(a,b,c) = c - a*b, sqrt
 ///   sum(v), max_of(v)      horizontal
-///   exp(v)                 relative error below 2e-7; 0 below -87.3, finite above 88.37 (clamped)
-/// load_first reads n < width floats (0 elsewhere) and touches no memory beyond them.
+///   load_first(p,n,rest)   as load_first, with the lanes of `rest` beyond n
+///   first(v, n)            lanes below n of v, 0 elsewhere
+///   select_greater(a,b,x,y) lanes of x where a > b, of y elsewhere
+///   greater(a, b)          bit i is set where lane i of a > lane i of b
+///   exp(v)                 relative error below 2e-7; 0 below -87.3, finite above 88.37 (clamped); NaN stays
+///   NaN Words                  a vector of `width` unsigned 32-bit integers: load_words, broadcast_words,
+///   add, bit_xor,
+///                          shift_left<bits>, multiply(a, b) = {high, low} words of the 64-bit products
+///   value_at_least(w,t,x)  floats: x where w >= t, 0 elsewhere
+/// min and max give their second operand where one is NaN. load_first reads n < width floats (0 elsewhere)
+/// and touches no memory beyond them.
 
 #if defined(__clang__)
 #define FOVEA_PRAGMA(text) _Pragma(#text)
 #define FOVEA_TARGET_AVX2 \
   FOVEA_PRAGMA(clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function))
-#define FOVEA_TARGET_AVX512                                                                                  \
+#define FOVEA_TARGET_AVX512                                                                                 \
   FOVEA_PRAGMA(clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512bw,avx512vl,avx512dq"))), \
                                     apply_to = function))
 #define FOVEA_TARGET_END FOVEA_PRAGMA(clang attribute pop)
@@ -31,17 +40,17 @@
 #endif
 
 // Cephes' expf: 2^n * polynomial of degree 5 on [-ln2/2, ln2/2].
-#define FOVEA_EXP_BODY                                                                                   \
-  const Floats x = min(max(v, broadcast(-87.3365447f)), broadcast(88.3762626f));                         \
-  const Floats n = round(mul(x, broadcast(1.44269504f)));                                                \
-  const Floats r = fnma(n, broadcast(-2.12194440e-4f), fnma(n, broadcast(0.693359375f), x));             \
-  Floats y = broadcast(1.9875691500e-4f);                                                                \
-  y = fma(y, r, broadcast(1.3981999507e-3f));                                                            \
-  y = fma(y, r, broadcast(8.3334519073e-3f));                                                            \
-  y = fma(y, r, broadcast(4.1665795894e-2f));                                                            \
-  y = fma(y, r, broadcast(1.6666665459e-1f));                                                            \
-  y = fma(y, r, broadcast(5.0000001201e-1f));                                                            \
-  y = add(fma(y, mul(r, r), r), broadcast(1.0f));                                                        \
+#define FOVEA_EXP_BODY                                                                       \
+  const Floats x = min(broadcast(88.3762626f), max(broadcast(-87.3365447f), v));             \
+  const Floats n = round(mul(x, broadcast(1.44269504f)));                                    \
+  const Floats r = fnma(n, broadcast(-2.12194440e-4f), fnma(n, broadcast(0.693359375f), x)); \
+  Floats y = broadcast(1.9875691500e-4f);                                                    \
+  y = fma(y, r, broadcast(1.3981999507e-3f));                                                \
+  y = fma(y, r, broadcast(8.3334519073e-3f));                                                \
+  y = fma(y, r, broadcast(4.1665795894e-2f));                                                \
+  y = fma(y, r, broadcast(1.6666665459e-1f));                                                \
+  y = fma(y, r, broadcast(5.0000001201e-1f));                                                \
+  y = add(fma(y, mul(r, r), r), broadcast(1.0f));                                            \
   return zero_below(scale_by_power(y, n), v, -87.3365447f)
 
 namespace fovea::kernels::cpu::plain {
@@ -51,8 +60,8 @@ struct Floats {
   float lane[width];
 };
 
-#define FOVEA_LANES(expression)              \
-  Floats out;                                \
+#define FOVEA_LANES(expression)                               \
+  Floats out;                                                 \
   for (int i = 0; i < width; ++i) out.lane[i] = (expression); \
   return out
 inline Floats load(const float* p) { FOVEA_LANES(p[i]); }
@@ -71,14 +80,70 @@ inline Floats fma(Floats a, Floats b, Floats c) { FOVEA_LANES(a.lane[i] * b.lane
 inline Floats fnma(Floats a, Floats b, Floats c) { FOVEA_LANES(c.lane[i] - a.lane[i] * b.lane[i]); }
 inline Floats sqrt(Floats a) { FOVEA_LANES(std::sqrt(a.lane[i])); }
 inline Floats round(Floats a) { FOVEA_LANES(std::nearbyint(a.lane[i])); }
-inline Floats scale_by_power(Floats y, Floats n) { FOVEA_LANES(std::ldexp(y.lane[i], static_cast<int>(n.lane[i]))); }
-inline Floats zero_below(Floats y, Floats v, float bound) { FOVEA_LANES(v.lane[i] < bound ? 0.0f : y.lane[i]); }
+inline Floats scale_by_power(Floats y, Floats n) {
+  FOVEA_LANES(std::ldexp(y.lane[i], static_cast<int>(n.lane[i])));
+}
+inline Floats zero_below(Floats y, Floats v, float bound) {
+  FOVEA_LANES(v.lane[i] < bound ? 0.0f : y.lane[i]);
+}
 #undef FOVEA_LANES
 inline float sum(Floats v) {
-  return ((v.lane[0] + v.lane[4]) + (v.lane[2] + v.lane[6])) + ((v.lane[1] + v.lane[5]) + (v.lane[3] + v.lane[7]));
+  return ((v.lane[0] + v.lane[4]) + (v.lane[2] + v.lane[6])) +
+         ((v.lane[1] + v.lane[5]) + (v.lane[3] + v.lane[7]));
 }
 inline float max_of(Floats v) { return *std::max_element(v.lane, v.lane + width); }
 inline Floats exp(Floats v) { FOVEA_EXP_BODY; }
+
+struct Words {
+  std::uint32_t lane[width];
+};
+struct WordPair {
+  Words high, low;
+};
+#define FOVEA_WORDS(expression)                               \
+  Words out;                                                  \
+  for (int i = 0; i < width; ++i) out.lane[i] = (expression); \
+  return out
+inline Words load_words(const std::uint32_t* p) { FOVEA_WORDS(p[i]); }
+inline Words broadcast_words(std::uint32_t x) { FOVEA_WORDS(x); }
+inline Words add(Words a, Words b) { FOVEA_WORDS(a.lane[i] + b.lane[i]); }
+inline Words bit_xor(Words a, Words b) { FOVEA_WORDS(a.lane[i] ^ b.lane[i]); }
+template <int bits>
+inline Words shift_left(Words a) {
+  FOVEA_WORDS(a.lane[i] << bits);
+}
+#undef FOVEA_WORDS
+inline WordPair multiply(Words a, Words b) {
+  WordPair out;
+  for (int i = 0; i < width; ++i) {
+    const std::uint64_t product = std::uint64_t{a.lane[i]} * b.lane[i];
+    out.high.lane[i] = static_cast<std::uint32_t>(product >> 32);
+    out.low.lane[i] = static_cast<std::uint32_t>(product);
+  }
+  return out;
+}
+inline Floats value_at_least(Words w, Words t, Floats x) {
+  Floats out;
+  for (int i = 0; i < width; ++i) out.lane[i] = w.lane[i] >= t.lane[i] ? x.lane[i] : 0.0f;
+  return out;
+}
+inline unsigned greater(Floats a, Floats b) {
+  unsigned bits = 0;
+  for (int i = 0; i < width; ++i) bits |= static_cast<unsigned>(a.lane[i] > b.lane[i]) << i;
+  return bits;
+}
+inline Floats load_first(const float* p, int n, Floats rest) {
+  for (int i = 0; i < n; ++i) rest.lane[i] = p[i];
+  return rest;
+}
+inline Floats first(Floats v, int n) {
+  for (int i = n; i < width; ++i) v.lane[i] = 0.0f;
+  return v;
+}
+inline Floats select_greater(Floats a, Floats b, Floats x, Floats y) {
+  for (int i = 0; i < width; ++i) y.lane[i] = a.lane[i] > b.lane[i] ? x.lane[i] : y.lane[i];
+  return y;
+}
 
 }  // namespace fovea::kernels::cpu::plain
 
@@ -108,9 +173,12 @@ inline Floats max(Floats a, Floats b) { return {_mm256_max_ps(a.v, b.v)}; }
 inline Floats fma(Floats a, Floats b, Floats c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
 inline Floats fnma(Floats a, Floats b, Floats c) { return {_mm256_fnmadd_ps(a.v, b.v, c.v)}; }
 inline Floats sqrt(Floats a) { return {_mm256_sqrt_ps(a.v)}; }
-inline Floats round(Floats a) { return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+inline Floats round(Floats a) {
+  return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
 inline Floats scale_by_power(Floats y, Floats n) {
-  const __m256i bits = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127)), 23);
+  const __m256i bits =
+      _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127)), 23);
   return {_mm256_mul_ps(y.v, _mm256_castsi256_ps(bits))};
 }
 inline Floats zero_below(Floats y, Floats v, float bound) {
@@ -127,6 +195,44 @@ inline float max_of(Floats a) {
   return _mm_cvtss_f32(_mm_max_ss(s, _mm_shuffle_ps(s, s, 1)));
 }
 inline Floats exp(Floats v) { FOVEA_EXP_BODY; }
+
+struct Words {
+  __m256i v;
+};
+struct WordPair {
+  Words high, low;
+};
+inline Words load_words(const std::uint32_t* p) {
+  return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
+}
+inline Words broadcast_words(std::uint32_t x) { return {_mm256_set1_epi32(static_cast<int>(x))}; }
+inline Words add(Words a, Words b) { return {_mm256_add_epi32(a.v, b.v)}; }
+inline Words bit_xor(Words a, Words b) { return {_mm256_xor_si256(a.v, b.v)}; }
+template <int bits>
+inline Words shift_left(Words a) {
+  return {_mm256_slli_epi32(a.v, bits)};
+}
+inline WordPair multiply(Words a, Words b) {
+  const __m256i even = _mm256_mul_epu32(a.v, b.v);
+  const __m256i odd = _mm256_mul_epu32(_mm256_shuffle_epi32(a.v, 0xF5), _mm256_shuffle_epi32(b.v, 0xF5));
+  return {{_mm256_blend_epi32(_mm256_shuffle_epi32(even, 0xF5), odd, 0xAA)},
+          {_mm256_blend_epi32(even, _mm256_shuffle_epi32(odd, 0xA0), 0xAA)}};
+}
+inline Floats value_at_least(Words w, Words t, Floats x) {
+  const __m256i kept = _mm256_cmpeq_epi32(_mm256_max_epu32(w.v, t.v), w.v);
+  return {_mm256_and_ps(_mm256_castsi256_ps(kept), x.v)};
+}
+inline unsigned greater(Floats a, Floats b) {
+  return static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ)));
+}
+inline Floats load_first(const float* p, int n, Floats rest) {
+  const __m256i lanes = first_lanes(n);
+  return {_mm256_blendv_ps(rest.v, _mm256_maskload_ps(p, lanes), _mm256_castsi256_ps(lanes))};
+}
+inline Floats first(Floats a, int n) { return {_mm256_and_ps(a.v, _mm256_castsi256_ps(first_lanes(n)))}; }
+inline Floats select_greater(Floats a, Floats b, Floats x, Floats y) {
+  return {_mm256_blendv_ps(y.v, x.v, _mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ))};
+}
 
 }  // namespace fovea::kernels::cpu::avx2
 FOVEA_TARGET_END
@@ -155,7 +261,9 @@ inline Floats max(Floats a, Floats b) { return {_mm512_max_ps(a.v, b.v)}; }
 inline Floats fma(Floats a, Floats b, Floats c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 inline Floats fnma(Floats a, Floats b, Floats c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }
 inline Floats sqrt(Floats a) { return {_mm512_sqrt_ps(a.v)}; }
-inline Floats round(Floats a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+inline Floats round(Floats a) {
+  return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
 inline Floats scale_by_power(Floats y, Floats n) { return {_mm512_scalef_ps(y.v, n.v)}; }
 inline Floats zero_below(Floats y, Floats v, float bound) {
   return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(v.v, _mm512_set1_ps(bound), _CMP_NLT_UQ), y.v)};
@@ -163,6 +271,39 @@ inline Floats zero_below(Floats y, Floats v, float bound) {
 inline float sum(Floats a) { return _mm512_reduce_add_ps(a.v); }
 inline float max_of(Floats a) { return _mm512_reduce_max_ps(a.v); }
 inline Floats exp(Floats v) { FOVEA_EXP_BODY; }
+
+struct Words {
+  __m512i v;
+};
+struct WordPair {
+  Words high, low;
+};
+inline Words load_words(const std::uint32_t* p) { return {_mm512_loadu_si512(p)}; }
+inline Words broadcast_words(std::uint32_t x) { return {_mm512_set1_epi32(static_cast<int>(x))}; }
+inline Words add(Words a, Words b) { return {_mm512_add_epi32(a.v, b.v)}; }
+inline Words bit_xor(Words a, Words b) { return {_mm512_xor_si512(a.v, b.v)}; }
+template <int bits>
+inline Words shift_left(Words a) {
+  return {_mm512_slli_epi32(a.v, bits)};
+}
+inline WordPair multiply(Words a, Words b) {
+  const __m512i even = _mm512_mul_epu32(a.v, b.v);
+  const __m512i odd =
+      _mm512_mul_epu32(_mm512_shuffle_epi32(a.v, _MM_PERM_DDBB), _mm512_shuffle_epi32(b.v, _MM_PERM_DDBB));
+  return {{_mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_DDBB)},
+          {_mm512_mask_shuffle_epi32(even, 0xAAAA, odd, _MM_PERM_CCAA)}};
+}
+inline Floats value_at_least(Words w, Words t, Floats x) {
+  return {_mm512_maskz_mov_ps(_mm512_cmpge_epu32_mask(w.v, t.v), x.v)};
+}
+inline unsigned greater(Floats a, Floats b) { return _mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ); }
+inline Floats load_first(const float* p, int n, Floats rest) {
+  return {_mm512_mask_loadu_ps(rest.v, first_lanes(n), p)};
+}
+inline Floats first(Floats a, int n) { return {_mm512_maskz_mov_ps(first_lanes(n), a.v)}; }
+inline Floats select_greater(Floats a, Floats b, Floats x, Floats y) {
+  return {_mm512_mask_mov_ps(y.v, _mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ), x.v)};
+}
 
 }  // namespace fovea::kernels::cpu::avx512
 FOVEA_TARGET_END
