@@ -172,10 +172,16 @@ TEST(Recipe, PrintingAndParsingGiveTheSameRecipe) {
 TEST(Recipe, EveryKeyIsPrintedWithAnExplanation) {
   const std::string text = to_toml(preset_recipe("transformer-tiny"));
   for (const Key& key : recipe_keys()) {
-    EXPECT_CONTAINS(text, "\n" + std::string(key.name) + " = ");
+    EXPECT_CONTAINS(text, std::string(key.from_preset ? "\n# " : "\n").append(key.name).append(" = "));
     EXPECT_FALSE(key.explanation.empty());
     EXPECT_LE(key.explanation.size(), 80u) << key.full_name();
   }
+}
+
+TEST(Recipe, AnotherPresetWrittenIntoAPrintedRecipeTakesEffect) {
+  std::string text = to_toml(preset_recipe("transformer-tiny"));
+  text.replace(text.find("\"tiny\""), 6, "\"base\"");
+  EXPECT_EQ(parse(text).model.width, 512);
 }
 
 TEST(Recipe, EveryDefaultIsAllowed) {

@@ -354,11 +354,16 @@ Recipe preset_recipe(std::string_view name) {
 }
 
 std::string to_toml(const Recipe& recipe) {
+  Recipe as_preset;
+  apply_preset(recipe.model.preset, as_preset.model);
   std::string text = "# A recipe of fovea train. Paths in [data] are relative to --data.\n";
   std::string_view section;
   for (const Key& key : recipe_keys()) {
     if (key.section != section) text.append("\n[").append(section = key.section).append("]\n");
-    std::string line = std::string(key.name) + " = " + to_toml(key, key.get(recipe));
+    const bool implied = key.from_preset && recipe.model.preset != ModelPreset::custom &&
+                         key.get(recipe) == key.get(as_preset);
+    std::string line = implied ? "# " : "";  // so that changing the preset changes the sizes
+    line.append(key.name).append(" = ").append(to_toml(key, key.get(recipe)));
     line.resize(std::max<std::size_t>(line.size(), 36), ' ');
     text.append(line).append("  # ").append(key.explanation);
     if (!key.choices.empty()) text.append(" (").append(key.expectation()).append(")");

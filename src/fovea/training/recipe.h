@@ -118,8 +118,8 @@ Recipe read_recipe(const std::string& path, const std::vector<std::string>& over
 Recipe parse_recipe(std::string_view toml, const std::string& file,
                     const std::vector<std::string>& overrides = {});
 
-/// The whole recipe as TOML, each key with its explanation, range and choices; parses back to an equal
-/// recipe.
+/// The whole recipe as TOML, each key with its explanation and choices; parses back to an equal recipe. Sizes
+/// that the preset gives are comments, so that another preset can be written in its place.
 std::string to_toml(const Recipe& recipe);
 
 /// "transformer-tiny", "-small", "-base", "-big": names for preset_recipe().

@@ -71,6 +71,11 @@ Key free_to_change(Key key) {
   return key;
 }
 
+Key from_preset(Key key) {
+  key.from_preset = true;
+  return key;
+}
+
 constexpr Range count{0, 1e9}, at_least_one{1, 1e9}, probability{0, 0.99}, seed_range{0, 9e15};
 
 void add_general(std::vector<Key>& keys) {
@@ -129,12 +134,14 @@ void add_model(std::vector<Key>& keys) {
                                {choice("tiny", ModelPreset::tiny), choice("small", ModelPreset::small),
                                 choice("base", ModelPreset::base), choice("big", ModelPreset::big),
                                 choice("custom", ModelPreset::custom)}));
-  keys.push_back(key<section, &O::encoder_layers>("encoder_layers", "layers of the encoder", layers));
-  keys.push_back(key<section, &O::decoder_layers>("decoder_layers", "layers of the decoder", layers));
-  keys.push_back(key<section, &O::width>("width", "width of the model, D", width));
   keys.push_back(
-      key<section, &O::feed_forward>("feed_forward", "width of the feed-forward layers, F", {1, 1e6}));
-  keys.push_back(key<section, &O::heads>("heads", "attention heads, H", {1, 1024}));
+      from_preset(key<section, &O::encoder_layers>("encoder_layers", "layers of the encoder", layers)));
+  keys.push_back(
+      from_preset(key<section, &O::decoder_layers>("decoder_layers", "layers of the decoder", layers)));
+  keys.push_back(from_preset(key<section, &O::width>("width", "width of the model, D", width)));
+  keys.push_back(from_preset(
+      key<section, &O::feed_forward>("feed_forward", "width of the feed-forward layers, F", {1, 1e6})));
+  keys.push_back(from_preset(key<section, &O::heads>("heads", "attention heads, H", {1, 1024})));
   keys.push_back(key<section, &O::key_width>(
       "key_width", "width of a head's queries and keys; 0: width / heads", {0, 65536}));
   keys.push_back(

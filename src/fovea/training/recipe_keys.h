@@ -30,6 +30,7 @@ struct Key {
   double minimum = 0, maximum = 0;  ///< of integers, numbers and both parts of a pair, inclusive
   std::vector<Choice> choices;      ///< of choices, and of texts that must be one of them
   bool may_change = false;          ///< between a run and its continuation
+  bool from_preset = false;         ///< model.preset gives the default
   Value (*get)(const Recipe&);
   void (*set)(Recipe&, const Value&);
 
