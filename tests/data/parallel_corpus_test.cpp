@@ -80,6 +80,15 @@ TEST(ParallelCorpus, I02_SkippingALineOfOneFileSkipsThePair) {
   EXPECT_EQ(tsv.statistics.skipped_pairs, 1);
 }
 
+TEST(ParallelCorpus, I01_StandardInputServesOneSideOnly) {
+  expect_error(
+      Error::Kind::usage,
+      [] {
+        PairReader({"-", "-"});
+      },
+      "standard input");
+}
+
 TEST(ParallelCorpus, I01_NothingLeftIsAnError) {
   const TemporaryFolder folder;
   expect_error(
