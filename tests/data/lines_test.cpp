@@ -158,6 +158,23 @@ TEST(Lines, GzipCutAnywhereOrDamagedNamesThePath) {
       Error::Kind::data, [&] { read_lines(folder.write("sum", packed)); }, folder.path("sum"), "corrupt");
 }
 
+TEST(Lines, I18_OddFileNamesAreReadAndKeepMessagesOnOneLine) {
+  const TemporaryFolder folder;
+  for (const std::string name : {"with space", "new\nline", "\xc3\xa4\xf0\x9f\x98\x80", "-dash", "\xff"}) {
+    EXPECT_EQ(read_lines(folder.write(name, "a\n")), Lines{"a"});
+    const auto path = folder.write(name, "a\n\xff\n");
+    try {
+      read_lines(path, {.bad_utf8 = BadUtf8::error});
+      ADD_FAILURE() << "nothing was thrown for " << name;
+    } catch (const Error& error) {
+      EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
+    }
+  }
+  EXPECT_EQ(read_lines(folder.write(std::string(255, 'n'), "a")), Lines{"a"});
+  expect_error(
+      Error::Kind::data, [&] { read_lines(folder.path(std::string(256, 'n'))); }, "cannot be opened");
+}
+
 // Unicode 15, section 3.9, tables 3-8 to 3-11, and the classic malformed sequences; byte = first malformed
 // one, from 1.
 struct Malformed {

@@ -53,11 +53,11 @@ TEST(ParallelCorpus, I09_WrongColumnsNameTheLine) {
   expect_error(
       Error::Kind::data, [&] { read_parallel({.source = folder.write("b", "a b\n")}); }, folder.path("b:1"),
       "has 1 column,");
-  for (const auto& [source, target] : {std::pair{0, 1}, {1, -1}, {2, 2}})
+  for (const auto& columns : {std::pair{0, 1}, {1, -1}, {2, 2}})
     expect_error(
         Error::Kind::usage,
         [&] {
-          PairReader({path, {}, source, target});
+          PairReader({path, {}, columns.first, columns.second});
         },
         path, "column");
 }
@@ -78,6 +78,15 @@ TEST(ParallelCorpus, I02_SkippingALineOfOneFileSkipsThePair) {
       read_parallel({.source = folder.write("t", "a\tA\n\xff\tB\nc\tC\n")}, {.bad_utf8 = BadUtf8::skip});
   EXPECT_EQ(tsv.target, (Lines{"A", "C"}));
   EXPECT_EQ(tsv.statistics.skipped_pairs, 1);
+}
+
+TEST(ParallelCorpus, I01_StandardInputServesOneSideOnly) {
+  expect_error(
+      Error::Kind::usage,
+      [] {
+        PairReader({"-", "-"});
+      },
+      "standard input");
 }
 
 TEST(ParallelCorpus, I01_NothingLeftIsAnError) {

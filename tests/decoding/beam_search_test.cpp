@@ -316,8 +316,7 @@ TEST(BeamSearch, BannedIdsAreNeverChosen) {
   EXPECT_EQ(beam_search(model, {{9}})[0][0].tokens, Ids{1});
   model.banned_ids = {1};
   const auto results = beam_search(model, {{9}}, {.beam = 4, .nbest = 4});
-  for (const auto& one : results[0])
-    EXPECT_EQ(std::count(one.tokens.begin(), one.tokens.end(), 1), 0);
+  for (const auto& one : results[0]) EXPECT_EQ(std::count(one.tokens.begin(), one.tokens.end(), 1), 0);
   EXPECT_NEAR(beam_search(model, {{9}})[0][0].token_log_probabilities[0], std::log(0.9),
               1e-5);  // of what is left
   model.banned_ids = {0, 1, 2, 2, 77};

@@ -59,7 +59,8 @@ void LineReader::drop_byte_order_mark() {
   }
   const std::string_view head(buffer_.data(), end_);
   if (head.starts_with("\xff\xfe") || head.starts_with("\xfe\xff"))
-    throw Error(Error::Kind::data, name(), "is UTF-16, not UTF-8", "convert it: iconv -f UTF-16 -t UTF-8");
+    throw Error(Error::Kind::data, printable(name(), 400), "is UTF-16, not UTF-8",
+                "convert it: iconv -f UTF-16 -t UTF-8");
   if (head.starts_with(byte_order_mark)) begin_ += byte_order_mark.size();
 }
 

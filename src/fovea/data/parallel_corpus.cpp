@@ -23,6 +23,9 @@ std::optional<std::string_view> column_of(std::string_view line, int column) {
 }
 
 const ParallelFiles& checked(const ParallelFiles& files) {
+  if (files.source == "-" && files.target == "-")
+    throw Error(Error::Kind::usage, "standard input", "cannot be source and target both",
+                "name a file for one");
   if (!files.is_tsv()) return files;
   if (files.source_column < 1 || files.target_column < 1)
     throw Error(Error::Kind::usage, printable(files.source, 400),

@@ -83,6 +83,7 @@ class BeamSearch {
  private:
   std::int64_t greatest_length(std::size_t source_length) const;
   void forbid(std::int64_t length);
+  void process(const Tensor& logits) const;
   void find_candidates(const Tensor& logits);
   void diagnose(const Tensor& logits, std::int64_t row) const;
   void rank_candidates(const Sentence& sentence, std::int64_t first_row);
@@ -133,7 +134,10 @@ std::int64_t BeamSearch::greatest_length(std::size_t source_length) const {
 std::vector<std::vector<Hypothesis>> BeamSearch::run(DecodingState& state) {
   while (!alive_.empty()) {
     forbid(length_ + 1);
-    find_candidates(model_.step(state, tokens_));
+    const Tensor logits = model_.step(state, tokens_);
+    expect_shape(logits, {std::ssize(tokens_), model_.vocabulary()}, "decoding: logits of a step");
+    if (!options_.processors.empty()) process(logits);
+    find_candidates(logits);
     ++length_;
     std::int64_t first_row = 0;
     for (Sentence& sentence : alive_) {
@@ -162,9 +166,20 @@ void BeamSearch::forbid(std::int64_t length) {
   if (k_ < 1) throw Error(Error::Kind::model, "decoding", "every token of the vocabulary is banned");
 }
 
+void BeamSearch::process(const Tensor& logits) const {
+  const auto vocabulary = static_cast<std::size_t>(model_.vocabulary());
+  std::size_t row = 0;
+  for (const Sentence& sentence : alive_) {
+    for (const Running& running : sentence.running) {
+      const auto tokens = history_.path(running.last).tokens;
+      const auto values = logits.values().subspan(row++ * vocabulary, vocabulary);
+      for (const auto& processor : options_.processors) processor->process(sentence.index, tokens, values);
+    }
+  }
+}
+
 void BeamSearch::find_candidates(const Tensor& logits) {
   const auto rows = static_cast<std::int64_t>(tokens_.size());
-  expect_shape(logits, {rows, model_.vocabulary()}, "decoding: logits of a step");
   log_probabilities_.resize(static_cast<std::size_t>(rows * k_));
   ids_.resize(log_probabilities_.size());
   kernels::top_k_log_softmax(model_.execution(), rows, model_.vocabulary(), k_, logits.f32(),

@@ -1,10 +1,11 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
+#include <memory>
 #include <vector>
 
 #include "fovea/decoding/length_penalty.h"
+#include "fovea/decoding/logit_processor.h"
 #include "fovea/decoding/model.h"
 
 namespace fovea::decoding {
@@ -42,6 +43,8 @@ struct BeamOptions {
   std::int64_t max_length_extra = 32;
   std::int64_t max_length = 512;
   std::int64_t min_length = 0;  ///< tokens before end of sentence is allowed
+
+  std::vector<std::shared_ptr<const LogitProcessor>> processors = {};  ///< constraints, applied in this order
 };
 
 /// The `nbest` best hypotheses for each source: complete ones first, then by score, best first. There is at

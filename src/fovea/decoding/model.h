@@ -21,7 +21,8 @@ class DecodingState {
   virtual std::int64_t rows() const = 0;
 
   /// Row i of the next step continues what is row parents[i] now. Rows are dropped by leaving them out,
-  /// repeated by naming them twice; parents.size() becomes the number of rows.
+  /// repeated by naming them twice; parents.size() becomes the number of rows. A search calls this between
+  /// steps, and only when something changes.
   virtual void reorder(std::span<const std::int32_t> parents) = 0;
 };
 
@@ -36,17 +37,17 @@ class StepModel {
   virtual std::unique_ptr<DecodingState> start(
       const std::vector<std::vector<std::int32_t>>& sources) const = 0;
 
-  /// Feeds tokens[i] to row i and returns logits [rows, V] for what follows it. A row's logits must not
-  /// depend on the rows beside it: then no answer depends on the batch it was computed in.
+  /// Feeds tokens[i] to row i and returns logits [rows, V], f32, for what follows it. A row's logits must not
+  /// depend on the rows beside it: then no answer depends on the batch it was computed in. The caller may
+  /// overwrite them, until the next step.
   virtual Tensor step(DecodingState& state, std::span<const std::int32_t> tokens) const = 0;
 
   virtual std::int32_t start_token() const = 0;    ///< fed at the first step
   virtual std::int32_t eos() const = 0;            ///< ends a hypothesis
   virtual std::int64_t vocabulary() const = 0;     ///< V
   virtual std::int64_t max_positions() const = 0;  ///< steps the model can take
-  virtual std::span<const std::int32_t> banned() const {
-    return {};
-  }  ///< ids never generated, such as the pad token
+  /// Ids that are never generated, such as the pad token.
+  virtual std::span<const std::int32_t> banned() const { return {}; }
 
   /// The threads and memory that the search's own kernels use.
   virtual const kernels::Execution& execution() const = 0;
