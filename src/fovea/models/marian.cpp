@@ -79,15 +79,15 @@ std::string listed(const std::vector<std::string>& names) {
 }
 
 // Throws unless the file has the tensors of the model and no others, but for redundant ones.
-void expect_names(const formats::SafetensorsFile& file, const Transformer& model) {
+void expect_names(const formats::Weights& file, const Transformer& model) {
   std::vector<std::string> missing, unknown;
   std::set<std::string> known;
   for (const auto& view : model.parameters().views()) {
     known.insert(view.name);
-    if (!file.find(view.name)) missing.push_back(view.name);
+    if (!file.has(view.name)) missing.push_back(view.name);
   }
-  for (const auto& info : file.tensors())
-    if (!known.contains(info.name) && !is_redundant(info.name, model.config())) unknown.push_back(info.name);
+  for (const auto& name : file.names())
+    if (!known.contains(name) && !is_redundant(name, model.config())) unknown.push_back(name);
   if (missing.empty() && unknown.empty()) return;
   std::string what;
   if (!missing.empty()) what = "missing tensors: " + listed(missing);
@@ -211,7 +211,7 @@ formats::SafetensorsWriter weights_file(const Transformer& model, DType dtype,
   return file;
 }
 
-void read_weights(const formats::SafetensorsFile& file, Transformer& model) {
+void read_weights(const formats::Weights& file, Transformer& model) {
   const TransformerConfig& config = model.config();
   expect_names(file, model);
   const auto read = [&](const std::string& name, const Shape& shape) {
@@ -223,7 +223,7 @@ void read_weights(const formats::SafetensorsFile& file, Transformer& model) {
   };
   for (const auto& view : model.parameters().views())
     std::ranges::copy(read(view.name, view.value.shape()).values(), view.value.f32());
-  if (!file.find("final_logits_bias")) return;
+  if (!file.has("final_logits_bias")) return;
   const Tensor bias = read("final_logits_bias", {1, config.target_vocabulary});
   if (std::ranges::any_of(bias.values(), [](float b) { return b != 0.0f; }))
     model.set_output_bias(bias.reshape({config.target_vocabulary}));
@@ -232,7 +232,7 @@ void read_weights(const formats::SafetensorsFile& file, Transformer& model) {
 std::unique_ptr<Transformer> load_transformer(const std::filesystem::path& directory) {
   const auto config = read_config(formats::read_json(directory / "config.json", Error::Kind::model));
   auto model = std::make_unique<Transformer>(config);
-  read_weights(formats::SafetensorsFile::open(directory / "model.safetensors"), *model);
+  read_weights(formats::Weights::open(directory), *model);
   return model;
 }
 

@@ -7,6 +7,7 @@
 
 #include "fovea/formats/json.h"
 #include "fovea/formats/safetensors.h"
+#include "fovea/formats/weights.h"
 #include "fovea/models/transformer.h"
 
 /// How a Transformer lies on disk: as Hugging Face's MarianMTModel wherever MarianMT can express it.
@@ -36,9 +37,9 @@ formats::SafetensorsWriter weights_file(const Transformer& model, DType dtype,
 
 /// Fills the model's parameters. Throws Error(model) listing missing and unknown tensors (up to ten of each), or naming
 /// the tensor whose shape disagrees and both shapes; the model may then be partly filled.
-void read_weights(const formats::SafetensorsFile& file, Transformer& model);
+void read_weights(const formats::Weights& file, Transformer& model);
 
-/// The model in a directory: config.json and model.safetensors.
+/// The model in a directory: config.json and the weights, in one file or in shards.
 std::unique_ptr<Transformer> load_transformer(const std::filesystem::path& directory);
 
 }  // namespace fovea::models

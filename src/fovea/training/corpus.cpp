@@ -1,0 +1,115 @@
+#include "fovea/training/corpus.h"
+
+#include <algorithm>
+
+#include "fovea/base/file.h"
+#include "fovea/data/parallel_corpus.h"
+#include "fovea/text/sentencepiece_trainer.h"
+
+namespace fovea::training {
+namespace {
+
+constexpr std::uint64_t most_model_bytes = std::uint64_t{256} << 20;
+
+data::ParallelFiles parallel_files(const std::filesystem::path& folder, const std::string& source,
+                                   const std::string& target, const std::string& tsv,
+                                   const std::array<std::int64_t, 2>& columns) {
+  if (tsv.empty()) return {(folder / source).string(), (folder / target).string()};
+  return {(folder / tsv).string(), "", static_cast<int>(columns[0]), static_cast<int>(columns[1])};
+}
+
+void note_statistics(const char* what, const data::ParallelStatistics& found, const Notes& notes) {
+  if (found.empty_pairs > 0)
+    notes(std::string(what) + ": " + std::to_string(found.empty_pairs) + " pairs with an empty side left out");
+  for (const auto* side : {&found.source, &found.target})
+    if (side->invalid_lines > 0)
+      notes(std::string(what) + ": " + std::to_string(side->invalid_lines) +
+            " lines are not UTF-8 and were repaired, the first at " + side->first_invalid);
+}
+
+text::SentencePieceModel train_side(const TokenizerOptions& options, const std::vector<std::string>& lines) {
+  text::SentencePieceTraining training;
+  training.kind = options.kind == TokenizerKind::bpe ? text::SentencePieceTraining::Kind::bpe
+                                                     : text::SentencePieceTraining::Kind::unigram;
+  training.vocabulary_size = static_cast<std::int32_t>(options.vocabulary);
+  training.byte_fallback = options.byte_fallback;
+  training.character_coverage = options.character_coverage;
+  training.normalisation = options.normalisation;
+  training.seed = static_cast<std::uint64_t>(options.seed);
+  return text::SentencePieceModel::parse(text::train_sentencepiece(training, lines), "the new tokenizer");
+}
+
+text::TranslationTokenizer make_tokenizer(const Recipe& recipe, const data::ParallelText& train) {
+  const text::TranslationTokenizer::Settings settings{recipe.data.source_language, recipe.data.target_language,
+                                                      static_cast<std::int32_t>(recipe.model.max_positions)};
+  const TokenizerOptions& options = recipe.tokenizer;
+  if (!options.model.empty())
+    return {text::SentencePieceModel::parse(read_file(options.model, most_model_bytes, Error::Kind::model), options.model),
+            settings};
+  if (!options.joint) return {train_side(options, train.source), train_side(options, train.target), settings};
+  std::vector<std::string> lines = train.source;
+  lines.insert(lines.end(), train.target.begin(), train.target.end());
+  return {train_side(options, lines), settings};
+}
+
+// Ids of the text alone: the batcher adds the end of sentence.
+std::vector<std::int32_t> without_eos(std::vector<std::int32_t> ids) {
+  if (!ids.empty()) ids.pop_back();
+  return ids;
+}
+
+bool within_ratio(std::size_t source, std::size_t target, double most) {
+  const auto [shorter, longer] = std::minmax(source, target);
+  return most <= 0 || static_cast<double>(longer) <= most * static_cast<double>(std::max<std::size_t>(1, shorter));
+}
+
+data::TokenCorpus encode(const text::TranslationTokenizer& tokenizer, const data::ParallelText& text,
+                         std::int64_t max_tokens, double max_ratio, const char* what, const Notes& notes) {
+  data::TokenCorpus corpus(max_tokens);
+  std::int64_t unlike = 0;
+  for (std::size_t i = 0; i < text.source.size(); ++i) {
+    const auto source = without_eos(tokenizer.encode_source(text.source[i]));
+    const auto target = without_eos(tokenizer.encode_target(text.target[i]));
+    if (within_ratio(source.size(), target.size(), max_ratio)) {
+      corpus.add(source, target);
+    } else {
+      ++unlike;
+    }
+  }
+  corpus.expect_pairs(what);
+  const auto& found = corpus.statistics();
+  if (found.too_long > 0)
+    notes(std::string(what) + ": " + std::to_string(found.too_long) + " pairs longer than " + std::to_string(max_tokens) +
+          " tokens left out");
+  if (unlike > 0) notes(std::string(what) + ": " + std::to_string(unlike) + " pairs beyond data.max_ratio left out");
+  return corpus;
+}
+
+}  // namespace
+
+Corpus prepare_corpus(const Recipe& recipe, const std::filesystem::path& folder,
+                      std::optional<text::TranslationTokenizer> tokenizer, const Notes& notes) {
+  const DataOptions& options = recipe.data;
+  if (options.train_tsv.empty() && (options.train_source.empty() || options.train_target.empty()))
+    throw Error(Error::Kind::usage, "recipe", "names no training text",
+                "set data.train_source and data.train_target, or data.train_tsv");
+  const auto train = data::read_parallel(
+      parallel_files(folder, options.train_source, options.train_target, options.train_tsv, options.tsv_columns));
+  note_statistics("training data", train.statistics, notes);
+  data::ParallelText valid;
+  if (!options.valid_tsv.empty() || !options.valid_source.empty()) {
+    valid = data::read_parallel(
+        parallel_files(folder, options.valid_source, options.valid_target, options.valid_tsv, options.tsv_columns));
+    note_statistics("validation data", valid.statistics, notes);
+  }
+  if (!tokenizer) tokenizer = make_tokenizer(recipe, train);
+  const std::int64_t most = std::min(options.max_tokens, recipe.model.max_positions);
+  Corpus corpus{*tokenizer, encode(*tokenizer, train, most, options.max_ratio, "training data", notes),
+                data::TokenCorpus(recipe.model.max_positions), std::move(valid.source), std::move(valid.target)};
+  if (!corpus.valid_source.empty())
+    corpus.valid = encode(*tokenizer, {corpus.valid_source, corpus.valid_target, {}}, recipe.model.max_positions, 0,
+                          "validation data", notes);
+  return corpus;
+}
+
+}  // namespace fovea::training

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+#include <vector>
+
+#include "fovea/training/trainer.h"
+#include "fovea/views/learning_curve.h"
+
+namespace fovea::training {
+
+/// log.jsonl: a JSON object a line,
+///   {"update":50,"epoch":1,"loss":8.1,"perplexity":2900,"rate":0.000125,"gradient_norm":1.9,"tokens_per_second":9000,"skipped":0}
+///   {"update":500,"valid_loss":4.2,"bleu":3.1,"best":true}
+/// appended as training goes; a run that resumes cuts it back to what its checkpoint knows.
+class Log {
+ public:
+  /// Opens the log for appending; lines of updates after `last` are dropped first.
+  Log(std::filesystem::path path, std::int64_t last);
+
+  void write(const LogEntry& entry);
+  void write(std::int64_t update, const ValidationResult& result, bool best);
+
+ private:
+  void append(const std::string& line);
+
+  std::filesystem::path path_;
+  std::ofstream out_;
+};
+
+/// The points of a log, for the picture. Lines that are no log lines are passed over.
+std::vector<views::LearningPoint> read_log(const std::filesystem::path& path);
+
+}  // namespace fovea::training

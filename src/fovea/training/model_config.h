@@ -1,0 +1,21 @@
+#pragma once
+
+#include "fovea/decoding/translator.h"
+#include "fovea/models/marian.h"
+#include "fovea/models/transformer.h"
+#include "fovea/text/translation_tokenizer.h"
+#include "fovea/training/recipe.h"
+
+namespace fovea::training {
+
+/// The architecture that a recipe describes, for the vocabularies of `tokenizer`.
+/// Throws Error(usage) if it cannot be built.
+models::TransformerConfig model_config(const Recipe& recipe, const text::TranslationTokenizer& tokenizer);
+
+/// How a recipe searches, with `beam` hypotheses.
+decoding::TranslateOptions translate_options(const DecodingOptions& options, std::int64_t beam);
+
+/// What a model directory says of generation.
+models::GenerationDefaults generation_defaults(const DecodingOptions& options);
+
+}  // namespace fovea::training

@@ -1,0 +1,115 @@
+#include "fovea/training/run_folder.h"
+
+#include <algorithm>
+#include <set>
+
+#include "fovea/models/marian.h"
+#include "fovea/training/model_config.h"
+
+namespace fovea::training {
+namespace {
+
+constexpr auto weights_name = "model.safetensors";
+constexpr auto moments_name = "training_state.safetensors";
+constexpr auto state_name = "training_state.json";
+
+DType stored_type(const Recipe& recipe) { return recipe.model.weights == WeightType::bf16 ? DType::bf16 : DType::f32; }
+
+void make_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) throw Error(Error::Kind::machine, shown(folder), "cannot be made: " + error.message());
+}
+
+void add_tensors(formats::CheckpointWriter& checkpoint, const char* name, const formats::SafetensorsWriter& file) {
+  checkpoint.add(name, file.bytes(), [&](const ByteSink& sink) { file.write(sink); });
+}
+
+}  // namespace
+
+bool RunFolder::holds_run() const {
+  std::error_code error;
+  return std::filesystem::exists(folder_ / "recipe.toml", error);
+}
+
+void RunFolder::write_beginning(const Recipe& recipe, const text::TranslationTokenizer& tokenizer,
+                                const models::TransformerConfig& config) const {
+  make_folder(checkpoints());
+  const auto generation = generation_defaults(recipe.decoding);
+  for (const auto& [name, content] : tokenizer.files()) write_atomically(folder_ / name, content);
+  write_atomically(folder_ / "config.json", models::config_json(config, generation, stored_type(recipe)));
+  write_atomically(folder_ / "generation_config.json", models::generation_config_json(config, generation));
+  write_atomically(folder_ / "recipe.toml", to_toml(recipe));  // last: with it, the run has begun
+}
+
+Recipe RunFolder::read_recipe() const { return training::read_recipe((folder_ / "recipe.toml").string()); }
+
+void RunFolder::write_model(const models::Transformer& model, const Recipe& recipe, std::int64_t update) const {
+  models::weights_file(model, stored_type(recipe), {{"fovea_update", std::to_string(update)}})
+      .save(folder_ / weights_name);
+}
+
+void RunFolder::write_checkpoint(const models::Transformer& model, const Optimiser& optimiser, const TrainingState& state,
+                                 std::uint64_t data) const {
+  formats::CheckpointWriter checkpoint(checkpoints(), static_cast<std::uint64_t>(state.update));
+  add_tensors(checkpoint, weights_name, models::weights_file(model, DType::f32));
+  formats::SafetensorsWriter moments;
+  moments.add("adam.m", optimiser.m());
+  moments.add("adam.v", optimiser.v());
+  if (optimiser.average().defined()) moments.add("average", optimiser.average());
+  add_tensors(checkpoint, moments_name, moments);
+  checkpoint.add(state_name, to_json(state, data));
+  checkpoint.commit();
+}
+
+void RunFolder::prune(std::int64_t keep, std::int64_t every) const {
+  std::set<std::uint64_t> protect;
+  for (const auto& checkpoint : formats::find_checkpoints(checkpoints())) {
+    if (every > 0 && checkpoint.step % static_cast<std::uint64_t>(every) == 0 &&
+        static_cast<std::int64_t>(protect.size()) < keep)
+      protect.insert(checkpoint.step);
+  }
+  formats::prune_checkpoints(checkpoints(), 1, protect);
+}
+
+std::optional<formats::Checkpoint> RunFolder::newest(const Notes& notes) const {
+  std::vector<std::string> warnings;
+  auto checkpoint = formats::newest_valid_checkpoint(checkpoints(), warnings);
+  for (const auto& warning : warnings) notes(warning);
+  return checkpoint;
+}
+
+StoredState RunFolder::read_state(const formats::Checkpoint& checkpoint) const {
+  return training::read_state(formats::read_json(checkpoint.folder / state_name, Error::Kind::model));
+}
+
+void RunFolder::read_weights(const formats::Checkpoint& checkpoint, models::Transformer& model) const {
+  models::read_weights(formats::Weights::open(checkpoint.folder), model);
+}
+
+void RunFolder::read_moments(const formats::Checkpoint& checkpoint, const Optimiser& optimiser) const {
+  const auto file = formats::SafetensorsFile::open(checkpoint.folder / moments_name);
+  const auto read = [&](const char* name, const Tensor& into) {
+    const Tensor from = file.read(name);
+    if (!(from.shape() == into.shape()))
+      throw Error(Error::Kind::model, file.name() + ": " + name,
+                  "shape is " + from.shape().text() + ", the model has " + into.shape().text());
+    std::ranges::copy(from.values(), into.f32());
+  };
+  read("adam.m", optimiser.m());
+  read("adam.v", optimiser.v());
+  if (optimiser.average().defined()) read("average", optimiser.average());
+}
+
+void RunFolder::average(const std::vector<formats::Checkpoint>& checkpoints, models::Transformer& model) const {
+  const Tensor& values = model.parameters().values();
+  std::vector<double> sum(static_cast<std::size_t>(values.elements()));
+  for (const auto& checkpoint : checkpoints) {
+    read_weights(checkpoint, model);
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += values.f32()[i];
+  }
+  for (std::size_t i = 0; i < sum.size(); ++i)
+    values.f32()[i] = static_cast<float>(sum[i] / static_cast<double>(checkpoints.size()));
+}
+
+}  // namespace fovea::training

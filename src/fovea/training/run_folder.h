@@ -1,0 +1,54 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fovea/formats/checkpoint.h"
+#include "fovea/training/corpus.h"
+#include "fovea/training/trainer.h"
+
+namespace fovea::training {
+
+/// The folder of a run. It is a model directory of the best weights so far (in the end, of the final ones):
+///   config.json generation_config.json model.safetensors source.spm target.spm vocab.json ...
+/// with recipe.toml, log.jsonl, learning_curve.svg and training.json beside them, and checkpoints/checkpoint-N/, each
+///   model.safetensors training_state.safetensors training_state.json
+/// Everything is written whole or not at all.
+class RunFolder {
+ public:
+  explicit RunFolder(std::filesystem::path folder) : folder_(std::move(folder)) {}
+
+  const std::filesystem::path& path() const { return folder_; }
+  std::filesystem::path checkpoints() const { return folder_ / "checkpoints"; }
+
+  /// Whether a run has begun here.
+  bool holds_run() const;
+  /// Recipe, tokenizer and configuration: what does not change while training.
+  void write_beginning(const Recipe& recipe, const text::TranslationTokenizer& tokenizer,
+                       const models::TransformerConfig& config) const;
+  Recipe read_recipe() const;
+
+  /// model.safetensors of the folder itself.
+  void write_model(const models::Transformer& model, const Recipe& recipe, std::int64_t update) const;
+
+  void write_checkpoint(const models::Transformer& model, const Optimiser& optimiser, const TrainingState& state,
+                        std::uint64_t data) const;
+  /// Keeps the newest `keep` that were written at multiples of `every`, and the newest of all.
+  void prune(std::int64_t keep, std::int64_t every) const;
+
+  /// The newest checkpoint that is whole, or none. Damaged ones are passed over with a note.
+  std::optional<formats::Checkpoint> newest(const Notes& notes) const;
+  StoredState read_state(const formats::Checkpoint& checkpoint) const;
+  void read_weights(const formats::Checkpoint& checkpoint, models::Transformer& model) const;
+  void read_moments(const formats::Checkpoint& checkpoint, const Optimiser& optimiser) const;
+
+  /// The mean of the weights of `checkpoints`, into the model.
+  void average(const std::vector<formats::Checkpoint>& checkpoints, models::Transformer& model) const;
+
+ private:
+  std::filesystem::path folder_;
+};
+
+}  // namespace fovea::training
