@@ -10,6 +10,8 @@
 namespace fovea::metrics {
 namespace {
 
+using namespace std::string_literals;
+
 std::string message(const auto& action) {
   try {
     action();
@@ -86,7 +88,7 @@ TEST(Bleu, I15_DoesNotDependOnTheLocale) {
 }
 
 TEST(Bleu, SurvivesAnyBytes) {
-  const std::string bytes("\xff\xfe a \xc3 \0 b \xed\xa0\x80 \xf4\x90\x80\x80", 21);
+  const std::string bytes = "\xff\xfe a \xc3 \0 b \xed\xa0\x80 \xf4\x90\x80\x80"s;
   for (const auto tokenizer :
        {MtTokenizer::v13a, MtTokenizer::zh, MtTokenizer::intl, MtTokenizer::character, MtTokenizer::none}) {
     EXPECT_GT(corpus_bleu({bytes}, {{bytes}}, {.tokenizer = tokenizer}).score, 99.9) << name(tokenizer);

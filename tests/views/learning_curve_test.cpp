@@ -12,6 +12,8 @@
 namespace fovea::views {
 namespace {
 
+using namespace std::string_literals;
+
 std::size_t count(const std::string& text, const std::string& part) {
   std::size_t n = 0;
   for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
@@ -100,7 +102,7 @@ TEST(LearningCurve, I15_DoesNotDependOnTheLocale) {
 
 TEST(Svg, Escapes) {
   EXPECT_EQ(escape_xml("a<b>&\"'"), "a&lt;b&gt;&amp;&quot;&#39;");
-  EXPECT_EQ(escape_xml(std::string("\x00\x1b\xff\t\xef\xbf\xbf ü😀", 14)), "\uFFFD\uFFFD\uFFFD\t\uFFFD ü😀");
+  EXPECT_EQ(escape_xml("\x00\x1b\xff\t\xef\xbf\xbf ü😀"s), "\uFFFD\uFFFD\uFFFD\t\uFFFD ü😀");
   EXPECT_EQ(svg_number(1.0), "1");
   EXPECT_EQ(svg_number(-0.001), "0");
   EXPECT_EQ(svg_number(2.345), "2.35");

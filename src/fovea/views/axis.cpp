@@ -68,7 +68,8 @@ std::string Axis::label(double tick) const {
 }
 
 std::string with_commas(long long number) {
-  std::string digits = std::to_string(number < 0 ? -number : number);
+  std::string digits = std::to_string(number);
+  if (number < 0) digits.erase(0, 1);
   for (auto at = static_cast<long long>(digits.size()) - 3; at > 0; at -= 3) {
     digits.insert(static_cast<std::size_t>(at), 1, ',');
   }

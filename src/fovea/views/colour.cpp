@@ -32,7 +32,9 @@ constexpr std::array<Colour, 9> ember_stops{{{22, 20, 44},
 constexpr std::array<Colour, 6> ink_stops{
     {{247, 249, 252}, {203, 219, 238}, {138, 180, 219}, {66, 132, 193}, {22, 84, 154}, {7, 40, 94}}};
 
-constexpr std::array<Colour, 10> ember_indexed_steps{{{0x00, 0x00, 0x5f},
+constexpr std::array<Colour, 12> ember_indexed_steps{{{0x00, 0x00, 0x5f},
+                                                      {0x00, 0x00, 0x5f},
+                                                      {0x5f, 0x00, 0x5f},
                                                       {0x5f, 0x00, 0x87},
                                                       {0x87, 0x00, 0x87},
                                                       {0xaf, 0x00, 0x87},
@@ -66,8 +68,8 @@ double lightness(Colour c) { return (0.2126 * c.red + 0.7152 * c.green + 0.0722 
 
 Colour ember(double weight) { return interpolate(ember_stops, weight); }
 Colour ember_indexed(double weight) {
-  const double place = weight > 0 ? std::min(weight, 1.0) * (ember_indexed_steps.size() - 1.0) : 0.0;
-  return ember_indexed_steps[static_cast<std::size_t>(std::lround(place))];
+  const double place = weight > 0 ? std::min(weight, 1.0) * ember_indexed_steps.size() : 0.0;
+  return ember_indexed_steps[std::min(static_cast<std::size_t>(place), ember_indexed_steps.size() - 1)];
 }
 Colour ink(double weight) { return interpolate(ink_stops, weight); }
 

@@ -18,7 +18,8 @@ double lightness(Colour colour);
 ///   ember  night blue to violet to orange to pale yellow (after matplotlib's magma, van der Walt and Smith
 ///   2015) ink    white to blue to near black, for light paper
 Colour ember(double weight);
-/// ember in ten of xterm's 256 colours, chosen by hand: the nearest ones do not rise evenly.
+/// ember in eleven of xterm's 256 colours, chosen by hand: the nearest ones do not rise evenly. The lowest
+/// two steps are the same, for the next colour would make the faintest weights loud.
 Colour ember_indexed(double weight);
 Colour ink(double weight);
 
