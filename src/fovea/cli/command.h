@@ -11,5 +11,7 @@ namespace fovea::cli {
 /// main prints.
 void add_evaluate(CLI::App& fovea);
 void add_doctor(CLI::App& fovea);
+void add_train(CLI::App& fovea);
+void add_translate(CLI::App& fovea);
 
 }  // namespace fovea::cli

@@ -27,6 +27,8 @@ void add_commands(CLI::App& fovea) {
       "translations.de --reference test.de");
   fovea.set_version_flag("--version", version_text, "Print version, commit, compiler and kernels");
   add_evaluate(fovea);
+  add_train(fovea);
+  add_translate(fovea);
   add_doctor(fovea);
 }
 

@@ -64,6 +64,10 @@ void LineReader::drop_byte_order_mark() {
   if (head.starts_with(byte_order_mark)) begin_ += byte_order_mark.size();
 }
 
+bool LineReader::has_line() const {
+  return std::memchr(buffer_.data() + begin_, '\n', end_ - begin_) != nullptr;
+}
+
 std::optional<std::string_view> LineReader::next_raw() {
   if (at_start_) drop_byte_order_mark();
   std::size_t searched = 0;  // bytes from begin_ known to hold no '\n'

@@ -53,6 +53,9 @@ class LineReader {
   /// its end.
   std::optional<std::string_view> next();
 
+  /// Whether the next line has been read already, so that next() will not wait for it.
+  bool has_line() const;
+
   /// Number of the line that next() gave last, from 1 (skipped lines count).
   std::int64_t line_number() const { return statistics_.lines; }
   const LineStatistics& statistics() const { return statistics_; }

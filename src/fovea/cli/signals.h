@@ -1,0 +1,21 @@
+#pragma once
+
+#include <atomic>
+
+namespace fovea::cli {
+
+/// While it lives, SIGINT, SIGTERM and SIGHUP set a flag; a second one ends the process at once.
+class Signals {
+ public:
+  Signals();
+  ~Signals();
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+
+  /// Whether one came.
+  const std::atomic<bool>& caught() const;
+  /// Ends the process with the code of the signal that came: 128 + its number.
+  [[noreturn]] void exit_as_caught() const;
+};
+
+}  // namespace fovea::cli

@@ -1,0 +1,227 @@
+// fovea translate: lines of text in, lines of text out.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fovea/base/error.h"
+#include "fovea/base/file.h"
+#include "fovea/cli/command.h"
+#include "fovea/cli/common.h"
+#include "fovea/cli/model_folder.h"
+#include "fovea/data/lines.h"
+#include "fovea/decoding/translator.h"
+#include "fovea/formats/json.h"
+#include "fovea/models/alignment.h"
+#include "fovea/views/attention_matrix.h"
+#include "fovea/views/heat_map.h"
+#include "fovea/views/terminal_style.h"
+
+namespace fovea::cli {
+namespace {
+
+using decoding::Translation;
+
+struct Options {
+  std::vector<std::string> text;
+  std::string model, input = "-", output = "-", bad_utf8 = "replace";
+  std::int64_t beam = 0, nbest = 1, max_tokens = 128, batch = 64;
+  std::optional<double> length_penalty;
+  bool no_picture = false;
+  int threads = 0;
+};
+
+/// Where translations go: standard output, or a file that appears when all is done.
+class Sink {
+ public:
+  explicit Sink(const std::string& path) {
+    if (path != "-") file_.emplace(path);
+  }
+  void write(const std::string& text) {
+    if (file_) return file_->write(text);
+    out_.write(text);
+    out_.flush();
+  }
+  void finish() {
+    if (file_) file_->commit();
+  }
+
+ private:
+  std::optional<AtomicFile> file_;
+  Output out_;
+};
+
+class Translating {
+ public:
+  explicit Translating(const Options& options)
+      : options_(options),
+        folder_(model_folder(options.model)),
+        loaded_(load_model(folder_)),
+        exec_(options.threads),
+        translator_(*loaded_.model, loaded_.tokenizer, exec_.get()),
+        sink_(options.output) {
+    read_defaults();
+    if (options.beam > 0) translate_.beam.beam = options.beam;
+    if (options.length_penalty) translate_.beam.length_penalty.alpha = *options.length_penalty;
+    translate_.beam.nbest = options.nbest;
+    translate_.beam.beam = std::max(translate_.beam.beam, options.nbest);
+    translate_.max_tokens = options.max_tokens;
+    translate_.batches.max_rows = options.batch;
+  }
+
+  void run() {
+    if (!options_.text.empty()) {
+      translate(options_.text);
+    } else {
+      data::LineReader reader(options_.input, {.bad_utf8 = policy()});
+      const bool asks = options_.input == "-" && isatty(STDIN_FILENO);
+      if (asks) std::fprintf(stderr, "fovea: type a sentence and press Enter; Ctrl-D ends.\n");
+      translate_stream(reader, asks);
+      if (const auto& found = reader.statistics(); found.invalid_lines > 0)
+        warn(found.first_invalid + ": not UTF-8; replaced by U+FFFD in " +
+             counted(static_cast<std::size_t>(found.invalid_lines), "line"));
+    }
+    sink_.finish();
+  }
+
+ private:
+  // Lines that have arrived are translated together, but none waits for one that has not.
+  void translate_stream(data::LineReader& reader, bool one_by_one) {
+    constexpr std::size_t most_lines = 4096;
+    std::vector<std::string> lines;
+    while (const auto line = reader.next()) {
+      lines.emplace_back(*line);
+      if (!one_by_one && lines.size() < most_lines && reader.has_line()) continue;
+      translate(lines);
+      lines.clear();
+    }
+  }
+
+  void translate(const std::vector<std::string>& lines) {
+    const auto translations = translator_.translate(lines, translate_);
+    std::string text;
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      ++line_;
+      report(translations[i]);
+      text += shown(translations[i]);
+    }
+    sink_.write(text);
+    if (lines.size() == 1) show_attention(translations.front());
+  }
+
+  // A line each; of n best, "LINE TAB SCORE TAB TEXT" each.
+  std::string shown(const Translation& translation) const {
+    if (options_.nbest == 1) return translation.text() + "\n";
+    std::string text;
+    for (const auto& candidate : translation.candidates) {
+      char score[64];
+      std::snprintf(score, sizeof score, "%lld\t%.4f\t", static_cast<long long>(line_), candidate.score);
+      text += score + candidate.text + "\n";
+    }
+    return text;
+  }
+
+  void report(const Translation& translation) const {
+    if (translation.parts > 1)
+      warn("line " + std::to_string(line_) + ": longer than " + std::to_string(options_.max_tokens) +
+           " tokens; translated in " + std::to_string(translation.parts) + " parts");
+    if (!translation.complete)
+      warn("line " + std::to_string(line_) + ": a translation was cut at its greatest length");
+  }
+
+  // On a terminal: which words the model looked at.
+  void show_attention(const Translation& translation) const {
+    const auto style = views::terminal_style_from_environment(STDERR_FILENO);
+    if (options_.no_picture || !style.interactive || !isatty(STDOUT_FILENO) || options_.output != "-") return;
+    const auto& target = translation.candidates.front().tokens;
+    if (translation.source.empty() || target.empty()) return;
+    ops::Context ctx;
+    ctx.exec = exec_.get();
+    const Tensor weights = models::cross_attention(ctx, *loaded_.model, translation.source, target);
+    const auto map = views::heat_map(views::merge_pieces(without_eos(translation, weights)), style);
+    std::fprintf(stderr, "\n%s", map.c_str());
+  }
+
+  // The matrix of the words alone; each row again sums to one, unless all of it went to the end of sentence.
+  views::AttentionMatrix without_eos(const Translation& translation, const Tensor& weights) const {
+    const auto& target = translation.candidates.front().tokens;
+    const std::size_t S = translation.source.size() - 1;
+    views::AttentionMatrix matrix;
+    matrix.source = loaded_.tokenizer.source_pieces(std::span(translation.source).first(S));
+    matrix.target = loaded_.tokenizer.target_pieces(target);
+    for (std::size_t t = 0; t < target.size(); ++t) {
+      const float* row = weights.f32() + t * (S + 1);
+      const float rest = 1.0f - row[S];
+      for (std::size_t s = 0; s < S; ++s) matrix.weights.push_back(rest > 1e-6f ? row[s] / rest : 0.0f);
+    }
+    return matrix;
+  }
+
+  // What the model's makers found best.
+  void read_defaults() {
+    const auto path = std::filesystem::path(folder_) / "generation_config.json";
+    if (!std::filesystem::exists(path)) return;
+    const auto json = formats::read_json(path, Error::Kind::model);
+    translate_.beam.beam = json.integer_or("num_beams", translate_.beam.beam, 1, 1024);
+    translate_.beam.length_penalty.alpha = json.number_or("length_penalty", 1.0, -10, 10);
+  }
+
+  data::BadUtf8 policy() const { return options_.bad_utf8 == "error" ? data::BadUtf8::error : data::BadUtf8::replace; }
+
+  const Options& options_;
+  std::string folder_;
+  LoadedModel loaded_;
+  kernels::ExecutionOwner exec_;
+  decoding::Translator translator_;
+  decoding::TranslateOptions translate_;
+  Sink sink_;
+  std::int64_t line_ = 0;
+};
+
+}  // namespace
+
+void add_translate(CLI::App& fovea) {
+  CLI::App* command = fovea.add_subcommand("translate", "Translate text: arguments, a file, or lines as they come");
+  const auto options = std::make_shared<Options>();
+  command->add_option("text", options->text, "Sentences, one an argument; none: read --input")->type_name("TEXT");
+  command->add_option("--model", options->model, "Model directory (default: the bundled English-German model)")
+      ->type_name("DIR");
+  command->add_option("--input", options->input, "Text, a sentence a line, plain or .gz; - is standard input")
+      ->type_name("FILE")
+      ->capture_default_str();
+  command->add_option("--output", options->output, "Where translations go, a line each; - is standard output")
+      ->type_name("FILE")
+      ->capture_default_str();
+  command->add_option("--beam", options->beam, "Hypotheses kept alive (default: the model's own)")
+      ->check(CLI::Range(1, 256))
+      ->type_name("N");
+  command->add_option("--nbest", options->nbest, "Translations a line, as LINE TAB SCORE TAB TEXT if more than one")
+      ->check(CLI::Range(1, 256))
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_option("--length-penalty", options->length_penalty, "Exponent of the length that scores are divided by")
+      ->check(CLI::Range(-10.0, 10.0))
+      ->type_name("A");
+  command->add_option("--max-tokens", options->max_tokens, "A longer line is cut into sentences or parts and joined again")
+      ->check(CLI::Range(2, 1 << 20))
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_option("--batch", options->batch, "Sentences translated at once, at most")
+      ->check(CLI::Range(1, 1 << 16))
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_option("--on-bad-utf8", options->bad_utf8, "What is not UTF-8: replace (and warn) or error")
+      ->check(CLI::IsMember({"replace", "error"}))
+      ->type_name("")
+      ->capture_default_str();
+  command->add_flag("--no-picture", options->no_picture, "No picture of the attention on a terminal");
+  add_threads_option(*command, options->threads);
+  command->footer("Example: fovea translate \"Two men are riding bicycles.\"");
+  command->callback([options] { Translating(*options).run(); });
+}
+
+}  // namespace fovea::cli
