@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "fovea/kernels/activation.h"
 #include "fovea/kernels/execution.h"
@@ -19,15 +21,55 @@ struct GemmExtents {
 ///   c = sum_k a b  (+ C if accumulate)  (+ bias[n]);  pre_activation = c;  C = activation(c)
 struct GemmEpilogue {
   bool accumulate = false;
-  const float* bias = nullptr;       ///< [N]
-  float* pre_activation = nullptr;   ///< [M,N] with row stride ldc, or none
+  const float* bias = nullptr;      ///< [N]
+  float* pre_activation = nullptr;  ///< [M,N] with row stride ldc, or none
   Activation activation = Activation::identity;
 };
 
-/// C = epilogue(op(A) op(B)). Every element is one chain of fused multiply-adds over k = 0, 1, ..., K-1, whatever M, N,
-/// tiles and threads are: a row's result does not depend on the other rows. K = 0 gives epilogue(0).
-/// `accumulate` starts the chain from C.
+/// C = epilogue(op(A) op(B)). Every element is one chain of fused multiply-adds over k = 0, 1, ..., K-1,
+/// whatever M, N, tiles and threads are: a row's result does not depend on the other rows. K = 0 gives
+/// epilogue(0). `accumulate` starts the chain from C. C must not overlap A or B. Uses slots 0 and 1 of the
+/// workspace.
+/// (`plain` rounds after each product; `reference` sums in double. The chain is the same for every shape
+/// there, too.) Throws Error(bug) if an extent is negative or a stride shorter than its row.
 void gemm(const Execution& exec, const GemmExtents& extents, const float* A, const float* B, float* C,
           const GemmEpilogue& epilogue = {});
+
+/// The same on the calling thread alone, for callers inside a parallel region: `worker` is the region's.
+void gemm_serial(const Execution& exec, int worker, const GemmExtents& extents, const float* A,
+                 const float* B, float* C, const GemmEpilogue& epilogue = {});
+
+/// A right operand in the order in which the kernels of one set read it: packed once, used by many calls.
+class PackedMatrix {
+ public:
+  PackedMatrix() = default;
+
+  std::int64_t K() const { return K_; }
+  std::int64_t N() const { return N_; }
+  KernelSet kernels() const { return kernels_; }
+  const float* data() const { return data_.get(); }
+
+ private:
+  friend PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const float* B,
+                             std::int64_t ldb, bool transpose_b);
+  struct Free {
+    void operator()(float* data) const;
+  };
+  std::int64_t K_ = 0, N_ = 0;
+  KernelSet kernels_ = KernelSet::reference;
+  std::unique_ptr<float[], Free> data_;
+};
+
+/// op(B)[K,N] packed for exec.kernels. B is [K,N], or [N,K] if transpose_b.
+PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const float* B, std::int64_t ldb,
+                    bool transpose_b);
+
+/// gemm with a packed right operand: the same bits as with the operand it was packed from. extents.K and .N
+/// must be B's and exec.kernels the set it was packed for (else Error(bug)); extents.ldb and .transpose_b are
+/// not read.
+void gemm(const Execution& exec, const GemmExtents& extents, const float* A, const PackedMatrix& B, float* C,
+          const GemmEpilogue& epilogue = {});
+void gemm_serial(const Execution& exec, int worker, const GemmExtents& extents, const float* A,
+                 const PackedMatrix& B, float* C, const GemmEpilogue& epilogue = {});
 
 }  // namespace fovea::kernels

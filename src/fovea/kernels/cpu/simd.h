@@ -12,13 +12,15 @@
 ///   load, load_first(p,n), store, store_first(p,v,n), broadcast, zero
 ///   add, sub, mul, div, min, max, fma(a,b,c) = a*b + c, fnma(a,b,c) = c - a*b, sqrt
 ///   sum(v), max_of(v)      horizontal
+///   registers              how many Floats the processor holds at once
+///   where_below(v, bound, yes, no)        lane by lane: v < bound ? yes : no (NaN: no)
+///   transpose_square(from, from_stride, to, to_stride)    to[i][j] = from[j][i] for a width x width block
 ///   load_first(p,n,rest)   as load_first, with the lanes of `rest` beyond n
 ///   first(v, n)            lanes below n of v, 0 elsewhere
 ///   select_greater(a,b,x,y) lanes of x where a > b, of y elsewhere
 ///   greater(a, b)          bit i is set where lane i of a > lane i of b
 ///   exp(v)                 relative error below 2e-7; 0 below -87.3, finite above 88.37 (clamped); NaN stays
-///   NaN Words                  a vector of `width` unsigned 32-bit integers: load_words, broadcast_words,
-///   add, bit_xor,
+///   Words                  a vector of `width` unsigned 32-bit integers: load_words, broadcast_words, add, bit_xor,
 ///                          shift_left<bits>, multiply(a, b) = {high, low} words of the 64-bit products
 ///   value_at_least(w,t,x)  floats: x where w >= t, 0 elsewhere
 /// min and max give their second operand where one is NaN. load_first reads n < width floats (0 elsewhere)
@@ -56,6 +58,7 @@
 namespace fovea::kernels::cpu::plain {
 
 inline constexpr int width = 8;
+inline constexpr int registers = 8;
 struct Floats {
   float lane[width];
 };
@@ -86,7 +89,14 @@ inline Floats scale_by_power(Floats y, Floats n) {
 inline Floats zero_below(Floats y, Floats v, float bound) {
   FOVEA_LANES(v.lane[i] < bound ? 0.0f : y.lane[i]);
 }
+inline Floats where_below(Floats v, float bound, Floats yes, Floats no) {
+  FOVEA_LANES(v.lane[i] < bound ? yes.lane[i] : no.lane[i]);
+}
 #undef FOVEA_LANES
+inline void transpose_square(const float* from, std::int64_t from_stride, float* to, std::int64_t to_stride) {
+  for (int j = 0; j < width; ++j)
+    for (int i = 0; i < width; ++i) to[i * to_stride + j] = from[j * from_stride + i];
+}
 inline float sum(Floats v) {
   return ((v.lane[0] + v.lane[4]) + (v.lane[2] + v.lane[6])) +
          ((v.lane[1] + v.lane[5]) + (v.lane[3] + v.lane[7]));
@@ -151,6 +161,7 @@ FOVEA_TARGET_AVX2
 namespace fovea::kernels::cpu::avx2 {
 
 inline constexpr int width = 8;
+inline constexpr int registers = 16;
 struct Floats {
   __m256 v;
 };
@@ -183,6 +194,28 @@ inline Floats scale_by_power(Floats y, Floats n) {
 }
 inline Floats zero_below(Floats y, Floats v, float bound) {
   return {_mm256_andnot_ps(_mm256_cmp_ps(v.v, _mm256_set1_ps(bound), _CMP_LT_OQ), y.v)};
+}
+inline Floats where_below(Floats v, float bound, Floats yes, Floats no) {
+  return {_mm256_blendv_ps(no.v, yes.v, _mm256_cmp_ps(v.v, _mm256_set1_ps(bound), _CMP_LT_OQ))};
+}
+// Four columns at a time: rows r and r + 4 share a vector, then each 128-bit lane is a 4x4 transpose.
+inline void transpose_square(const float* from, std::int64_t from_stride, float* to, std::int64_t to_stride) {
+  for (int column = 0; column < width; column += 4) {
+    __m256 row[4];
+    for (int r = 0; r < 4; ++r) {
+      const float* p = from + r * from_stride + column;
+      row[r] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(p + 4 * from_stride), 1);
+    }
+    const __m256d low01 = _mm256_castps_pd(_mm256_unpacklo_ps(row[0], row[1]));
+    const __m256d low23 = _mm256_castps_pd(_mm256_unpacklo_ps(row[2], row[3]));
+    const __m256d high01 = _mm256_castps_pd(_mm256_unpackhi_ps(row[0], row[1]));
+    const __m256d high23 = _mm256_castps_pd(_mm256_unpackhi_ps(row[2], row[3]));
+    float* out = to + column * to_stride;
+    _mm256_storeu_ps(out, _mm256_castpd_ps(_mm256_unpacklo_pd(low01, low23)));
+    _mm256_storeu_ps(out + to_stride, _mm256_castpd_ps(_mm256_unpackhi_pd(low01, low23)));
+    _mm256_storeu_ps(out + 2 * to_stride, _mm256_castpd_ps(_mm256_unpacklo_pd(high01, high23)));
+    _mm256_storeu_ps(out + 3 * to_stride, _mm256_castpd_ps(_mm256_unpackhi_pd(high01, high23)));
+  }
 }
 inline float sum(Floats a) {
   __m128 s = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
@@ -241,6 +274,7 @@ FOVEA_TARGET_AVX512
 namespace fovea::kernels::cpu::avx512 {
 
 inline constexpr int width = 16;
+inline constexpr int registers = 32;
 struct Floats {
   __m512 v;
 };
@@ -267,6 +301,32 @@ inline Floats round(Floats a) {
 inline Floats scale_by_power(Floats y, Floats n) { return {_mm512_scalef_ps(y.v, n.v)}; }
 inline Floats zero_below(Floats y, Floats v, float bound) {
   return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(v.v, _mm512_set1_ps(bound), _CMP_NLT_UQ), y.v)};
+}
+inline Floats where_below(Floats v, float bound, Floats yes, Floats no) {
+  return {_mm512_mask_mov_ps(no.v, _mm512_cmp_ps_mask(v.v, _mm512_set1_ps(bound), _CMP_LT_OQ), yes.v)};
+}
+// Four columns at a time: rows r, r + 4, r + 8, r + 12 share a vector (loads do that, which leaves 32 shuffles of the
+// usual 64), then each 128-bit lane is a 4x4 transpose.
+inline void transpose_square(const float* from, std::int64_t from_stride, float* to, std::int64_t to_stride) {
+  for (int column = 0; column < width; column += 4) {
+    __m512 row[4];
+    for (int r = 0; r < 4; ++r) {
+      const float* p = from + r * from_stride + column;
+      row[r] = _mm512_castps128_ps512(_mm_loadu_ps(p));
+      row[r] = _mm512_insertf32x4(row[r], _mm_loadu_ps(p + 4 * from_stride), 1);
+      row[r] = _mm512_insertf32x4(row[r], _mm_loadu_ps(p + 8 * from_stride), 2);
+      row[r] = _mm512_insertf32x4(row[r], _mm_loadu_ps(p + 12 * from_stride), 3);
+    }
+    const __m512d low01 = _mm512_castps_pd(_mm512_unpacklo_ps(row[0], row[1]));
+    const __m512d low23 = _mm512_castps_pd(_mm512_unpacklo_ps(row[2], row[3]));
+    const __m512d high01 = _mm512_castps_pd(_mm512_unpackhi_ps(row[0], row[1]));
+    const __m512d high23 = _mm512_castps_pd(_mm512_unpackhi_ps(row[2], row[3]));
+    float* out = to + column * to_stride;
+    _mm512_storeu_ps(out, _mm512_castpd_ps(_mm512_unpacklo_pd(low01, low23)));
+    _mm512_storeu_ps(out + to_stride, _mm512_castpd_ps(_mm512_unpackhi_pd(low01, low23)));
+    _mm512_storeu_ps(out + 2 * to_stride, _mm512_castpd_ps(_mm512_unpacklo_pd(high01, high23)));
+    _mm512_storeu_ps(out + 3 * to_stride, _mm512_castpd_ps(_mm512_unpackhi_pd(high01, high23)));
+  }
 }
 inline float sum(Floats a) { return _mm512_reduce_add_ps(a.v); }
 inline float max_of(Floats a) { return _mm512_reduce_max_ps(a.v); }

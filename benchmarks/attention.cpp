@@ -1,0 +1,142 @@
+// Attention forward and backward: sentences packed as in training, long sequences, decoding.
+//   taskset -c 0 build/release/benchmarks/benchmark_attention --benchmark_filter=threads:1
+// GFLOP/s counts 2*T*S*(E + Ev) operations forward (visible pairs only if causal) and 2.5 times that
+// backward.
+
+#include <benchmark/benchmark.h>
+
+#include <cstdint>
+#include <numeric>
+#include <vector>
+
+#include "fovea/base/random.h"
+#include "fovea/kernels/attention.h"
+
+namespace fovea::kernels {
+namespace {
+
+// Sentences of `length` tokens in a packed QKV matrix of rows 3*H*E.
+struct Sentences {
+  std::int64_t count, length, heads, width;
+  std::vector<std::int64_t> starts, counts;
+  std::vector<float> qkv, out, d_out, d_qkv, lse;
+  AttentionExtents x;
+
+  Sentences(std::int64_t sentences, std::int64_t tokens, std::int64_t h, std::int64_t e, bool causal,
+            float dropout)
+      : count(sentences), length(tokens), heads(h), width(e), counts(sentences, tokens) {
+    const std::int64_t rows = count * length, d = heads * width;
+    for (std::int64_t b = 0; b < count; ++b) starts.push_back(b * length);
+    qkv.resize(rows * 3 * d);
+    d_qkv.resize(rows * 3 * d);
+    out.resize(rows * d);
+    d_out.resize(rows * d);
+    lse.resize(rows * heads);
+    const RandomKey key = RandomKey::of(1, 0, 0);
+    for (std::size_t i = 0; i < qkv.size(); ++i) qkv[i] = uniform(key, i) - 0.5f;
+    for (std::size_t i = 0; i < d_out.size(); ++i) d_out[i] = uniform(key, i) - 0.5f;
+    x.sequences = count;
+    x.heads = x.kv_heads = heads;
+    x.key_width = x.value_width = width;
+    x.q = x.k = x.v = {3 * d, width};
+    x.out = {d, width};
+    x.q_start = x.k_start = starts.data();
+    x.q_count = x.k_count = counts.data();
+    x.causal = causal;
+    x.scale = 0.125f;
+    x.dropout = {dropout, key};
+  }
+  double operations() const {
+    const double pairs = x.causal ? length * (length + 1) / 2.0 : static_cast<double>(length) * length;
+    return 4.0 * count * heads * pairs * width;
+  }
+  void forward(const Execution& exec) {
+    const std::int64_t d = heads * width;
+    attention_forward(exec, x, qkv.data(), qkv.data() + d, qkv.data() + 2 * d, out.data(), lse.data(),
+                      count * length);
+  }
+  void backward(const Execution& exec) {
+    const std::int64_t d = heads * width;
+    attention_backward(exec, x, qkv.data(), qkv.data() + d, qkv.data() + 2 * d, out.data(), lse.data(),
+                       count * length, d_out.data(), d_qkv.data(), d_qkv.data() + d, d_qkv.data() + 2 * d);
+  }
+};
+
+// Arguments: threads, T, E, causal, dropout in percent.
+Sentences problem(const benchmark::State& state) {
+  const std::int64_t length = state.range(1), width = state.range(2);
+  const std::int64_t heads = length > 256 ? 4 : 512 / width;
+  const std::int64_t count = length > 256 ? 1 : std::max<std::int64_t>(1, 1024 / length);
+  return Sentences(count, length, heads, width, state.range(3) != 0,
+                   static_cast<float>(state.range(4)) / 100.0f);
+}
+
+void forward(benchmark::State& state) {
+  Sentences work = problem(state);
+  const ExecutionOwner exec(static_cast<int>(state.range(0)));
+  for (auto _ : state) work.forward(exec.get());
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(work.operations() * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
+}
+
+void backward(benchmark::State& state) {
+  Sentences work = problem(state);
+  const ExecutionOwner exec(static_cast<int>(state.range(0)));
+  work.forward(exec.get());
+  for (auto _ : state) work.backward(exec.get());
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(2.5 * work.operations() * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
+}
+
+// Arguments: threads, keys, E, rows by index.
+void decode(benchmark::State& state) {
+  const std::int64_t beams = 64, heads = 8, keys = state.range(1), width = state.range(2), d = heads * width;
+  std::vector<std::int64_t> q_start(beams), k_start(beams), ones(beams, 1), counts(beams, keys);
+  std::iota(q_start.begin(), q_start.end(), 0);
+  for (std::int64_t b = 0; b < beams; ++b) k_start[b] = b * keys;
+  std::vector<std::int32_t> rows(beams * keys);
+  std::iota(rows.begin(), rows.end(), 0);
+  const std::vector<float> q(beams * d, 0.1f), k(beams * keys * d, 0.1f), v(beams * keys * d, 0.1f);
+  std::vector<float> out(beams * d);
+  AttentionExtents x;
+  x.sequences = beams;
+  x.heads = x.kv_heads = heads;
+  x.key_width = x.value_width = width;
+  x.q = x.k = x.v = x.out = {d, width};
+  x.q_start = q_start.data();
+  x.q_count = ones.data();
+  x.k_start = k_start.data();
+  x.k_count = counts.data();
+  if (state.range(3)) x.key_rows = rows.data();
+  const ExecutionOwner exec(static_cast<int>(state.range(0)));
+  for (auto _ : state) attention_forward(exec.get(), x, q.data(), k.data(), v.data(), out.data(), nullptr, 0);
+  state.SetBytesProcessed(state.iterations() * 2 * beams * keys * d * 4);
+}
+
+void sentence_shapes(benchmark::internal::Benchmark* b) {
+  b->ArgNames({"threads", "T", "E", "causal", "drop"})->UseRealTime()->MinTime(0.05);
+  for (const int threads : {1, 2})
+    for (const int width : {32, 64})
+      for (const int length : {8, 15, 16, 20, 32, 60})
+        for (const int causal : {0, 1}) b->Args({threads, length, width, causal, 0});
+  for (const int threads : {1, 2})
+    for (const int length : {15, 32})
+      b->Args({threads, length, 64, 0, 10})->Args({threads, length, 64, 1, 10});
+  for (const int threads : {1, 2})
+    for (const int length : {512, 2048})
+      for (const int causal : {0, 1}) b->Args({threads, length, 64, causal, 0});
+}
+
+void decode_shapes(benchmark::internal::Benchmark* b) {
+  b->ArgNames({"threads", "S", "E", "indexed"})->UseRealTime()->MinTime(0.05);
+  for (const int threads : {1, 2})
+    for (const int keys : {20, 200})
+      for (const int indexed : {0, 1}) b->Args({threads, keys, 64, indexed});
+}
+
+BENCHMARK(forward)->Apply(sentence_shapes);
+BENCHMARK(backward)->Apply(sentence_shapes);
+BENCHMARK(decode)->Apply(decode_shapes);
+
+}  // namespace
+}  // namespace fovea::kernels

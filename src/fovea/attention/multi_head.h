@@ -1,0 +1,81 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "fovea/nn/layers.h"
+#include "fovea/ops/attention.h"
+
+namespace fovea::attention {
+
+using ops::Sequences;
+
+/// Widths of multi-head attention: H heads, queries and keys E_k wide, values E_v wide, model D wide.
+/// In the paper E_k = E_v = D/H; here they are free.
+struct HeadShape {
+  std::int64_t width = 0;        ///< D
+  std::int64_t heads = 1;        ///< H
+  std::int64_t key_width = 0;    ///< E_k
+  std::int64_t value_width = 0;  ///< E_v
+};
+
+/// The keys and values of the tokens seen so far, one row a token, appended in place. Which rows are the past of which
+/// hypothesis is the business of Sequences::rows: nothing is ever moved when beams are reordered.
+class KeyValueCache {
+ public:
+  /// Appends columns [first, first + width) of `rows_NC`; width is fixed by the first call.
+  void append(const Tensor& rows_NC, std::int64_t first, std::int64_t width);
+  const Tensor& matrix() const { return matrix_; }  ///< [capacity, width]; rows() of them hold something
+  std::int64_t rows() const { return rows_; }
+
+ private:
+  Tensor matrix_;
+  std::int64_t rows_ = 0;
+};
+
+/// Queries, keys and values from the same rows, by one product.
+///   context = concat_h attend(x W_q,h, x W_k,h, x W_v,h);  out = context W_o
+/// Shapes   x [N, D] -> [N, D]
+/// Source   Vaswani et al. 2017, section 3.2.2
+class SelfAttention {
+ public:
+  SelfAttention(nn::Builder& builder, const std::string& name, const HeadShape& shape, float dropout);
+
+  /// Over whole sequences; causal: a token sees itself and what came before.
+  Tensor operator()(const ops::Context& ctx, const Tensor& x_ND, const std::shared_ptr<const Sequences>& sequences,
+                    bool causal, std::string_view place) const;
+
+  /// One new token a row: appends its key and value to `cache`, then row i looks at `past`'s sequence i, which must
+  /// already count the new row.
+  Tensor step(const ops::Context& ctx, const Tensor& x_ND, KeyValueCache& cache,
+              const std::shared_ptr<const Sequences>& tokens, const std::shared_ptr<const Sequences>& past,
+              std::string_view place) const;
+
+ private:
+  ops::AttentionOptions options(bool causal, std::string_view place) const;
+
+  HeadShape shape_;
+  ops::Dropping dropping_;
+  nn::Linear qkv_, out_;
+};
+
+/// Queries from one side, keys and values from the other's memory.
+/// Shapes   x [N, D], memory [M, D] -> [N, D]
+class CrossAttention {
+ public:
+  CrossAttention(nn::Builder& builder, const std::string& name, const HeadShape& shape, float dropout);
+
+  /// Keys and values of the memory, [M, H*(E_k + E_v)]: made once a sentence, looked at by every step.
+  Tensor keys_values(const ops::Context& ctx, const Tensor& memory_MD) const { return kv_(ctx, memory_MD); }
+
+  Tensor operator()(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
+                    const std::shared_ptr<const Sequences>& queries, const std::shared_ptr<const Sequences>& memory,
+                    std::string_view place) const;
+
+ private:
+  HeadShape shape_;
+  ops::Dropping dropping_;
+  nn::Linear q_, kv_, out_;
+};
+
+}  // namespace fovea::attention

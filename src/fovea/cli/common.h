@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <exception>
+#include <string>
+#include <string_view>
+
+namespace CLI {
+class App;
+}
+
+namespace fovea::cli {
+
+/// The reader of standard output has left, as `| head -1` does: no error, no message, nothing more to do.
+class BrokenPipe : public std::exception {};
+
+/// Standard output where a lost byte is an error: collects what is written and hands it to the system on
+/// flush() or when the buffer is full. Throws Error(machine) when a write fails (a full disk), BrokenPipe
+/// when nobody reads. A command ends with flush(); the destructor drops what is left, as after an error.
+class Output {
+ public:
+  void write(std::string_view text);
+  void flush();
+
+ private:
+  static constexpr std::size_t capacity = 1 << 16;
+  std::string buffer_;
+};
+
+/// Writes `text` to standard output and flushes.
+void print(std::string_view text);
+
+/// One line on standard error: "fovea: warning: TEXT".
+void warn(std::string_view text);
+
+/// "1 line", "2 lines".
+std::string counted(std::size_t count, std::string_view noun);
+
+/// --threads N, from 1 to 1024; `threads` stays 0, the number of processors, when it is not given.
+void add_threads_option(CLI::App& command, int& threads);
+
+}  // namespace fovea::cli

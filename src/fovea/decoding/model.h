@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "fovea/kernels/execution.h"
+#include "fovea/tensor/tensor.h"
+
+/// All that a search sees of a model: start(sources), then step(state, tokens) again and again.
+namespace fovea::decoding {
+
+/// What a model remembers between steps: encoded sources and the past of every row. A row is one hypothesis
+/// in the making. The past of a row is found by index; reordering copies no keys and values.
+class DecodingState {
+ public:
+  virtual ~DecodingState() = default;
+
+  /// Rows alive: how many tokens the next step takes.
+  virtual std::int64_t rows() const = 0;
+
+  /// Row i of the next step continues what is row parents[i] now. Rows are dropped by leaving them out,
+  /// repeated by naming them twice; parents.size() becomes the number of rows.
+  virtual void reorder(std::span<const std::int32_t> parents) = 0;
+};
+
+/// A model that generates a token at a time. It does not change while it decodes: what changes is in the
+/// state, so that several threads may decode with one model, each with a state (and an execution) of its own.
+class StepModel {
+ public:
+  virtual ~StepModel() = default;
+
+  /// A state with one row a source, in order. Sources are ids as the encoder reads them (with its end of
+  /// sentence).
+  virtual std::unique_ptr<DecodingState> start(
+      const std::vector<std::vector<std::int32_t>>& sources) const = 0;
+
+  /// Feeds tokens[i] to row i and returns logits [rows, V] for what follows it. A row's logits must not
+  /// depend on the rows beside it: then no answer depends on the batch it was computed in.
+  virtual Tensor step(DecodingState& state, std::span<const std::int32_t> tokens) const = 0;
+
+  virtual std::int32_t start_token() const = 0;    ///< fed at the first step
+  virtual std::int32_t eos() const = 0;            ///< ends a hypothesis
+  virtual std::int64_t vocabulary() const = 0;     ///< V
+  virtual std::int64_t max_positions() const = 0;  ///< steps the model can take
+  virtual std::span<const std::int32_t> banned() const {
+    return {};
+  }  ///< ids never generated, such as the pad token
+
+  /// The threads and memory that the search's own kernels use.
+  virtual const kernels::Execution& execution() const = 0;
+};
+
+}  // namespace fovea::decoding

@@ -1,0 +1,25 @@
+#include "fovea/decoding/transformer_decoder.h"
+
+namespace fovea::decoding {
+namespace {
+
+class State : public DecodingState {
+ public:
+  explicit State(models::TransformerState state) : state(std::move(state)) {}
+  std::int64_t rows() const override { return state.rows(); }
+  void reorder(std::span<const std::int32_t> parents) override { state.reorder(parents); }
+
+  models::TransformerState state;
+};
+
+}  // namespace
+
+std::unique_ptr<DecodingState> TransformerDecoder::start(const std::vector<std::vector<std::int32_t>>& sources) const {
+  return std::make_unique<State>(model_.start(ctx_, sources));
+}
+
+Tensor TransformerDecoder::step(DecodingState& state, std::span<const std::int32_t> tokens) const {
+  return model_.step(ctx_, static_cast<State&>(state).state, tokens);
+}
+
+}  // namespace fovea::decoding

@@ -1,0 +1,248 @@
+// The body of cpu/gemm.cpp, included once per instruction set inside its namespace (for_each_isa.h).
+
+#include "fovea/kernels/cpu/epilogue_activation.inl"
+
+// A tile of C fills the registers but for one row of B and one element of A:
+// 6 x 64 with 32 registers of 16 floats, 6 x 16 with 16 of 8.
+inline constexpr int tile_rows = registers >= 16 ? 6 : 2;
+inline constexpr int tile_vectors = registers >= 32 ? 4 : 2;
+inline constexpr std::int64_t panel = tile_vectors * width;
+
+struct Tile {
+  std::int64_t K;
+  const float* a;  // row r, element k: a[r*a_stride + k], or a[k*a_stride + r] if A is transposed
+  std::int64_t a_stride;
+  const float* b;  // element k, column n: b[k*b_stride + n]
+  std::int64_t b_stride;
+  float* c;
+  std::int64_t ldc;
+  bool from_c;        // the chain goes on from C
+  const float* bias;  // or none: the chain is not finished, or there is no bias
+  int last;           // columns of the last vector
+};
+
+// The innermost loop: c[r][n] = chain over k of fma(a[r][k], b[k][n]).
+template <int rows, int vectors, bool transposed>
+void compute_tile(const Tile& t) {
+  const float *a = t.a, *b = t.b;
+  const std::int64_t a_stride = t.a_stride, b_stride = t.b_stride, ldc = t.ldc;
+  float* c = t.c;
+  Floats sum[rows][vectors];
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; ++v) {
+      sum[r][v] = zero();
+      if (t.from_c) {
+        const float* p = c + r * ldc + v * width;
+        sum[r][v] = v + 1 < vectors ? load(p) : load_first(p, t.last);
+      } else {
+        __builtin_prefetch(c + r * ldc + v * width, 1);
+      }
+    }
+  for (std::int64_t k = t.K; k > 0; --k) {
+    Floats row[vectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; ++v) row[v] = load(b + v * width);
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; ++r) {
+      const Floats element = broadcast(transposed ? a[r] : a[r * a_stride]);
+#pragma GCC unroll 8
+      for (int v = 0; v < vectors; ++v) sum[r][v] = fma(element, row[v], sum[r][v]);
+    }
+    a += transposed ? a_stride : 1;
+    b += b_stride;
+  }
+#pragma GCC unroll 8
+  for (int v = 0; v < vectors; ++v) {
+    const int count = v + 1 < vectors ? width : t.last;
+    const Floats bias = t.bias ? load_first(t.bias + v * width, count) : zero();
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; ++r) {
+      float* p = c + r * ldc + v * width;
+      const Floats out = t.bias ? add(sum[r][v], bias) : sum[r][v];
+      if (v + 1 < vectors)
+        store(p, out);
+      else
+        store_first(p, out, count);
+    }
+  }
+}
+
+using TileFunction = void (*)(const Tile&);
+
+template <bool transposed, int... index>
+constexpr auto tile_table(std::integer_sequence<int, index...>) {
+  return std::array<TileFunction, sizeof...(index)>{
+      &compute_tile<index / tile_vectors + 1, index % tile_vectors + 1, transposed>...};
+}
+using TileIndices = std::make_integer_sequence<int, tile_rows * tile_vectors>;
+inline constexpr auto tiles = tile_table<false>(TileIndices{});
+inline constexpr auto tiles_transposed = tile_table<true>(TileIndices{});
+
+// to[k][n] = from[n][k] for `rows` k and `columns` <= width n; the rest of each vector becomes 0.
+inline void pack_transposed(const float* from, std::int64_t stride, std::int64_t rows, std::int64_t columns,
+                            float* to) {
+  std::int64_t k = 0;
+  if (columns == width)
+    for (; k + width <= rows; k += width) transpose_square(from + k, stride, to + k * panel, panel);
+  for (; k < rows; ++k)
+    for (std::int64_t n = 0; n < width; ++n) to[k * panel + n] = n < columns ? from[n * stride + k] : 0.0f;
+}
+
+inline void pack_rows(const float* B, std::int64_t ldb, std::int64_t kb, std::int64_t nb, float* out) {
+  for (std::int64_t k = 0; k < kb; ++k) {
+    const float* from = B + k * ldb;
+    float* to = out + k * panel;
+    std::int64_t n = 0;
+    for (; n + panel <= nb; n += panel, to += kb * panel)
+      for (int v = 0; v < tile_vectors; ++v) store(to + v * width, load(from + n + v * width));
+    for (; n < nb; n += width, to += width)
+      store(to, load_first(from + n, static_cast<int>(std::min<std::int64_t>(width, nb - n))));
+  }
+}
+
+void gemm_pack_b(const float* B, std::int64_t ldb, bool transpose_b, std::int64_t k0, std::int64_t kb,
+                 std::int64_t nb, float* out) {
+  if (!transpose_b) return pack_rows(B + k0 * ldb, ldb, kb, nb, out);
+  for (std::int64_t n = 0; n < nb; n += width)
+    pack_transposed(B + n * ldb + k0, ldb, kb, std::min<std::int64_t>(width, nb - n),
+                    out + n / panel * panel * kb + n % panel);
+}
+
+// A block of a transposed A, [kb][mb], close together: a stride of many floats would touch a page each k.
+inline void pack_a(const float* A, std::int64_t lda, std::int64_t kb, std::int64_t mb, float* out,
+                   std::int64_t stride) {
+  for (std::int64_t k = 0; k < kb; ++k) {
+    std::int64_t m = 0;
+    for (; m + width <= mb; m += width) store(out + k * stride + m, load(A + k * lda + m));
+    if (m < mb)
+      store_first(out + k * stride + m, load_first(A + k * lda + m, static_cast<int>(mb - m)),
+                  static_cast<int>(mb - m));
+  }
+}
+
+template <Activation activation>
+void activate_rows(std::int64_t rows, std::int64_t columns, float* c, float* pre, std::int64_t ldc) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t n = 0; n < columns; n += width) {
+      const int count = static_cast<int>(std::min<std::int64_t>(width, columns - n));
+      float* p = c + r * ldc + n;
+      const Floats x = load_first(p, count);
+      if (pre) store_first(pre + r * ldc + n, x, count);
+      if (activation != Activation::identity) store_first(p, activate<activation>(x), count);
+    }
+  }
+}
+
+inline void finish_rows(Activation activation, std::int64_t rows, std::int64_t columns, float* c, float* pre,
+                        std::int64_t ldc) {
+  switch (activation) {
+    case Activation::identity:
+      if (pre) activate_rows<Activation::identity>(rows, columns, c, pre, ldc);
+      return;
+    case Activation::relu:
+      return activate_rows<Activation::relu>(rows, columns, c, pre, ldc);
+    case Activation::gelu:
+      return activate_rows<Activation::gelu>(rows, columns, c, pre, ldc);
+    case Activation::silu:
+      return activate_rows<Activation::silu>(rows, columns, c, pre, ldc);
+    case Activation::tanh:
+      return activate_rows<Activation::tanh>(rows, columns, c, pre, ldc);
+  }
+}
+
+// How a call is cut: blocks of rows of A, of columns of B, and of K.
+struct Blocks {
+  std::int64_t m, n, k;
+};
+
+// Many rows: a block of B stays in the second cache (half of 1 MiB) while all rows pass; rows of a transposed
+// A are copied a block at a time beside it. Few rows: a panel after another, so that B is read once; it is
+// transposed on its way into the first cache.
+inline Blocks choose_blocks(const GemmExtents& e, bool packed) {
+  constexpr std::int64_t second_cache = std::int64_t{1} << 17, few_rows = 48, rows_of_a = 96;
+  Blocks blocks{e.transpose_a ? rows_of_a : e.M, panel, gemm_k_block(e.K)};
+  if (e.M > few_rows)
+    blocks.n = std::max(panel, second_cache / blocks.k / panel * panel);
+  else if (!packed)
+    blocks.k = 128;
+  return blocks;
+}
+
+// Rows of A from `a` against panels of B from `b`: one block of each, all of it computed.
+struct BlockProduct {
+  bool transposed;
+  Tile tile;  // what all its tiles share; a, b, c, bias of the first
+  std::int64_t rows, columns;
+  std::int64_t panel_stride;
+};
+
+inline void compute_rows(const BlockProduct& p, std::int64_t row, std::int64_t rows) {
+  Tile tile = p.tile;
+  tile.a += p.transposed ? row : row * tile.a_stride;
+  tile.c += row * tile.ldc;
+  for (std::int64_t n = 0; n < p.columns; n += panel) {
+    const std::int64_t columns = std::min(panel, p.columns - n), vectors = (columns + width - 1) / width;
+    tile.last = static_cast<int>(columns - (vectors - 1) * width);
+    const auto index = static_cast<std::size_t>((rows - 1) * tile_vectors + vectors - 1);
+    (p.transposed ? tiles_transposed : tiles)[index](tile);
+    tile.b += p.panel_stride;
+    tile.c += panel;
+    if (tile.bias) tile.bias += panel;
+  }
+}
+
+void gemm(const GemmExtents& e, const float* A, const float* B, const PackedPanels* packed, float* C,
+          const GemmEpilogue& epilogue, const GemmScratch& scratch) {
+  const Blocks blocks = choose_blocks(e, packed);
+  const auto room = [&](int slot, std::int64_t count) {
+    return scratch.workspace->get(scratch.worker, slot, static_cast<std::size_t>(count));
+  };
+  float* const b_room =
+      packed ? nullptr : room(0, blocks.k * std::min(blocks.n, (e.N + panel - 1) / panel * panel));
+  float* const a_room = e.transpose_a ? room(1, blocks.k * blocks.m) : nullptr;
+  for (std::int64_t n = 0; n < e.N; n += blocks.n) {
+    const std::int64_t nb = std::min(blocks.n, e.N - n);
+    for (std::int64_t k = 0; k == 0 || k < e.K; k += blocks.k) {
+      const std::int64_t kb = std::min(blocks.k, e.K - k);
+      const bool last = k + kb == e.K;
+      const float* b = b_room;
+      if (packed)
+        b = packed->data + k * packed->columns + (packed->first_panel + n / panel) * panel * kb;
+      else
+        gemm_pack_b(e.transpose_b ? B + n * e.ldb : B + n, e.ldb, e.transpose_b, k, kb, nb, b_room);
+      for (std::int64_t m = 0; m < e.M; m += blocks.m) {
+        const std::int64_t mb = std::min(blocks.m, e.M - m);
+        float* c = C + m * e.ldc + n;
+        BlockProduct product{e.transpose_a, {}, mb, nb, kb * panel};
+        product.tile = {kb,
+                        A + m * e.lda + k,
+                        e.lda,
+                        b,
+                        panel,
+                        c,
+                        e.ldc,
+                        k > 0 || epilogue.accumulate,
+                        last && epilogue.bias ? epilogue.bias + n : nullptr,
+                        0};
+        if (e.transpose_a) {
+          pack_a(A + k * e.lda + m, e.lda, kb, mb, a_room, blocks.m);
+          product.tile.a = a_room;
+          product.tile.a_stride = blocks.m;
+        }
+        for (std::int64_t row = 0; row < mb; row += tile_rows) {
+          const std::int64_t rows = std::min<std::int64_t>(tile_rows, mb - row);
+          compute_rows(product, row, rows);
+          if (last)
+            finish_rows(epilogue.activation, rows, nb, c + row * e.ldc,
+                        epilogue.pre_activation ? epilogue.pre_activation + (m + row) * e.ldc + n : nullptr,
+                        e.ldc);
+        }
+      }
+    }
+  }
+}
+
+std::int64_t gemm_tile_rows() { return tile_rows; }
+std::int64_t gemm_panel() { return panel; }

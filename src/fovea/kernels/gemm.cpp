@@ -1,0 +1,220 @@
+#include "fovea/kernels/gemm.h"
+
+#include <algorithm>
+#include <limits>
+#include <new>
+#include <string>
+
+#include "fovea/base/checked.h"
+#include "fovea/base/error.h"
+#include "fovea/kernels/cpu/gemm.h"
+#include "fovea/kernels/reference/gemm.h"
+
+namespace fovea::kernels {
+namespace {
+
+using cpu::PackedPanels;
+
+// The functions of a kernel set.
+struct GemmKernels {
+  decltype(&cpu::plain::gemm) compute;
+  decltype(&cpu::plain::gemm_pack_b) pack_b;
+  std::int64_t tile_rows, panel;
+};
+
+// `reference` takes the formula's path; a packed operand is then a copy of op(B) in rows.
+void reference_gemm(const GemmExtents& extents, const float* A, const float* B, const PackedPanels* packed,
+                    float* C, const GemmEpilogue& epilogue, const cpu::GemmScratch&) {
+  if (!packed) return reference::gemm(extents, A, B, C, epilogue);
+  GemmExtents rows = extents;
+  rows.ldb = packed->columns;
+  rows.transpose_b = false;
+  reference::gemm(rows, A, packed->data + packed->first_panel, C, epilogue);
+}
+
+void reference_pack_b(const float* B, std::int64_t ldb, bool transpose_b, std::int64_t k0, std::int64_t kb,
+                      std::int64_t nb, float* out) {
+  for (std::int64_t k = 0; k < kb; ++k)
+    for (std::int64_t n = 0; n < nb; ++n)
+      out[k * nb + n] = transpose_b ? B[n * ldb + k0 + k] : B[(k0 + k) * ldb + n];
+}
+
+GemmKernels kernels_of(KernelSet set) {
+  switch (set) {
+    case KernelSet::reference:
+      return {&reference_gemm, &reference_pack_b, 1, 1};
+    case KernelSet::plain:
+      return {&cpu::plain::gemm, &cpu::plain::gemm_pack_b, cpu::plain::gemm_tile_rows(),
+              cpu::plain::gemm_panel()};
+    case KernelSet::avx2:
+      return {&cpu::avx2::gemm, &cpu::avx2::gemm_pack_b, cpu::avx2::gemm_tile_rows(),
+              cpu::avx2::gemm_panel()};
+    case KernelSet::avx512:
+      break;
+  }
+  return {&cpu::avx512::gemm, &cpu::avx512::gemm_pack_b, cpu::avx512::gemm_tile_rows(),
+          cpu::avx512::gemm_panel()};
+}
+
+void check(const GemmExtents& e, bool packed) {
+  const auto fail = [&](const std::string& what) {
+    throw Error(Error::Kind::bug, "gemm",
+                what + " (M=" + std::to_string(e.M) + " N=" + std::to_string(e.N) +
+                    " K=" + std::to_string(e.K) + ")");
+  };
+  if (e.M < 0 || e.N < 0 || e.K < 0) fail("negative extent");
+  if (e.M == 0 || e.N == 0) return;
+  if (e.ldc < e.N) fail("rows of C overlap: ldc=" + std::to_string(e.ldc));
+  if (e.lda < (e.transpose_a ? e.M : e.K)) fail("rows of A overlap: lda=" + std::to_string(e.lda));
+  if (!packed && e.ldb < (e.transpose_b ? e.K : e.N)) fail("rows of B overlap: ldb=" + std::to_string(e.ldb));
+}
+
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+// A grid of workers over C, each with whole tiles.
+struct Grid {
+  std::int64_t rows = 1, columns = 1;
+};
+
+// Cycles of a worker for its part, roughly: multiply-adds of whole tiles, and moving its parts of A and B
+// through the caches, which a cut of the other side repeats.
+double part_cost(const GemmExtents& e, const GemmKernels& kernels, const Grid& grid) {
+  constexpr double move_a = 0.05, move_b = 0.25, floats_a_cycle = 16.0;
+  const double rows =
+      static_cast<double>(ceil_div(ceil_div(e.M, kernels.tile_rows), grid.rows) * kernels.tile_rows);
+  const double columns =
+      static_cast<double>(ceil_div(ceil_div(e.N, kernels.panel), grid.columns) * kernels.panel);
+  return static_cast<double>(std::max<std::int64_t>(e.K, 1)) *
+         (rows * columns / floats_a_cycle + move_b * columns + (e.transpose_a ? 2.0 : 1.0) * move_a * rows);
+}
+
+Grid choose_grid(const GemmExtents& e, const GemmKernels& kernels, int workers) {
+  // Below about 20 us waking the others costs more than they bring.
+  constexpr double alone = 60e3;
+  Grid best;
+  double least = part_cost(e, kernels, best);
+  if (least < alone) return best;
+  for (std::int64_t rows = 1; rows <= workers; ++rows) {
+    const Grid grid{std::min(rows, ceil_div(e.M, kernels.tile_rows)),
+                    std::min(workers / rows, ceil_div(e.N, kernels.panel))};
+    const double cost = part_cost(e, kernels, grid);
+    if (cost >= least) continue;
+    least = cost;
+    best = grid;
+  }
+  return best;
+}
+
+struct Range {
+  std::int64_t begin, count;
+};
+
+Range cut(std::int64_t count, std::int64_t grain, std::int64_t parts, std::int64_t part) {
+  const std::int64_t blocks = ceil_div(count, grain);
+  const std::int64_t begin = std::min(count, blocks * part / parts * grain);
+  return {begin, std::min(count, blocks * (part + 1) / parts * grain) - begin};
+}
+
+// One worker's rectangle of C: the same product with moved pointers.
+void compute_part(const GemmKernels& kernels, const GemmExtents& e, const float* A, const float* B,
+                  const PackedPanels* packed, float* C, const GemmEpilogue& epilogue, Range rows,
+                  Range columns, const cpu::GemmScratch& scratch) {
+  GemmExtents part = e;
+  part.M = rows.count;
+  part.N = columns.count;
+  if (part.M == 0 || part.N == 0) return;
+  const std::int64_t offset = rows.begin * e.ldc + columns.begin;
+  GemmEpilogue tail = epilogue;
+  if (tail.bias) tail.bias += columns.begin;
+  if (tail.pre_activation) tail.pre_activation += offset;
+  PackedPanels panels;
+  if (packed) {
+    panels = *packed;
+    panels.first_panel += columns.begin / kernels.panel;
+  }
+  const float* b = packed ? nullptr : B + columns.begin * (e.transpose_b ? e.ldb : 1);
+  kernels.compute(part, A + rows.begin * (e.transpose_a ? 1 : e.lda), b, packed ? &panels : nullptr,
+                  C + offset, tail, scratch);
+}
+
+void run_parallel(const Execution& exec, const GemmExtents& e, const float* A, const float* B,
+                  const PackedPanels* packed, float* C, const GemmEpilogue& epilogue) {
+  check(e, packed != nullptr);
+  const GemmKernels kernels = kernels_of(exec.kernels);
+  const Grid grid = choose_grid(e, kernels, exec.pool->size());
+  const auto work = [&](int worker) {
+    if (worker >= grid.rows * grid.columns) return;
+    compute_part(kernels, e, A, B, packed, C, epilogue,
+                 cut(e.M, kernels.tile_rows, grid.rows, worker / grid.columns),
+                 cut(e.N, kernels.panel, grid.columns, worker % grid.columns), {exec.workspace, worker});
+  };
+  if (grid.rows * grid.columns == 1) return work(0);
+  exec.pool->run(work);
+}
+
+void run_serial(const Execution& exec, int worker, const GemmExtents& e, const float* A, const float* B,
+                const PackedPanels* packed, float* C, const GemmEpilogue& epilogue) {
+  check(e, packed != nullptr);
+  compute_part(kernels_of(exec.kernels), e, A, B, packed, C, epilogue, {0, e.M}, {0, e.N},
+               {exec.workspace, worker});
+}
+
+PackedPanels panels_of(const Execution& exec, const GemmExtents& e, const PackedMatrix& B) {
+  if (B.K() != e.K || B.N() != e.N || B.kernels() != exec.kernels)
+    throw Error(Error::Kind::bug, "gemm",
+                "packed operand is [" + std::to_string(B.K()) + ", " + std::to_string(B.N()) +
+                    "] for kernels " + std::string(name_of(B.kernels())) + ", call is [" +
+                    std::to_string(e.K) + ", " + std::to_string(e.N) + "] on " +
+                    std::string(name_of(exec.kernels)));
+  const std::int64_t panel = kernels_of(exec.kernels).panel;
+  return {B.data(), ceil_div(e.N, panel) * panel, 0};
+}
+
+}  // namespace
+
+void gemm(const Execution& exec, const GemmExtents& extents, const float* A, const float* B, float* C,
+          const GemmEpilogue& epilogue) {
+  run_parallel(exec, extents, A, B, nullptr, C, epilogue);
+}
+
+void gemm_serial(const Execution& exec, int worker, const GemmExtents& extents, const float* A,
+                 const float* B, float* C, const GemmEpilogue& epilogue) {
+  run_serial(exec, worker, extents, A, B, nullptr, C, epilogue);
+}
+
+void PackedMatrix::Free::operator()(float* data) const { ::operator delete[](data, std::align_val_t{64}); }
+
+PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const float* B, std::int64_t ldb,
+                    bool transpose_b) {
+  check({1, N, K, K, ldb, N, false, transpose_b}, false);
+  const GemmKernels kernels = kernels_of(exec.kernels);
+  const std::int64_t columns = ceil_div(N, kernels.panel) * kernels.panel;
+  const auto count = checked_mul<std::int64_t>(columns, K);
+  const auto bytes = count ? checked_mul<std::int64_t>(*count, sizeof(float)) : count;
+  if (!bytes) throw Error(Error::Kind::bug, "pack_b", "matrix too large");
+  PackedMatrix packed;
+  packed.K_ = K;
+  packed.N_ = N;
+  packed.kernels_ = exec.kernels;
+  packed.data_.reset(
+      static_cast<float*>(::operator new[](static_cast<std::size_t>(*bytes), std::align_val_t{64})));
+  const std::int64_t block =
+      exec.kernels == KernelSet::reference ? std::max<std::int64_t>(K, 1) : cpu::gemm_k_block(K);
+  for (std::int64_t k = 0; k < K; k += block)
+    kernels.pack_b(B, ldb, transpose_b, k, std::min(block, K - k), N, packed.data_.get() + k * columns);
+  return packed;
+}
+
+void gemm(const Execution& exec, const GemmExtents& extents, const float* A, const PackedMatrix& B, float* C,
+          const GemmEpilogue& epilogue) {
+  const PackedPanels panels = panels_of(exec, extents, B);
+  run_parallel(exec, extents, A, nullptr, &panels, C, epilogue);
+}
+
+void gemm_serial(const Execution& exec, int worker, const GemmExtents& extents, const float* A,
+                 const PackedMatrix& B, float* C, const GemmEpilogue& epilogue) {
+  const PackedPanels panels = panels_of(exec, extents, B);
+  run_serial(exec, worker, extents, A, nullptr, &panels, C, epilogue);
+}
+
+}  // namespace fovea::kernels

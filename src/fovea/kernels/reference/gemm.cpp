@@ -1,0 +1,40 @@
+#include "fovea/kernels/reference/gemm.h"
+
+#include <cmath>
+
+namespace fovea::kernels::reference {
+
+double activate(Activation activation, double x) {
+  switch (activation) {
+    case Activation::identity:
+      return x;
+    case Activation::relu:
+      return x < 0.0 ? 0.0 : x;
+    case Activation::gelu:
+      return std::isinf(x) ? std::fmax(x, 0.0) : 0.5 * x * std::erfc(-x * std::sqrt(0.5));
+    case Activation::silu:
+      return std::isinf(x) ? std::fmax(x, 0.0) : x / (1.0 + std::exp(-x));
+    case Activation::tanh:
+      return std::tanh(x);
+  }
+  return x;
+}
+
+void gemm(const GemmExtents& e, const float* A, const float* B, float* C, const GemmEpilogue& epilogue) {
+  for (std::int64_t m = 0; m < e.M; ++m) {
+    for (std::int64_t n = 0; n < e.N; ++n) {
+      float& out = C[m * e.ldc + n];
+      double c = epilogue.accumulate ? out : 0.0;
+      for (std::int64_t k = 0; k < e.K; ++k) {
+        const double a = e.transpose_a ? A[k * e.lda + m] : A[m * e.lda + k];
+        const double b = e.transpose_b ? B[n * e.ldb + k] : B[k * e.ldb + n];
+        c += a * b;
+      }
+      if (epilogue.bias) c += epilogue.bias[n];
+      if (epilogue.pre_activation) epilogue.pre_activation[m * e.ldc + n] = static_cast<float>(c);
+      out = static_cast<float>(activate(epilogue.activation, c));
+    }
+  }
+}
+
+}  // namespace fovea::kernels::reference

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "fovea/kernels/gemm.h"
+
+namespace fovea::kernels::reference {
+
+/// kernels::gemm as its formula, summed in double.
+void gemm(const GemmExtents& extents, const float* A, const float* B, float* C, const GemmEpilogue& epilogue);
+
+/// One activation, in double.
+double activate(Activation activation, double x);
+
+}  // namespace fovea::kernels::reference

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "fovea/models/transformer.h"
+
+namespace fovea::models {
+
+/// Which source tokens a Transformer looked at for each target token: the weights of the cross-attention of one decoder
+/// layer, averaged over its heads; the row of a token is that of the step that produced it.
+/// source ends in eos; target has neither start nor eos. Returns [target + 1, source]: the last row produced eos.
+/// layer -1 is the last but one (Garg et al. 2019 found alignments clearest there), or the only one.
+Tensor cross_attention(const ops::Context& ctx, const Transformer& model, std::span<const std::int32_t> source,
+                       std::span<const std::int32_t> target, int layer = -1);
+
+}  // namespace fovea::models

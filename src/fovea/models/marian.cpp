@@ -1,0 +1,239 @@
+#include "fovea/models/marian.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <set>
+#include <vector>
+
+#include "fovea/formats/json_writer.h"
+#include "fovea/formats/safetensors.h"
+
+namespace fovea::models {
+namespace {
+
+using formats::Json;
+using kernels::Activation;
+using Norm = TransformerConfig::Norm;
+using Positions = TransformerConfig::Positions;
+
+struct ActivationName {
+  std::string_view name;
+  Activation activation;
+};
+constexpr std::array activation_names{ActivationName{"relu", Activation::relu}, ActivationName{"gelu", Activation::gelu},
+                                      ActivationName{"swish", Activation::silu}, ActivationName{"silu", Activation::silu},
+                                      ActivationName{"tanh", Activation::tanh}};
+
+std::string_view name_of(Activation activation) {
+  for (const auto& entry : activation_names)
+    if (entry.activation == activation) return entry.name;
+  return "linear";
+}
+
+Activation activation_of(const Json& value) {
+  for (const auto& entry : activation_names)
+    if (entry.name == value.text()) return entry.activation;
+  value.reject("unknown activation '" + printable(value.text()) + "'", "known are relu, gelu, swish, tanh");
+}
+
+constexpr std::int64_t largest = 4'000'000;
+
+std::int32_t token_id(const Json& config, std::string_view key) {
+  return static_cast<std::int32_t>(config.at(key).integer(0, largest));
+}
+
+// Two keys of which Marian's config has one a side; fovea builds both sides alike.
+std::int64_t same(const Json& config, const char* encoder_key, const char* decoder_key, std::int64_t most) {
+  const std::int64_t value = config.at(encoder_key).integer(1, most);
+  const std::int64_t other = config.at(decoder_key).integer(1, most);
+  if (other != value)
+    config.at(decoder_key).reject(std::to_string(other) + ", but " + encoder_key + " is " + std::to_string(value),
+                                  "encoder and decoder must agree");
+  return value;
+}
+
+float share(const Json& config, std::string_view key) {
+  return static_cast<float>(config.number_or(key, 0.0, 0.0, 0.999));
+}
+
+void expect_flag(const Json& config, std::string_view key, bool value) {
+  if (config.boolean_or(key, value) != value)
+    config.at(key).reject(value ? "false is not supported" : "true is not supported");
+}
+
+// Stored by some writers beside what they repeat or what can be computed.
+bool is_redundant(const std::string& name, const TransformerConfig& config) {
+  if (name == "final_logits_bias") return true;  // read apart
+  if (config.positions == Positions::sinusoidal && name.ends_with("embed_positions.weight")) return true;
+  if (config.tie_source_target && name.ends_with("embed_tokens.weight")) return true;
+  return config.tie_output && name == "lm_head.weight";
+}
+
+std::string listed(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min<std::size_t>(names.size(), 10); ++i)
+    text += (i ? ", " : "") + printable(names[i]);
+  if (names.size() > 10) text += " and " + std::to_string(names.size() - 10) + " more";
+  return text;
+}
+
+// Throws unless the file has the tensors of the model and no others, but for redundant ones.
+void expect_names(const formats::SafetensorsFile& file, const Transformer& model) {
+  std::vector<std::string> missing, unknown;
+  std::set<std::string> known;
+  for (const auto& view : model.parameters().views()) {
+    known.insert(view.name);
+    if (!file.find(view.name)) missing.push_back(view.name);
+  }
+  for (const auto& info : file.tensors())
+    if (!known.contains(info.name) && !is_redundant(info.name, model.config())) unknown.push_back(info.name);
+  if (missing.empty() && unknown.empty()) return;
+  std::string what;
+  if (!missing.empty()) what = "missing tensors: " + listed(missing);
+  if (!unknown.empty()) what += (what.empty() ? "" : "; ") + ("unknown tensors: " + listed(unknown));
+  throw Error(Error::Kind::model, file.name(), what, "does config.json belong to these weights?");
+}
+
+}  // namespace
+
+std::string why_not_marian(const TransformerConfig& config) {
+  if (config.norm != Norm::post) return "pre-norm layers";
+  if (config.positions != Positions::sinusoidal) return "learned positions";
+  if (config.d_k() * config.heads != config.width || config.d_v() * config.heads != config.width)
+    return "heads that are not as wide as the model divided by their number";
+  if (!config.tie_output) return "an output layer of its own";
+  return "";
+}
+
+std::string config_json(const TransformerConfig& config, const GenerationDefaults& generation, DType weights) {
+  const bool marian = why_not_marian(config).empty();
+  formats::JsonWriter json;
+  json.begin_object();
+  json.key("architectures").begin_array().value(marian ? "MarianMTModel" : "FoveaTransformer").end_array();
+  json.field("model_type", marian ? "marian" : "fovea-transformer").field("is_encoder_decoder", true);
+  json.field("d_model", config.width)
+      .field("encoder_layers", config.encoder_layers)
+      .field("decoder_layers", config.decoder_layers)
+      .field("num_hidden_layers", config.encoder_layers)
+      .field("encoder_attention_heads", config.heads)
+      .field("decoder_attention_heads", config.heads)
+      .field("encoder_ffn_dim", config.feed_forward)
+      .field("decoder_ffn_dim", config.feed_forward)
+      .field("activation_function", name_of(config.activation))
+      .field("max_position_embeddings", config.max_positions)
+      .field("vocab_size", config.source_vocabulary)
+      .field("decoder_vocab_size", config.target_vocabulary)
+      .field("scale_embedding", config.scale_embedding)
+      .field("share_encoder_decoder_embeddings", config.tie_source_target)
+      .field("tie_word_embeddings", config.tie_output);
+  json.field("normalize_before", config.norm == Norm::pre)
+      .field("normalize_embedding", false)
+      .field("add_final_layer_norm", config.norm == Norm::pre)
+      .field("static_position_embeddings", config.positions == Positions::sinusoidal);
+  if (!marian)
+    json.field("fovea_key_width", config.d_k()).field("fovea_value_width", config.d_v());
+  json.field("dropout", config.dropout)
+      .field("attention_dropout", config.attention_dropout)
+      .field("activation_dropout", config.activation_dropout)
+      .field("init_std", 1.0 / std::sqrt(static_cast<double>(config.width)));
+  json.field("eos_token_id", config.eos)
+      .field("unk_token_id", config.unk)
+      .field("pad_token_id", config.pad)
+      .field("bos_token_id", config.eos)
+      .field("decoder_start_token_id", config.pad)
+      .field("forced_eos_token_id", config.eos)
+      .field("num_beams", generation.beam)
+      .field("length_penalty", generation.length_penalty)
+      .field("use_cache", true)
+      .field("torch_dtype", weights == DType::bf16 ? "bfloat16" : "float32");
+  return json.end_object().finish();
+}
+
+std::string generation_config_json(const TransformerConfig& config, const GenerationDefaults& generation) {
+  formats::JsonWriter json;
+  json.begin_object();
+  json.key("bad_words_ids").begin_array().begin_array().value(config.pad).end_array().end_array();
+  json.field("bos_token_id", config.eos)
+      .field("decoder_start_token_id", config.pad)
+      .field("eos_token_id", config.eos)
+      .field("forced_eos_token_id", config.eos)
+      .field("pad_token_id", config.pad)
+      .field("max_length", config.max_positions)
+      .field("num_beams", generation.beam)
+      .field("length_penalty", generation.length_penalty)
+      .field("renormalize_logits", true);
+  return json.end_object().finish();
+}
+
+TransformerConfig read_config(const Json& config) {
+  const auto type = config.at("model_type");
+  if (type.text() != "marian" && type.text() != "fovea-transformer")
+    type.reject("a model of type '" + printable(type.text()) + "'", "translation needs marian or fovea-transformer");
+  TransformerConfig model;
+  model.width = config.at("d_model").integer(1, 65536);
+  model.encoder_layers = config.at("encoder_layers").integer(1, 1000);
+  model.decoder_layers = config.at("decoder_layers").integer(1, 1000);
+  model.heads = same(config, "encoder_attention_heads", "decoder_attention_heads", 1024);
+  model.feed_forward = same(config, "encoder_ffn_dim", "decoder_ffn_dim", 1 << 20);
+  model.activation = activation_of(config.at("activation_function"));
+  model.max_positions = config.at("max_position_embeddings").integer(1, 1 << 20);
+  model.source_vocabulary = config.at("vocab_size").integer(1, largest);
+  model.target_vocabulary = config.integer_or("decoder_vocab_size", model.source_vocabulary, 1, largest);
+  model.scale_embedding = config.boolean_or("scale_embedding", false);
+  model.tie_source_target = config.boolean_or("share_encoder_decoder_embeddings", true);
+  model.tie_output = config.boolean_or("tie_word_embeddings", true);
+  model.norm = config.boolean_or("normalize_before", false) ? Norm::pre : Norm::post;
+  model.positions = config.boolean_or("static_position_embeddings", true) ? Positions::sinusoidal : Positions::learned;
+  model.key_width = config.integer_or("fovea_key_width", 0, 0, 4096);
+  model.value_width = config.integer_or("fovea_value_width", 0, 0, 4096);
+  model.dropout = share(config, "dropout");
+  model.attention_dropout = share(config, "attention_dropout");
+  model.activation_dropout = share(config, "activation_dropout");
+  model.eos = token_id(config, "eos_token_id");
+  model.pad = token_id(config, "pad_token_id");
+  model.unk = static_cast<std::int32_t>(config.integer_or("unk_token_id", 1, 0, largest));
+  expect_flag(config, "normalize_embedding", false);
+  expect_flag(config, "add_final_layer_norm", model.norm == Norm::pre);
+  if (token_id(config, "decoder_start_token_id") != model.pad)
+    config.at("decoder_start_token_id").reject("differs from pad_token_id", "the decoder must start on pad");
+  validate(model, Error::Kind::model, "config.json");
+  return model;
+}
+
+formats::SafetensorsWriter weights_file(const Transformer& model, DType dtype,
+                                         const std::map<std::string, std::string>& metadata) {
+  formats::SafetensorsWriter file(metadata);
+  for (const auto& view : model.parameters().views()) file.add(view.name, view.value, dtype);
+  const Tensor& bias = model.output_bias();
+  const std::int64_t V = model.config().target_vocabulary;
+  file.add("final_logits_bias", bias.defined() ? bias.reshape({1, V}) : Tensor::zeros({1, V}), dtype);
+  return file;
+}
+
+void read_weights(const formats::SafetensorsFile& file, Transformer& model) {
+  const TransformerConfig& config = model.config();
+  expect_names(file, model);
+  const auto read = [&](const std::string& name, const Shape& shape) {
+    const Tensor value = file.read(name);
+    if (!(value.shape() == shape))
+      throw Error(Error::Kind::model, file.name() + ": " + name,
+                  "shape is " + value.shape().text() + ", config.json says " + shape.text());
+    return value;
+  };
+  for (const auto& view : model.parameters().views())
+    std::ranges::copy(read(view.name, view.value.shape()).values(), view.value.f32());
+  if (!file.find("final_logits_bias")) return;
+  const Tensor bias = read("final_logits_bias", {1, config.target_vocabulary});
+  if (std::ranges::any_of(bias.values(), [](float b) { return b != 0.0f; }))
+    model.set_output_bias(bias.reshape({config.target_vocabulary}));
+}
+
+std::unique_ptr<Transformer> load_transformer(const std::filesystem::path& directory) {
+  const auto config = read_config(formats::read_json(directory / "config.json", Error::Kind::model));
+  auto model = std::make_unique<Transformer>(config);
+  read_weights(formats::SafetensorsFile::open(directory / "model.safetensors"), *model);
+  return model;
+}
+
+}  // namespace fovea::models

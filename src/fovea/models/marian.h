@@ -1,0 +1,44 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "fovea/formats/json.h"
+#include "fovea/formats/safetensors.h"
+#include "fovea/models/transformer.h"
+
+/// How a Transformer lies on disk: as Hugging Face's MarianMTModel wherever MarianMT can express it.
+namespace fovea::models {
+
+/// Whether MarianMT can hold this model, and if not, the first reason: "pre-norm", "learned positions", ...
+std::string why_not_marian(const TransformerConfig& config);
+
+/// What stands in config.json beside the architecture.
+struct GenerationDefaults {
+  std::int64_t beam = 5;
+  double length_penalty = 1.0;  ///< exponent of the power penalty
+};
+
+/// config.json: MarianMT's keys; a model that MarianMT cannot hold is "fovea-transformer", with the same keys and ours.
+std::string config_json(const TransformerConfig& config, const GenerationDefaults& generation, DType weights);
+/// generation_config.json
+std::string generation_config_json(const TransformerConfig& config, const GenerationDefaults& generation);
+
+/// The architecture in a config.json. Throws Error(model) naming file and key: not a translation model of this family,
+/// a key missing, of a wrong type or out of range, an option that is not built here.
+TransformerConfig read_config(const formats::Json& config);
+
+/// The weights as a file to be, stored as `dtype` (f32 or bf16) under MarianMT's names; save() writes it in one step.
+formats::SafetensorsWriter weights_file(const Transformer& model, DType dtype,
+                                        const std::map<std::string, std::string>& metadata = {});
+
+/// Fills the model's parameters. Throws Error(model) listing missing and unknown tensors (up to ten of each), or naming
+/// the tensor whose shape disagrees and both shapes; the model may then be partly filled.
+void read_weights(const formats::SafetensorsFile& file, Transformer& model);
+
+/// The model in a directory: config.json and model.safetensors.
+std::unique_ptr<Transformer> load_transformer(const std::filesystem::path& directory);
+
+}  // namespace fovea::models

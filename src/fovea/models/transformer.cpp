@@ -1,0 +1,250 @@
+#include "fovea/models/transformer.h"
+
+#include <cmath>
+
+#include "fovea/attention/positions.h"
+#include "fovea/kernels/gemm.h"
+
+namespace fovea::models {
+namespace {
+
+attention::HeadShape head_shape(const TransformerConfig& config) {
+  return {config.width, config.heads, config.d_k(), config.d_v()};
+}
+
+// Position of each token in its sentence.
+std::vector<std::int32_t> positions_of(const Sequences& sentences, std::size_t tokens) {
+  std::vector<std::int32_t> position(tokens);
+  for (std::size_t b = 0; b < sentences.start.size(); ++b)
+    for (std::int64_t t = 0; t < sentences.count[b]; ++t)
+      position[static_cast<std::size_t>(sentences.start[b] + t)] = static_cast<std::int32_t>(t);
+  return position;
+}
+
+}  // namespace
+
+void validate(const TransformerConfig& config, Error::Kind kind, std::string_view where) {
+  const auto require = [&](bool good, const std::string& what) {
+    if (!good) throw Error(kind, where, what);
+  };
+  const auto within = [&](std::int64_t value, std::int64_t least, std::int64_t most, const char* name) {
+    require(value >= least && value <= most, std::string(name) + " is " + std::to_string(value) + ", must be from " +
+                                                 std::to_string(least) + " to " + std::to_string(most));
+  };
+  within(config.source_vocabulary, 4, 4'000'000, "source vocabulary");
+  within(config.target_vocabulary, 4, 4'000'000, "target vocabulary");
+  within(config.encoder_layers, 1, 1000, "number of encoder layers");
+  within(config.decoder_layers, 1, 1000, "number of decoder layers");
+  within(config.width, 1, 65536, "width");
+  within(config.feed_forward, 1, 1 << 20, "feed-forward width");
+  within(config.heads, 1, 1024, "number of heads");
+  within(config.key_width, 0, 4096, "key width");
+  within(config.value_width, 0, 4096, "value width");
+  within(config.max_positions, 1, 1 << 20, "number of positions");
+  require((config.key_width && config.value_width) || config.width % config.heads == 0,
+          "width " + std::to_string(config.width) + " is not a multiple of " + std::to_string(config.heads) + " heads");
+  require(!config.tie_source_target || config.source_vocabulary == config.target_vocabulary,
+          "tied source and target embeddings need one vocabulary");
+  for (const float p : {config.dropout, config.attention_dropout, config.activation_dropout})
+    require(p >= 0.0f && p < 1.0f, "a dropout is not in [0, 1)");
+  for (const std::int32_t id : {config.eos, config.unk, config.pad})
+    require(id >= 0 && id < std::min(config.source_vocabulary, config.target_vocabulary),
+            "special token " + std::to_string(id) + " is outside the vocabulary");
+}
+
+Residual::Residual(nn::Builder& builder, const std::string& norm_name, const TransformerConfig& config)
+    : pre_norm_(config.norm == TransformerConfig::Norm::pre),
+      dropping_{config.dropout, builder.next_site()},
+      norm_(builder, norm_name, config.width) {}
+
+FeedForward::FeedForward(nn::Builder& builder, const std::string& name, const TransformerConfig& config)
+    : in_(builder, name + ".fc1", config.width, config.feed_forward),
+      out_(builder, name + ".fc2", config.feed_forward, config.width),
+      inner_{config.activation, config.activation_dropout, builder.next_site()} {}
+
+EncoderLayer::EncoderLayer(nn::Builder& builder, const std::string& name, const TransformerConfig& config,
+                           std::string place)
+    : place_(std::move(place)),
+      self_attention_(builder, name + ".self_attn", head_shape(config), config.attention_dropout),
+      self_residual_(builder, name + ".self_attn_layer_norm", config),
+      feed_forward_(builder, name, config),
+      feed_forward_residual_(builder, name + ".final_layer_norm", config) {}
+
+Tensor EncoderLayer::forward(const ops::Context& ctx, const Tensor& x_ND,
+                             const std::shared_ptr<const Sequences>& source) const {
+  const Tensor y_ND = self_residual_(
+      ctx, x_ND, [&](const Tensor& x) { return self_attention_(ctx, x, source, /*causal=*/false, place_); });
+  return feed_forward_residual_(ctx, y_ND, [&](const Tensor& y) { return feed_forward_(ctx, y); });
+}
+
+DecoderLayer::DecoderLayer(nn::Builder& builder, const std::string& name, const TransformerConfig& config,
+                           const std::string& place)
+    : self_place_(place + ".self"),
+      cross_place_(place + ".cross"),
+      self_attention_(builder, name + ".self_attn", head_shape(config), config.attention_dropout),
+      self_residual_(builder, name + ".self_attn_layer_norm", config),
+      cross_attention_(builder, name + ".encoder_attn", head_shape(config), config.attention_dropout),
+      cross_residual_(builder, name + ".encoder_attn_layer_norm", config),
+      feed_forward_(builder, name, config),
+      feed_forward_residual_(builder, name + ".final_layer_norm", config) {}
+
+template <class SelfAttention>
+Tensor DecoderLayer::sublayers(const ops::Context& ctx, Tensor x_ND, const SelfAttention& self, const Tensor& keys_values,
+                               const std::shared_ptr<const Sequences>& target,
+                               const std::shared_ptr<const Sequences>& source) const {
+  x_ND = self_residual_(ctx, x_ND, self);
+  x_ND = cross_residual_(ctx, x_ND, [&](const Tensor& x) {
+    return cross_attention_(ctx, x, keys_values, target, source, cross_place_);
+  });
+  return feed_forward_residual_(ctx, x_ND, [&](const Tensor& x) { return feed_forward_(ctx, x); });
+}
+
+Tensor DecoderLayer::forward(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
+                             const std::shared_ptr<const Sequences>& target,
+                             const std::shared_ptr<const Sequences>& source) const {
+  const auto self = [&](const Tensor& x) { return self_attention_(ctx, x, target, /*causal=*/true, self_place_); };
+  return sublayers(ctx, x_ND, self, keys_values, target, source);
+}
+
+Tensor DecoderLayer::step(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
+                          attention::KeyValueCache& cache, const std::shared_ptr<const Sequences>& tokens,
+                          const std::shared_ptr<const Sequences>& past,
+                          const std::shared_ptr<const Sequences>& source) const {
+  const auto self = [&](const Tensor& x) { return self_attention_.step(ctx, x, cache, tokens, past, self_place_); };
+  return sublayers(ctx, x_ND, self, keys_values, tokens, source);
+}
+
+void TransformerState::reorder(std::span<const std::int32_t> parents) {
+  std::vector<std::int32_t> new_sentence;
+  std::vector<std::vector<std::int32_t>> new_past;
+  new_sentence.reserve(parents.size());
+  new_past.reserve(parents.size());
+  for (const auto parent : parents) {
+    new_sentence.push_back(sentence.at(static_cast<std::size_t>(parent)));
+    new_past.push_back(past.at(static_cast<std::size_t>(parent)));
+  }
+  sentence = std::move(new_sentence);
+  past = std::move(new_past);
+}
+
+Transformer::Transformer(const TransformerConfig& config, std::uint64_t seed) : config_(config) {
+  validate(config, Error::Kind::bug, "transformer");
+  nn::Builder builder(parameters_);
+  const auto embedding = nn::Initial::normal(1.0f / std::sqrt(static_cast<float>(config.width)));
+  if (config.tie_source_target) {
+    source_embedding_ = parameters_.add("model.shared.weight", {config.source_vocabulary, config.width}, embedding);
+    target_embedding_ = source_embedding_;
+  } else {
+    source_embedding_ =
+        parameters_.add("model.encoder.embed_tokens.weight", {config.source_vocabulary, config.width}, embedding);
+    target_embedding_ =
+        parameters_.add("model.decoder.embed_tokens.weight", {config.target_vocabulary, config.width}, embedding);
+  }
+  output_ = config.tie_output
+                ? target_embedding_
+                : parameters_.add("lm_head.weight", {config.target_vocabulary, config.width}, embedding);
+  if (config.positions == TransformerConfig::Positions::learned) {
+    encoder_positions_ =
+        parameters_.add("model.encoder.embed_positions.weight", {config.max_positions, config.width}, embedding);
+    decoder_positions_ =
+        parameters_.add("model.decoder.embed_positions.weight", {config.max_positions, config.width}, embedding);
+  } else {
+    sinusoidal_ = attention::sinusoidal_positions(config.max_positions, config.width);
+  }
+  encoder_dropping_ = {config.dropout, builder.next_site()};
+  decoder_dropping_ = {config.dropout, builder.next_site()};
+  for (std::int64_t n = 0; n < config.encoder_layers; ++n)
+    encoder_.emplace_back(builder, "model.encoder.layers." + std::to_string(n), config, "encoder." + std::to_string(n));
+  for (std::int64_t n = 0; n < config.decoder_layers; ++n)
+    decoder_.emplace_back(builder, "model.decoder.layers." + std::to_string(n), config, "decoder." + std::to_string(n));
+  if (config.norm == TransformerConfig::Norm::pre) {
+    encoder_norm_.emplace(builder, "model.encoder.layer_norm", config.width);
+    decoder_norm_.emplace(builder, "model.decoder.layer_norm", config.width);
+  }
+  parameters_.allocate(seed);
+}
+
+Tensor Transformer::embed(const ops::Context& ctx, std::span<const std::int32_t> ids,
+                          std::span<const std::int32_t> position, const nn::Parameter* table, const Tensor& positions,
+                          ops::Dropping dropping) const {
+  const float scale = config_.scale_embedding ? std::sqrt(static_cast<float>(config_.width)) : 1.0f;
+  return ops::embed(ctx, ops::ids_tensor(ids), table->value, scale, ops::ids_tensor(position), positions, dropping);
+}
+
+Tensor Transformer::encode(const ops::Context& ctx, std::span<const std::int32_t> source,
+                           const std::shared_ptr<const Sequences>& sentences) const {
+  Tensor x_ND = embed(ctx, source, positions_of(*sentences, source.size()), source_embedding_,
+                      positions(encoder_positions_), encoder_dropping_);
+  for (const auto& layer : encoder_) x_ND = layer.forward(ctx, x_ND, sentences);
+  return encoder_norm_ ? (*encoder_norm_)(ctx, x_ND) : x_ND;
+}
+
+Tensor Transformer::decode(const ops::Context& ctx, std::span<const std::int32_t> target_in,
+                           const std::shared_ptr<const Sequences>& target, const Tensor& memory_MD,
+                           const std::shared_ptr<const Sequences>& source) const {
+  Tensor x_ND = embed(ctx, target_in, positions_of(*target, target_in.size()), target_embedding_,
+                      positions(decoder_positions_), decoder_dropping_);
+  for (const auto& layer : decoder_)
+    x_ND = layer.forward(ctx, x_ND, layer.keys_values(ctx, memory_MD), target, source);
+  return decoder_norm_ ? (*decoder_norm_)(ctx, x_ND) : x_ND;
+}
+
+ops::LossSums Transformer::loss(const ops::Context& ctx, const TranslationBatch& batch, float label_smoothing,
+                                float weight) const {
+  const auto source = Sequences::packed(batch.source_start);
+  const auto target = Sequences::packed(batch.target_start);
+  const Tensor memory_MD = encode(ctx, batch.source, source);
+  const Tensor states_ND = decode(ctx, batch.target_in, target, memory_MD, source);
+  return ops::linear_cross_entropy(ctx, states_ND, output_->value, output_bias_, ops::ids_tensor(batch.target_out), label_smoothing,
+                                   weight);
+}
+
+Tensor Transformer::logits(const ops::Context& ctx, const Tensor& states_ND) const {
+  return ops::linear(ctx, states_ND, output_->value, output_bias_);
+}
+
+TransformerState Transformer::start(const ops::Context& ctx, std::span<const std::vector<std::int32_t>> sources) const {
+  TransformerState state;
+  std::vector<std::int32_t> packed;
+  state.source_start.push_back(0);
+  for (const auto& source : sources) {
+    packed.insert(packed.end(), source.begin(), source.end());
+    state.source_start.push_back(static_cast<std::int32_t>(packed.size()));
+    state.sentence.push_back(static_cast<std::int32_t>(state.sentence.size()));
+  }
+  const Tensor memory_MD = encode(ctx, packed, Sequences::packed(state.source_start));
+  for (const auto& layer : decoder_) state.keys_values.push_back(layer.keys_values(ctx, memory_MD));
+  state.cache.resize(decoder_.size());
+  state.past.resize(sources.size());
+  return state;
+}
+
+Tensor Transformer::step(const ops::Context& ctx, TransformerState& state, std::span<const std::int32_t> tokens) const {
+  const std::size_t rows = state.past.size();
+  if (tokens.size() != rows)
+    throw Error(Error::Kind::bug, "transformer: step",
+                std::to_string(tokens.size()) + " tokens for " + std::to_string(rows) + " rows");
+  auto one = std::make_shared<Sequences>();     // each row is a query sequence of one token,
+  auto past = std::make_shared<Sequences>();    // looks at its past and itself,
+  auto source = std::make_shared<Sequences>();  // and at its sentence
+  std::vector<std::int32_t> position(rows);
+  for (std::size_t i = 0; i < rows; ++i) {
+    position[i] = static_cast<std::int32_t>(state.past[i].size());
+    state.past[i].push_back(static_cast<std::int32_t>(state.cache.front().rows() + static_cast<std::int64_t>(i)));
+    one->start.push_back(static_cast<std::int64_t>(i));
+    one->count.push_back(1);
+    past->start.push_back(static_cast<std::int64_t>(past->rows.size()));
+    past->count.push_back(static_cast<std::int64_t>(state.past[i].size()));
+    past->rows.insert(past->rows.end(), state.past[i].begin(), state.past[i].end());
+    const auto sentence = static_cast<std::size_t>(state.sentence[i]);
+    source->start.push_back(state.source_start[sentence]);
+    source->count.push_back(state.source_start[sentence + 1] - state.source_start[sentence]);
+  }
+  Tensor x_ND = embed(ctx, tokens, position, target_embedding_, positions(decoder_positions_), {});
+  for (std::size_t n = 0; n < decoder_.size(); ++n)
+    x_ND = decoder_[n].step(ctx, x_ND, state.keys_values[n], state.cache[n], one, past, source);
+  if (decoder_norm_) x_ND = (*decoder_norm_)(ctx, x_ND);
+  return logits(ctx, x_ND);
+}
+
+}  // namespace fovea::models

@@ -1,0 +1,199 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "fovea/attention/multi_head.h"
+#include "fovea/base/error.h"
+#include "fovea/ops/cross_entropy.h"
+#include "fovea/ops/embed.h"
+
+namespace fovea::models {
+
+using attention::Sequences;
+
+/// What a Transformer for translation is made of. Vaswani et al. 2017, table 3, in its letters.
+struct TransformerConfig {
+  enum class Norm { post, pre };
+  enum class Positions { sinusoidal, learned };
+
+  std::int64_t source_vocabulary = 0, target_vocabulary = 0;
+  std::int64_t encoder_layers = 6, decoder_layers = 6;  ///< N
+  std::int64_t width = 512;                             ///< d_model
+  std::int64_t feed_forward = 2048;                     ///< d_ff
+  std::int64_t heads = 8;                               ///< h
+  std::int64_t key_width = 0, value_width = 0;          ///< d_k, d_v; 0: width / heads
+  kernels::Activation activation = kernels::Activation::relu;
+  Norm norm = Norm::post;
+  Positions positions = Positions::sinusoidal;
+  std::int64_t max_positions = 512;
+  bool tie_source_target = true;  ///< one embedding for both sides
+  bool tie_output = true;         ///< the output layer is the target embedding
+  bool scale_embedding = true;    ///< embeddings times sqrt(width)
+  float dropout = 0.1f;           ///< P_drop: sublayer outputs and embeddings
+  float attention_dropout = 0.0f, activation_dropout = 0.0f;
+  std::int32_t eos = 0, unk = 1, pad = 2;  ///< the decoder starts from pad, which is never generated
+
+  std::int64_t d_k() const { return key_width ? key_width : width / heads; }
+  std::int64_t d_v() const { return value_width ? value_width : width / heads; }
+};
+
+/// Throws Error(kind) naming `where` and the first thing in `config` that cannot be built.
+void validate(const TransformerConfig& config, Error::Kind kind, std::string_view where);
+
+/// Sentence pairs, packed one after another without padding; sentence b of a side is [start[b], start[b+1]).
+struct TranslationBatch {
+  std::span<const std::int32_t> source;      ///< each ends in eos
+  std::span<const std::int32_t> source_start;
+  std::span<const std::int32_t> target_in;   ///< pad (the start), y_1 .. y_n
+  std::span<const std::int32_t> target_out;  ///< y_1 .. y_n, eos
+  std::span<const std::int32_t> target_start;
+};
+
+/// LayerNorm(x + Dropout(sublayer(x))), section 3.1 and 5.4; or, pre-norm, x + Dropout(sublayer(LayerNorm(x))).
+class Residual {
+ public:
+  Residual(nn::Builder& builder, const std::string& norm_name, const TransformerConfig& config);
+
+  template <class Sublayer>
+  Tensor operator()(const ops::Context& ctx, const Tensor& x_ND, const Sublayer& sublayer) const {
+    if (pre_norm_) return ops::add_residual(ctx, sublayer(norm_(ctx, x_ND)), x_ND, dropping_);
+    return norm_.add(ctx, sublayer(x_ND), x_ND, dropping_);
+  }
+
+ private:
+  bool pre_norm_;
+  ops::Dropping dropping_;
+  nn::LayerNorm norm_;
+};
+
+/// FFN(x) = activation(x W_1 + b_1) W_2 + b_2, section 3.3.
+class FeedForward {
+ public:
+  FeedForward(nn::Builder& builder, const std::string& name, const TransformerConfig& config);
+  Tensor operator()(const ops::Context& ctx, const Tensor& x_ND) const { return out_(ctx, in_(ctx, x_ND, inner_)); }
+
+ private:
+  nn::Linear in_, out_;
+  ops::LinearOptions inner_;
+};
+
+/// Self-attention, then feed-forward; section 3.1.
+class EncoderLayer {
+ public:
+  EncoderLayer(nn::Builder& builder, const std::string& name, const TransformerConfig& config, std::string place);
+  Tensor forward(const ops::Context& ctx, const Tensor& x_ND, const std::shared_ptr<const Sequences>& source) const;
+
+ private:
+  std::string place_;
+  attention::SelfAttention self_attention_;
+  Residual self_residual_;
+  FeedForward feed_forward_;
+  Residual feed_forward_residual_;
+};
+
+/// Masked self-attention, attention over the encoder's output, feed-forward; section 3.1.
+class DecoderLayer {
+ public:
+  DecoderLayer(nn::Builder& builder, const std::string& name, const TransformerConfig& config, const std::string& place);
+
+  /// Keys and values of the encoder's output.
+  Tensor keys_values(const ops::Context& ctx, const Tensor& memory_MD) const {
+    return cross_attention_.keys_values(ctx, memory_MD);
+  }
+  Tensor forward(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
+                 const std::shared_ptr<const Sequences>& target, const std::shared_ptr<const Sequences>& source) const;
+  /// One token a row; see SelfAttention::step.
+  Tensor step(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values, attention::KeyValueCache& cache,
+              const std::shared_ptr<const Sequences>& tokens, const std::shared_ptr<const Sequences>& past,
+              const std::shared_ptr<const Sequences>& source) const;
+
+ private:
+  template <class SelfAttention>
+  Tensor sublayers(const ops::Context& ctx, Tensor x_ND, const SelfAttention& self, const Tensor& keys_values,
+                   const std::shared_ptr<const Sequences>& target, const std::shared_ptr<const Sequences>& source) const;
+
+  std::string self_place_, cross_place_;
+  attention::SelfAttention self_attention_;
+  Residual self_residual_;
+  attention::CrossAttention cross_attention_;
+  Residual cross_residual_;
+  FeedForward feed_forward_;
+  Residual feed_forward_residual_;
+};
+
+/// A decoder in mid-sentence: for each row its past, as rows of the caches, and the sentence that it translates.
+struct TransformerState {
+  std::vector<Tensor> keys_values;              ///< of the encoder's output, a layer each
+  std::vector<attention::KeyValueCache> cache;  ///< of the tokens so far, a layer each
+  std::vector<std::int32_t> source_start;       ///< [sentences + 1]
+  std::vector<std::int32_t> sentence;           ///< [rows]
+  std::vector<std::vector<std::int32_t>> past;  ///< [rows][tokens so far], rows of the caches
+
+  std::int64_t rows() const { return static_cast<std::int64_t>(sentence.size()); }
+  /// Row i goes on from what was row parents[i]: rows are selected, dropped and repeated by index.
+  void reorder(std::span<const std::int32_t> parents);
+};
+
+/// The Transformer (Vaswani et al. 2017), as MarianMT arranges it: post-norm, biases everywhere, the decoder started on
+/// pad, target_vocabulary logits without bias. Deviations by option: pre-norm (with a norm after each stack), learned
+/// positions, head widths that are not width/heads.
+class Transformer {
+ public:
+  /// Parameters are allocated and set to their beginning by `seed`. Throws Error(bug) if the config is not valid.
+  explicit Transformer(const TransformerConfig& config, std::uint64_t seed = 1);
+  Transformer(const Transformer&) = delete;
+  Transformer& operator=(const Transformer&) = delete;
+
+  const TransformerConfig& config() const { return config_; }
+  nn::Parameters& parameters() { return parameters_; }
+  const nn::Parameters& parameters() const { return parameters_; }
+
+  /// The encoder's output [sum of lengths, D] of packed source sentences.
+  Tensor encode(const ops::Context& ctx, std::span<const std::int32_t> source,
+                const std::shared_ptr<const Sequences>& sentences) const;
+
+  /// The decoder's states [sum of lengths, D], given all target tokens before each.
+  Tensor decode(const ops::Context& ctx, std::span<const std::int32_t> target_in,
+                const std::shared_ptr<const Sequences>& target, const Tensor& memory_MD,
+                const std::shared_ptr<const Sequences>& source) const;
+
+  /// Cross-entropy of a batch; with a tape, backward() then adds the gradients of weight * (sum of losses).
+  ops::LossSums loss(const ops::Context& ctx, const TranslationBatch& batch, float label_smoothing, float weight) const;
+
+  /// A fixed shift [V] of the logits, as MarianMT's final_logits_bias; undefined: none. It is not learned.
+  const Tensor& output_bias() const { return output_bias_; }
+  void set_output_bias(Tensor bias) { output_bias_ = std::move(bias); }
+
+  /// Logits [N, V] of states [N, D].
+  Tensor logits(const ops::Context& ctx, const Tensor& states_ND) const;
+
+  /// Reads source sentences, one row each; the first step's tokens are config().pad.
+  TransformerState start(const ops::Context& ctx, std::span<const std::vector<std::int32_t>> sources) const;
+  /// One more token for every row; logits [rows, V] of what follows. Throws Error(bug) past max_positions.
+  Tensor step(const ops::Context& ctx, TransformerState& state, std::span<const std::int32_t> tokens) const;
+
+ private:
+  Tensor embed(const ops::Context& ctx, std::span<const std::int32_t> ids, std::span<const std::int32_t> position,
+               const nn::Parameter* table, const Tensor& positions, ops::Dropping dropping) const;
+  const Tensor& positions(const nn::Parameter* learned) const { return learned ? learned->value : sinusoidal_; }
+
+  TransformerConfig config_;
+  nn::Parameters parameters_;
+  nn::Parameter* source_embedding_ = nullptr;
+  nn::Parameter* target_embedding_ = nullptr;
+  nn::Parameter* output_ = nullptr;
+  nn::Parameter* encoder_positions_ = nullptr;  // null: sinusoidal
+  nn::Parameter* decoder_positions_ = nullptr;
+  Tensor sinusoidal_, output_bias_;
+  ops::Dropping encoder_dropping_, decoder_dropping_;
+  std::vector<EncoderLayer> encoder_;
+  std::vector<DecoderLayer> decoder_;
+  std::optional<nn::LayerNorm> encoder_norm_, decoder_norm_;  // pre-norm only
+};
+
+}  // namespace fovea::models

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <string>
+
+#include "fovea/nn/parameters.h"
+#include "fovea/ops/linear.h"
+#include "fovea/ops/norm.h"
+
+namespace fovea::nn {
+
+/// Hands out what modules need while a model is built: parameters under a name, and sites for random numbers.
+class Builder {
+ public:
+  explicit Builder(Parameters& parameters) : parameters_(&parameters) {}
+  Parameters& parameters() const { return *parameters_; }
+  /// A number of its own for a place that draws random numbers.
+  std::uint32_t next_site() { return next_site_++; }
+
+ private:
+  Parameters* parameters_;
+  std::uint32_t next_site_ = site::first_module;
+};
+
+/// y = x W^T + b; W [out, in] begins by Glorot and Bengio's rule, b at zero.
+class Linear {
+ public:
+  Linear(Builder& builder, const std::string& name, std::int64_t in, std::int64_t out);
+  /// Several products of the same input in one: rows of W and b that have names of their own, as q, k, v.
+  /// Each part begins as a Linear of its own would, times `gain`.
+  Linear(Builder& builder, std::vector<NamedRows> parts, std::int64_t in, float gain);
+
+  Tensor operator()(const ops::Context& ctx, const Tensor& x_ND, const ops::LinearOptions& options = {}) const {
+    return ops::linear(ctx, x_ND, weight_->value, bias_->value, options);
+  }
+
+ private:
+  Parameter* weight_;
+  Parameter* bias_;
+};
+
+/// Layer normalisation with a learned scale (gamma, begins at 1) and shift (beta, at 0).
+class LayerNorm {
+ public:
+  LayerNorm(Builder& builder, const std::string& name, std::int64_t width, float eps = 1e-5f);
+
+  Tensor operator()(const ops::Context& ctx, const Tensor& x_ND) const {
+    return ops::add_norm(ctx, x_ND, {}, gamma_->value, beta_->value, eps_);
+  }
+  /// norm(residual + dropout(x))
+  Tensor add(const ops::Context& ctx, const Tensor& x_ND, const Tensor& residual_ND, ops::Dropping dropping) const {
+    return ops::add_norm(ctx, x_ND, residual_ND, gamma_->value, beta_->value, eps_, dropping);
+  }
+
+ private:
+  Parameter* gamma_;
+  Parameter* beta_;
+  float eps_;
+};
+
+}  // namespace fovea::nn

@@ -1,0 +1,64 @@
+#include "fovea/ops/embed.h"
+
+#include <algorithm>
+#include <string>
+
+#include "fovea/kernels/rows.h"
+
+namespace fovea::ops {
+namespace {
+
+void expect_within(const Tensor& ids, std::int64_t count, const char* what) {
+  const std::int32_t* id = ids.i32();
+  for (std::int64_t n = 0; n < ids.elements(); ++n) {
+    if (id[n] >= 0 && id[n] < count) continue;
+    throw Error(Error::Kind::bug, "embed",
+                std::string(what) + " " + std::to_string(id[n]) + " of a table with " + std::to_string(count) + " rows");
+  }
+}
+
+}  // namespace
+
+Tensor embed(const Context& ctx, const Tensor& ids, const Tensor& table, float scale, const Tensor& position,
+             const Tensor& positions, Dropping dropping) {
+  expect_shape(ids, {-1}, "embed: ids [N]");
+  expect_shape(table, {-1, -1}, "embed: table [V, D]");
+  const std::int64_t N = ids.dim(0), D = table.dim(1);
+  expect_within(ids, table.dim(0), "id");
+  if (positions.defined()) {
+    expect_shape(positions, {-1, D}, "embed: positions [P, D]");
+    expect_shape(position, {N}, "embed: position [N]");
+    expect_within(position, positions.dim(0), "position");
+  }
+  const kernels::EmbedExtents extents{N, D, scale, ctx.dropout(dropping.p, dropping.site)};
+  Tensor y = Tensor::empty({N, D});
+  kernels::embed_forward(ctx.exec, extents, ids.i32(), table.f32(), positions.defined() ? position.i32() : nullptr,
+                         positions.defined() ? positions.f32() : nullptr, y.f32());
+  if (!ctx.records({&table, &positions})) return y;
+  require_grad(y);
+  ctx.tape->record([exec = ctx.exec, extents, ids, table, position, positions, y] {
+    const Tensor d_y = arrived_gradient(y);
+    if (!d_y.defined()) return;
+    const auto target = [](const Tensor& parameter) -> float* {
+      if (!parameter.requires_grad()) return nullptr;
+      const auto t = gradient_target(parameter);
+      if (!t.accumulate) std::fill_n(t.data, parameter.elements(), 0.0f);
+      return t.data;
+    };
+    float* d_table = target(table);
+    float* d_positions = target(positions);
+    Tensor unused;
+    if (!d_table) d_table = (unused = Tensor::zeros(table.shape())).f32();
+    kernels::embed_backward(exec, extents, ids.i32(), positions.defined() ? position.i32() : nullptr, d_y.f32(), d_table,
+                            d_positions);
+  });
+  return y;
+}
+
+Tensor ids_tensor(std::span<const std::int32_t> ids) {
+  Tensor tensor = Tensor::empty({static_cast<std::int64_t>(ids.size())}, DType::i32);
+  std::ranges::copy(ids, tensor.i32());
+  return tensor;
+}
+
+}  // namespace fovea::ops

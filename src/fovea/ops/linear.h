@@ -1,0 +1,19 @@
+#pragma once
+
+#include "fovea/kernels/activation.h"
+#include "fovea/ops/context.h"
+
+namespace fovea::ops {
+
+struct LinearOptions {
+  kernels::Activation activation = kernels::Activation::identity;
+  float dropout = 0.0f;    ///< on the activation's output
+  std::uint32_t site = 0;  ///< of that dropout
+};
+
+/// y = dropout(activation(x W^T + b)).
+/// Shapes   x [N, in]; W [out, in], as on disk; b [out] or undefined; y [N, out]
+/// Throws   Error naming the shapes if they disagree
+Tensor linear(const Context& ctx, const Tensor& x_ND, const Tensor& W, const Tensor& b, const LinearOptions& options = {});
+
+}  // namespace fovea::ops

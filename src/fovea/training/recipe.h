@@ -1,0 +1,136 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fovea/kernels/activation.h"
+
+/// A recipe: everything that decides what a training run does, as one TOML file.
+/// Each key is described once, in recipe_keys.cpp (name, default, range, explanation); parsing, overriding,
+/// printing and comparing all follow from there. Paths in [data] are relative to the data folder, the others
+/// to the current one.
+namespace fovea::training {
+
+struct DataOptions {
+  std::string source_language, target_language;  ///< codes such as "en"; kept with the model
+  std::string train_source, train_target;        ///< two files of N lines, plain or .gz
+  std::string train_tsv;                         ///< or one file of tab-separated columns
+  std::string valid_source, valid_target, valid_tsv;
+  std::array<std::int64_t, 2> tsv_columns{1, 2};  ///< source and target column, from 1
+  std::int64_t max_tokens = 256;                  ///< pairs with a longer side are left out of training
+  double max_ratio = 0;                           ///< pairs of a greater length ratio too; 0: no limit
+};
+
+enum class TokenizerKind { unigram, bpe };
+
+struct TokenizerOptions {
+  std::string model;  ///< a ready SentencePiece model; empty: train one on the training text
+  TokenizerKind kind = TokenizerKind::unigram;
+  std::int64_t vocabulary = 10000;  ///< pieces
+  bool joint = true;                ///< one vocabulary for both languages
+  bool byte_fallback = true;
+  double character_coverage = 0.9995;
+  std::string normalisation = "nmt_nfkc";
+  std::int64_t seed = 1;
+};
+
+enum class ModelPreset { tiny, small, base, big, custom };
+enum class NormPlace { post, pre };
+enum class PositionKind { sinusoidal, learned };
+enum class WeightType { f32, bf16 };
+
+struct ModelOptions {
+  ModelPreset preset = ModelPreset::tiny;  ///< gives the next five their defaults
+  std::int64_t encoder_layers = 4, decoder_layers = 4, width = 128, feed_forward = 256, heads = 4;
+  std::int64_t key_width = 0, value_width = 0;  ///< of one head; 0: width / heads
+  kernels::Activation activation = kernels::Activation::relu;
+  NormPlace norm = NormPlace::post;
+  PositionKind positions = PositionKind::sinusoidal;
+  std::int64_t max_positions = 512;
+  bool tie_source_target = true, tie_output = true, scale_embedding = true;
+  double dropout = 0.1, attention_dropout = 0, activation_dropout = 0;
+  WeightType weights = WeightType::f32;  ///< in the saved model; training computes in f32
+
+  /// Width of the keys, and of the values, of one head.
+  std::int64_t head_key_width() const { return key_width ? key_width : width / heads; }
+  std::int64_t head_value_width() const { return value_width ? value_width : width / heads; }
+};
+
+enum class OptimiserKind { adam, adamw };
+enum class ScheduleKind { inverse_sqrt, cosine, linear, constant };
+enum class NonFinite { stop, skip };
+
+struct TrainingOptions {
+  std::int64_t updates = 8000, epochs = 0;  ///< whichever comes first; 0: no limit
+  std::int64_t batch_tokens = 4096;         ///< target tokens of a batch, padding included
+  std::int64_t accumulate = 1;              ///< batches an update
+  OptimiserKind optimizer = OptimiserKind::adam;
+  double rate = 0.001, beta1 = 0.9, beta2 = 0.98, epsilon = 1e-9, weight_decay = 0;
+  ScheduleKind schedule = ScheduleKind::inverse_sqrt;
+  std::int64_t warmup = 2000;  ///< updates
+  double minimum_rate = 0;
+  double clip_norm = 0;  ///< 0: no clipping
+  double label_smoothing = 0.1;
+  std::int64_t seed = 1;
+  double average_decay = 0;       ///< exponential moving average of the weights; 0: none
+  std::int64_t average_last = 5;  ///< checkpoints averaged into the final model; 0: none
+  std::int64_t validate_every = 500;
+  bool validate_bleu = true;
+  std::int64_t patience = 0;  ///< validations without improvement before stopping; 0: never
+  std::int64_t save_every = 500, keep_last = 5;
+  std::int64_t log_every = 50;
+  NonFinite non_finite = NonFinite::stop;
+  double max_minutes_cpu = 0;  ///< of process time; 0: no limit
+};
+
+enum class LengthPenalty { gnmt, power };
+
+struct DecodingOptions {
+  std::int64_t beam = 5;
+  double length_penalty = 1;
+  LengthPenalty length_penalty_kind = LengthPenalty::power;
+  double max_length_ratio = 2;         ///< a translation has at most ratio * source + extra tokens
+  std::int64_t max_length_extra = 20;  ///< tokens
+  std::int64_t validation_beam = 1;
+  std::int64_t batch_sentences = 64;
+};
+
+struct Recipe {
+  std::string name;  ///< empty in the file: the file's own name
+  std::string init;  ///< a model directory whose weights training starts from; empty: random weights
+  DataOptions data;
+  TokenizerOptions tokenizer;
+  ModelOptions model;
+  TrainingOptions training;
+  DecodingOptions decoding;
+};
+
+/// The recipe in `path`, with "section.key=value" overrides applied in order (the last wins).
+/// Throws Error(usage) as "file:line:column: key ..." or "--set ...": bad TOML, duplicate or unknown key
+/// (with the nearest known one), wrong type, value out of range, keys that contradict each other, a file that
+/// cannot be read.
+Recipe read_recipe(const std::string& path, const std::vector<std::string>& overrides = {});
+
+/// The same from text; `file` names it in messages.
+Recipe parse_recipe(std::string_view toml, const std::string& file,
+                    const std::vector<std::string>& overrides = {});
+
+/// The whole recipe as TOML, each key with its explanation, range and choices; parses back to an equal
+/// recipe.
+std::string to_toml(const Recipe& recipe);
+
+/// "transformer-tiny", "-small", "-base", "-big": names for preset_recipe().
+std::vector<std::string> preset_names();
+
+/// A complete recipe to start from. Throws Error(usage) naming the nearest preset if there is none of that
+/// name.
+Recipe preset_recipe(std::string_view name);
+
+/// Throws Error(usage) listing the keys that differ between the recipe of an interrupted run and the one to
+/// continue with, except those that may change in between: limits, intervals, logging, decoding.
+void check_resumable(const Recipe& saved, const Recipe& recipe);
+
+}  // namespace fovea::training

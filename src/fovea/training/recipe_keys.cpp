@@ -1,0 +1,358 @@
+#include "fovea/training/recipe_keys.h"
+
+#include <charconv>
+#include <cstdio>
+#include <type_traits>
+
+namespace fovea::training {
+namespace {
+
+using kernels::Activation;
+
+std::string_view section_name(std::nullptr_t) { return ""; }
+std::string_view section_name(DataOptions Recipe::*) { return "data"; }
+std::string_view section_name(TokenizerOptions Recipe::*) { return "tokenizer"; }
+std::string_view section_name(ModelOptions Recipe::*) { return "model"; }
+std::string_view section_name(TrainingOptions Recipe::*) { return "training"; }
+std::string_view section_name(DecodingOptions Recipe::*) { return "decoding"; }
+
+template <auto Section, auto Field, class AnyRecipe>
+auto& field_of(AnyRecipe& recipe) {
+  if constexpr (std::is_null_pointer_v<decltype(Section)>) {
+    return recipe.*Field;
+  } else {
+    return recipe.*Section.*Field;
+  }
+}
+
+template <class T>
+constexpr ValueType type_of() {
+  if constexpr (std::is_same_v<T, bool>) return ValueType::boolean;
+  if constexpr (std::is_same_v<T, std::int64_t>) return ValueType::integer;
+  if constexpr (std::is_same_v<T, double>) return ValueType::number;
+  if constexpr (std::is_same_v<T, std::string>) return ValueType::text;
+  if constexpr (std::is_enum_v<T>) return ValueType::choice;
+  return ValueType::pair;
+}
+
+struct Range {
+  double minimum = 0, maximum = 0;
+};
+
+/// The key `name` for recipe.Section.Field. A `range` goes with numbers, `choices` with enumerations.
+template <auto Section, auto Field>
+Key key(std::string_view name, std::string_view explanation, Range range = {},
+        std::vector<Choice> choices = {}) {
+  using T = std::remove_cvref_t<decltype(field_of<Section, Field>(std::declval<Recipe&>()))>;
+  using Stored = std::conditional_t<std::is_enum_v<T>, std::int64_t, T>;
+  Key key{};
+  key.section = section_name(Section);
+  key.name = name;
+  key.explanation = explanation;
+  key.type = type_of<T>();
+  key.minimum = range.minimum;
+  key.maximum = range.maximum;
+  key.choices = std::move(choices);
+  key.get = [](const Recipe& recipe) { return Value(static_cast<Stored>(field_of<Section, Field>(recipe))); };
+  key.set = [](Recipe& recipe, const Value& value) {
+    field_of<Section, Field>(recipe) = static_cast<T>(std::get<Stored>(value));
+  };
+  return key;
+}
+
+/// Names for the enumerators, in their order.
+template <class Enum>
+Choice choice(std::string_view name, Enum value) {
+  return {name, static_cast<std::int64_t>(value)};
+}
+
+Key free_to_change(Key key) {
+  key.may_change = true;
+  return key;
+}
+
+constexpr Range count{0, 1e9}, at_least_one{1, 1e9}, probability{0, 0.99}, seed_range{0, 9e15};
+
+void add_general(std::vector<Key>& keys) {
+  keys.push_back(free_to_change(
+      key<nullptr, &Recipe::name>("name", "what the run is called; empty: as the recipe's file")));
+  keys.push_back(
+      key<nullptr, &Recipe::init>("init", "model directory to continue from; empty: random weights"));
+}
+
+void add_data(std::vector<Key>& keys) {
+  constexpr auto section = &Recipe::data;
+  using O = DataOptions;
+  keys.push_back(
+      key<section, &O::source_language>("source_language", "code of the language translated from"));
+  keys.push_back(key<section, &O::target_language>("target_language", "code of the language translated to"));
+  keys.push_back(
+      key<section, &O::train_source>("train_source", "training text, one sentence a line, plain or .gz"));
+  keys.push_back(key<section, &O::train_target>("train_target", "its translations, line by line"));
+  keys.push_back(
+      key<section, &O::train_tsv>("train_tsv", "in place of both: one file of tab-separated columns"));
+  keys.push_back(key<section, &O::valid_source>("valid_source", "text to validate on; empty: no validation"));
+  keys.push_back(key<section, &O::valid_target>("valid_target", "its translations"));
+  keys.push_back(key<section, &O::valid_tsv>("valid_tsv", "in place of both"));
+  keys.push_back(key<section, &O::tsv_columns>("tsv_columns", "columns of source and target", {1, 1000}));
+  keys.push_back(key<section, &O::max_tokens>("max_tokens", "leave out pairs with a longer side, in tokens",
+                                              at_least_one));
+  keys.push_back(key<section, &O::max_ratio>("max_ratio",
+                                             "leave out pairs of a greater length ratio; 0: none", {0, 1e6}));
+}
+
+void add_tokenizer(std::vector<Key>& keys) {
+  constexpr auto section = &Recipe::tokenizer;
+  using O = TokenizerOptions;
+  keys.push_back(key<section, &O::model>(
+      "model", "a ready SentencePiece .model; empty: train one on the training text"));
+  keys.push_back(
+      key<section, &O::kind>("kind", "how pieces are learned", {},
+                             {choice("unigram", TokenizerKind::unigram), choice("bpe", TokenizerKind::bpe)}));
+  keys.push_back(key<section, &O::vocabulary>("vocabulary", "pieces, of each language or of both", {8, 1e6}));
+  keys.push_back(key<section, &O::joint>("joint", "one vocabulary for both languages"));
+  keys.push_back(key<section, &O::byte_fallback>("byte_fallback", "spell unknown characters as bytes"));
+  keys.push_back(key<section, &O::character_coverage>(
+      "character_coverage", "share of the text's characters that get a piece", {0.9, 1}));
+  keys.push_back(key<section, &O::normalisation>(
+      "normalisation", "SentencePiece's rule for the text", {},
+      {{"nmt_nfkc", 0}, {"nmt_nfkc_cf", 0}, {"nfkc", 0}, {"nfkc_cf", 0}, {"identity", 0}}));
+  keys.push_back(key<section, &O::seed>("seed", "of the sample the tokenizer is trained on", seed_range));
+}
+
+void add_model(std::vector<Key>& keys) {
+  constexpr auto section = &Recipe::model;
+  using O = ModelOptions;
+  constexpr Range layers{1, 1000}, width{1, 65536};
+  keys.push_back(
+      key<section, &O::preset>("preset", "defaults of the next five keys", {},
+                               {choice("tiny", ModelPreset::tiny), choice("small", ModelPreset::small),
+                                choice("base", ModelPreset::base), choice("big", ModelPreset::big),
+                                choice("custom", ModelPreset::custom)}));
+  keys.push_back(key<section, &O::encoder_layers>("encoder_layers", "layers of the encoder", layers));
+  keys.push_back(key<section, &O::decoder_layers>("decoder_layers", "layers of the decoder", layers));
+  keys.push_back(key<section, &O::width>("width", "width of the model, D", width));
+  keys.push_back(
+      key<section, &O::feed_forward>("feed_forward", "width of the feed-forward layers, F", {1, 1e6}));
+  keys.push_back(key<section, &O::heads>("heads", "attention heads, H", {1, 1024}));
+  keys.push_back(key<section, &O::key_width>(
+      "key_width", "width of a head's queries and keys; 0: width / heads", {0, 65536}));
+  keys.push_back(
+      key<section, &O::value_width>("value_width", "width of a head's values; 0: width / heads", {0, 65536}));
+  keys.push_back(
+      key<section, &O::activation>("activation", "of the feed-forward layers", {},
+                                   {choice("relu", Activation::relu), choice("gelu", Activation::gelu),
+                                    choice("silu", Activation::silu)}));
+  keys.push_back(key<section, &O::norm>("norm", "layer normalisation after or before each sublayer", {},
+                                        {choice("post", NormPlace::post), choice("pre", NormPlace::pre)}));
+  keys.push_back(key<section, &O::positions>(
+      "positions", "how positions are encoded", {},
+      {choice("sinusoidal", PositionKind::sinusoidal), choice("learned", PositionKind::learned)}));
+  keys.push_back(key<section, &O::max_positions>("max_positions",
+                                                 "longest sentence the model takes, in tokens", {2, 1e6}));
+  keys.push_back(
+      key<section, &O::tie_source_target>("tie_source_target", "one embedding for source and target"));
+  keys.push_back(key<section, &O::tie_output>("tie_output", "the output layer shares the target embedding"));
+  keys.push_back(
+      key<section, &O::scale_embedding>("scale_embedding", "multiply embeddings by the root of width"));
+  keys.push_back(key<section, &O::dropout>("dropout", "on embeddings and sublayers", probability));
+  keys.push_back(
+      key<section, &O::attention_dropout>("attention_dropout", "on attention weights", probability));
+  keys.push_back(
+      key<section, &O::activation_dropout>("activation_dropout", "inside feed-forward layers", probability));
+  keys.push_back(
+      key<section, &O::weights>("weights", "type of the saved weights", {},
+                                {choice("f32", WeightType::f32), choice("bf16", WeightType::bf16)}));
+}
+
+void add_optimisation(std::vector<Key>& keys) {
+  constexpr auto section = &Recipe::training;
+  using O = TrainingOptions;
+  keys.push_back(
+      free_to_change(key<section, &O::updates>("updates", "updates to train for; 0: no limit", count)));
+  keys.push_back(
+      free_to_change(key<section, &O::epochs>("epochs", "passes over the data; 0: no limit", count)));
+  keys.push_back(
+      key<section, &O::batch_tokens>("batch_tokens", "target tokens of a batch, padding included", {1, 1e8}));
+  keys.push_back(key<section, &O::accumulate>("accumulate", "batches an update", {1, 1e6}));
+  keys.push_back(key<section, &O::optimizer>(
+      "optimizer", "adamw decays weights apart from the gradient", {},
+      {choice("adam", OptimiserKind::adam), choice("adamw", OptimiserKind::adamw)}));
+  keys.push_back(
+      key<section, &O::rate>("rate", "highest learning rate, reached at the end of warm-up", {0, 10}));
+  keys.push_back(key<section, &O::beta1>("beta1", "decay of the gradient's mean", {0, 0.999999}));
+  keys.push_back(key<section, &O::beta2>("beta2", "decay of its square's mean", {0, 0.9999999}));
+  keys.push_back(key<section, &O::epsilon>("epsilon", "added to the root of the square's mean", {1e-16, 1}));
+  keys.push_back(key<section, &O::weight_decay>("weight_decay", "pull of the weights towards zero", {0, 1}));
+  keys.push_back(key<section, &O::schedule>(
+      "schedule", "the rate after warm-up", {},
+      {choice("inverse_sqrt", ScheduleKind::inverse_sqrt), choice("cosine", ScheduleKind::cosine),
+       choice("linear", ScheduleKind::linear), choice("constant", ScheduleKind::constant)}));
+  keys.push_back(key<section, &O::warmup>("warmup", "updates of linear warm-up", count));
+  keys.push_back(key<section, &O::minimum_rate>("minimum_rate", "the schedule does not fall below", {0, 10}));
+  keys.push_back(
+      key<section, &O::clip_norm>("clip_norm", "scale gradients down to this norm; 0: never", {0, 1e9}));
+  keys.push_back(key<section, &O::label_smoothing>("label_smoothing",
+                                                   "probability spread over the vocabulary", probability));
+  keys.push_back(key<section, &O::seed>("seed", "of weights, dropout and the order of the data", seed_range));
+}
+
+void add_run(std::vector<Key>& keys) {
+  constexpr auto section = &Recipe::training;
+  using O = TrainingOptions;
+  keys.push_back(key<section, &O::average_decay>(
+      "average_decay", "moving average of the weights, such as 0.9998; 0: none", {0, 0.9999999}));
+  keys.push_back(free_to_change(
+      key<section, &O::average_last>("average_last", "checkpoints averaged at the end; 0: none", {0, 1000})));
+  keys.push_back(free_to_change(
+      key<section, &O::validate_every>("validate_every", "updates between validations", at_least_one)));
+  keys.push_back(
+      free_to_change(key<section, &O::validate_bleu>("validate_bleu", "translate the validation text too")));
+  keys.push_back(free_to_change(key<section, &O::patience>(
+      "patience", "validations without a better score before stopping; 0: never", count)));
+  keys.push_back(free_to_change(
+      key<section, &O::save_every>("save_every", "updates between checkpoints", at_least_one)));
+  keys.push_back(free_to_change(
+      key<section, &O::keep_last>("keep_last", "checkpoints kept beside the best", {1, 1000})));
+  keys.push_back(free_to_change(
+      key<section, &O::log_every>("log_every", "updates between lines of the log", at_least_one)));
+  keys.push_back(
+      key<section, &O::non_finite>("non_finite", "what an infinite or undefined loss or gradient does", {},
+                                   {choice("stop", NonFinite::stop), choice("skip", NonFinite::skip)}));
+  keys.push_back(free_to_change(key<section, &O::max_minutes_cpu>(
+      "max_minutes_cpu", "stop after this process time; 0: no limit", {0, 1e9})));
+}
+
+void add_decoding(std::vector<Key>& keys) {
+  constexpr auto section = &Recipe::decoding;
+  using O = DecodingOptions;
+  const std::size_t first = keys.size();
+  keys.push_back(key<section, &O::beam>("beam", "hypotheses kept; 1: greedy", {1, 1024}));
+  keys.push_back(key<section, &O::length_penalty>(
+      "length_penalty", "exponent; above 0 favours longer translations", {-10, 10}));
+  keys.push_back(key<section, &O::length_penalty_kind>(
+      "length_penalty_kind", "divide by ((5+n)/6)^a or by n^a", {},
+      {choice("gnmt", LengthPenalty::gnmt), choice("power", LengthPenalty::power)}));
+  keys.push_back(key<section, &O::max_length_ratio>(
+      "max_length_ratio", "a translation has at most this many times the source's tokens", {0, 100}));
+  keys.push_back(key<section, &O::max_length_extra>("max_length_extra", "and this many more", {0, 10000}));
+  keys.push_back(key<section, &O::validation_beam>("validation_beam", "beam of validations", {1, 1024}));
+  keys.push_back(
+      key<section, &O::batch_sentences>("batch_sentences", "sentences translated together", {1, 65536}));
+  for (std::size_t i = first; i < keys.size(); ++i) keys[i].may_change = true;
+}
+
+std::string shortest(double number) {
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof text, number).ptr};
+}
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out.append(1, '\\').append(1, c);
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      char escaped[8];
+      std::snprintf(escaped, sizeof escaped, "\\u%04X", static_cast<unsigned>(c));
+      out += escaped;
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+}  // namespace
+
+std::string Key::full_name() const {
+  return section.empty() ? std::string(name) : std::string(section) + "." + std::string(name);
+}
+
+std::string Key::expectation() const {
+  const auto bound = [this](double value) {
+    return type == ValueType::number ? shortest(value) : std::to_string(static_cast<std::int64_t>(value));
+  };
+  const std::string range = " from " + bound(minimum) + " to " + bound(maximum);
+  switch (type) {
+    case ValueType::boolean:
+      return "true or false";
+    case ValueType::integer:
+      return "an integer" + range;
+    case ValueType::number:
+      return "a number" + range;
+    case ValueType::pair:
+      return "a list of two integers" + range;
+    case ValueType::text:
+    case ValueType::choice:
+      break;
+  }
+  if (choices.empty()) return "a text";
+  std::string names;
+  for (const Choice& choice : choices) names.append(names.empty() ? "" : ", ").append(choice.name);
+  return "one of " + names;
+}
+
+std::span<const Key> recipe_keys() {
+  static const std::vector<Key> keys = [] {
+    std::vector<Key> all;
+    for (const auto add :
+         {add_general, add_data, add_tokenizer, add_model, add_optimisation, add_run, add_decoding})
+      add(all);
+    return all;
+  }();
+  return keys;
+}
+
+const Key* find_key(std::string_view full_name) {
+  for (const Key& key : recipe_keys())
+    if (key.full_name() == full_name) return &key;
+  return nullptr;
+}
+
+std::string to_toml(const Key& key, const Value& value) {
+  switch (key.type) {
+    case ValueType::boolean:
+      return std::get<bool>(value) ? "true" : "false";
+    case ValueType::integer:
+      return std::to_string(std::get<std::int64_t>(value));
+    case ValueType::number:
+      return shortest(std::get<double>(value));
+    case ValueType::text:
+      return quoted(std::get<std::string>(value));
+    case ValueType::pair: {
+      const auto& [first, second] = std::get<std::array<std::int64_t, 2>>(value);
+      return "[" + std::to_string(first) + ", " + std::to_string(second) + "]";
+    }
+    case ValueType::choice:
+      break;
+  }
+  for (const Choice& choice : key.choices)
+    if (choice.value == std::get<std::int64_t>(value)) return quoted(choice.name);
+  return quoted("");
+}
+
+void apply_preset(ModelPreset preset, ModelOptions& model) {
+  const auto set = [&model](std::int64_t layers, std::int64_t width, std::int64_t feed_forward,
+                            std::int64_t heads) {
+    model.encoder_layers = model.decoder_layers = layers;
+    model.width = width;
+    model.feed_forward = feed_forward;
+    model.heads = heads;
+  };
+  model.preset = preset;
+  switch (preset) {
+    case ModelPreset::tiny:
+      return set(4, 128, 256, 4);
+    case ModelPreset::small:
+      return set(3, 256, 1024, 4);
+    case ModelPreset::base:
+      return set(6, 512, 2048, 8);
+    case ModelPreset::big:
+      return set(6, 1024, 4096, 16);
+    case ModelPreset::custom:
+      return;
+  }
+}
+
+}  // namespace fovea::training

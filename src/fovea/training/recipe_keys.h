@@ -1,0 +1,54 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "fovea/training/recipe.h"
+
+/// The keys of a recipe as data: what read_recipe(), to_toml() and check_resumable() go through.
+namespace fovea::training {
+
+/// What a key holds. The value of a choice is the number of its enumerator.
+using Value = std::variant<bool, std::int64_t, double, std::string, std::array<std::int64_t, 2>>;
+enum class ValueType { boolean, integer, number, text, pair, choice };
+
+struct Choice {
+  std::string_view name;
+  std::int64_t value;
+};
+
+struct Key {
+  std::string_view section;  ///< empty for the keys above the first section
+  std::string_view name;
+  std::string_view explanation;  ///< one line
+  ValueType type;
+  double minimum = 0, maximum = 0;  ///< of integers, numbers and both parts of a pair, inclusive
+  std::vector<Choice> choices;      ///< of choices, and of texts that must be one of them
+  bool may_change = false;          ///< between a run and its continuation
+  Value (*get)(const Recipe&);
+  void (*set)(Recipe&, const Value&);
+
+  /// "training.updates", or "name".
+  std::string full_name() const;
+  /// What is allowed, for messages and comments: "an integer from 1 to 1024", "one of adam, adamw".
+  std::string expectation() const;
+};
+
+/// All keys, sections together, in the order they are printed.
+std::span<const Key> recipe_keys();
+
+/// The key of that full name, or null.
+const Key* find_key(std::string_view full_name);
+
+/// `value` of `key` as TOML writes it.
+std::string to_toml(const Key& key, const Value& value);
+
+/// Sets layers, width, feed-forward width and heads to those of `preset`; custom leaves them alone.
+void apply_preset(ModelPreset preset, ModelOptions& model);
+
+}  // namespace fovea::training

@@ -1,0 +1,122 @@
+// The frame that every subcommand stands in: help, mistakes, exit codes, standard output.
+#include <gtest/gtest.h>
+
+#include <sstream>
+#include <vector>
+
+#include "tests/cli/run.h"
+
+namespace fovea::cli {
+namespace {
+
+/// Expects exit code `code`, nothing on stdout, and one line on stderr that begins "fovea: " and holds
+/// `part`.
+void expect_failure(const RunResult& result, int code, const std::string& part) {
+  EXPECT_EQ(result.code, code);
+  EXPECT_EQ(result.out, "");
+  EXPECT_TRUE(result.err.starts_with("fovea: ")) << result.err;
+  EXPECT_EQ(count(result.err, "\n"), 1) << result.err;
+  EXPECT_CONTAINS(result.err, part);
+}
+
+std::vector<std::string> subcommands() {
+  std::istringstream help(run_fovea("--help").out);
+  std::vector<std::string> names;
+  bool listing = false;
+  for (std::string line; std::getline(help, line);) {
+    if (listing && line.starts_with("  ") && line[2] != ' ')
+      names.push_back(line.substr(2, line.find(' ', 2) - 2));
+    if (line == "Subcommands:") listing = true;
+  }
+  return names;
+}
+
+TEST(CommandLine, AloneItPrintsAShortHelp) {
+  const auto result = run_fovea("");
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.err, "");
+  EXPECT_CONTAINS(result.out, "Subcommands:");
+  EXPECT_LE(count(result.out, "\n"), 40);
+}
+
+TEST(CommandLine, EveryHelpEndsInAnExampleOfThatCommand) {
+  const auto names = subcommands();
+  EXPECT_GE(names.size(), 2u);
+  for (const std::string& name : names) {
+    const auto result = run_fovea(name + " --help");
+    EXPECT_EQ(result.code, 0) << name;
+    const auto example = result.out.rfind("\nExample: ");
+    ASSERT_NE(example, std::string::npos) << name;
+    EXPECT_CONTAINS(result.out.substr(example), "fovea " + name);
+    EXPECT_EQ(count(result.out.substr(example + 1), "\n"), 1) << name << ": the example is not the last line";
+  }
+}
+
+TEST(CommandLine, VersionNamesCompilerAndKernels) {
+  const auto result = run("FOVEA_KERNELS=plain " + shell_word(FOVEA_BINARY) + " --version");
+  EXPECT_EQ(result.code, 0);
+  EXPECT_TRUE(result.out.starts_with("fovea 0."));
+  EXPECT_CONTAINS(result.out, "\ncompiler ");
+  EXPECT_CONTAINS(result.out, "\nkernels plain\n");
+}
+
+TEST(CommandLine, DoctorSaysWhatRuns) {
+  const auto result = run("FOVEA_KERNELS=reference " + shell_word(FOVEA_BINARY) + " doctor");
+  EXPECT_EQ(result.code, 0);
+  EXPECT_CONTAINS(result.out, "reference (chosen by FOVEA_KERNELS)");
+  EXPECT_CONTAINS(result.out, "processor ");
+}
+
+TEST(CommandLine, AnUnknownKernelSetIsAUsageError) {
+  expect_failure(run("FOVEA_KERNELS=avx9 " + shell_word(FOVEA_BINARY) + " doctor"), 2,
+                 "unknown kernel set 'avx9'");
+}
+
+TEST(CommandLine, I16_UnknownCommandsAndOptionsNameTheNearest) {
+  expect_failure(run_fovea("evalute"), 2, "unknown command 'evalute'; did you mean evaluate?");
+  expect_failure(run_fovea("--vresion"), 2, "unknown option '--vresion'; did you mean --version?");
+  expect_failure(run_fovea("evaluate --hypotesis=a"), 2,
+                 "unknown option '--hypotesis'; did you mean --hypothesis?");
+  expect_failure(run_fovea("evaluate --hypotesis a --reference b"), 2, "did you mean --hypothesis?");
+  expect_failure(run_fovea("doctor --zzzzzzzz"), 2, "unknown option '--zzzzzzzz'; see fovea doctor --help");
+  expect_failure(run_fovea("zzzzzzzz"), 2, "unknown command 'zzzzzzzz'; see fovea --help");
+  expect_failure(run_fovea("\"$(printf 'a\\nb')\""), 2, "unknown command 'a\\x0ab'");
+}
+
+TEST(CommandLine, I16_MissingRepeatedAndSurplusArguments) {
+  expect_failure(run_fovea("evaluate"), 2, "--hypothesis is required");
+  expect_failure(run_fovea("evaluate --hypothesis"), 2, "--hypothesis");
+  expect_failure(run_fovea("evaluate --hypothesis a --hypothesis b --reference c"), 2, "--hypothesis");
+  expect_failure(run_fovea("doctor surplus"), 2, "doctor: unexpected argument 'surplus'");
+  expect_failure(run_fovea("evaluate --hypothesis a --reference b --tokenize 14a"), 2, "14a not in");
+}
+
+TEST(CommandLine, I13_AReaderThatLeavesEndsTheProgramQuietly) {
+  const auto result = run("{ " + shell_word(FOVEA_BINARY) + " doctor; echo $? >&2; } | true");
+  EXPECT_TRUE(result.err == "141\n" || result.err == "0\n") << result.err;  // 0: the writer was first
+  // A pipe whose reader is gone for certain: the fifo's only reader closes it before the program starts.
+  const data::TemporaryFolder folder;
+  const std::string fifo = shell_word(folder.path("fifo"));
+  const auto closed = run("mkfifo " + fifo + "; { exec 3<" + fifo + "; exec 3<&-; } & exec 4>" + fifo +
+                          "; wait; " + shell_word(FOVEA_BINARY) + " doctor >&4; echo $?");
+  EXPECT_EQ(closed.out, "141\n");
+  EXPECT_EQ(closed.err, "");
+}
+
+TEST(CommandLine, I14_AFullDiskOnStandardOutputIsAnError) {
+  for (const std::string command : {"doctor", "--help", "--version", ""})
+    expect_failure(run_fovea(command + " >/dev/full"), 5,
+                   "standard output: cannot write: No space left on device");
+  EXPECT_EQ(run_fovea("doctor >&-").code, 5);
+}
+
+TEST(CommandLine, I15_LocaleAndTerminalDoNotMatter) {
+  const std::string expected = run_fovea("--help").out;
+  for (const std::string environment :
+       {"LANG=C", "LC_ALL=tr_TR.UTF-8", "-u LANG", "NO_COLOR=1", "COLUMNS=1", "TERM=dumb"})
+    EXPECT_EQ(run("env " + environment + " " + shell_word(FOVEA_BINARY) + " --help").out, expected)
+        << environment;
+}
+
+}  // namespace
+}  // namespace fovea::cli

@@ -1,0 +1,104 @@
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/run.h"
+
+namespace fovea::cli {
+namespace {
+
+constexpr auto translations = "Zwei Männer fahren Rad.\nEin Hund läuft im Park.\n";
+constexpr auto references = "Zwei Männer fahren Fahrrad.\nEin Hund läuft im Park.\n";
+
+TEST(Evaluate, PrintsBothScoresWithTheirSignatures) {
+  const data::TemporaryFolder folder;
+  const auto result = run_fovea("evaluate --hypothesis " + folder.write("h", translations) + " --reference " +
+                                folder.write("r", references));
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.err, "");
+  // 10 of 11 words, 7 of 9 pairs, 5 of 7 triples, 3 of 5 quadruples: the fourth root of their product.
+  EXPECT_TRUE(result.out.starts_with("BLEU|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:"))
+      << result.out;
+  EXPECT_CONTAINS(result.out,
+                  " = 74.19 90.9/77.8/71.4/60.0 (BP = 1.000 ratio = 1.000 hyp_len = 11 ref_len = 11)\n");
+  EXPECT_CONTAINS(result.out, "\nchrF2|nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|version:");
+}
+
+TEST(Evaluate, JsonHoldsTheSameScores) {
+  const data::TemporaryFolder folder;
+  const std::string files = "--hypothesis " + folder.write("h", translations) + " --reference " +
+                            folder.write("r", references) + " --reference " + folder.path("h");
+  const auto scores = nlohmann::json::parse(run_fovea("evaluate --json " + files).out);
+  ASSERT_EQ(scores.size(), 2u);
+  EXPECT_EQ(scores[0]["name"], "BLEU");
+  EXPECT_NEAR(scores[0]["score"].get<double>(), 100, 1e-9);  // the second reference is the translation itself
+  EXPECT_TRUE(scores[0]["signature"].get<std::string>().starts_with("nrefs:2|"));
+  EXPECT_EQ(scores[1]["name"], "chrF2");
+}
+
+TEST(Evaluate, OptionsReachTheMetricAndItsSignature) {
+  const data::TemporaryFolder folder;
+  const std::string files = " --hypothesis " + folder.write("h", "EIN HUND LÄUFT IM PARK\n") +
+                            " --reference " + folder.write("r", "Ein Hund läuft im Park\n");
+  EXPECT_CONTAINS(run_fovea("evaluate --lowercase" + files).out, "|case:lc|eff:no|tok:13a|");
+  EXPECT_CONTAINS(run_fovea("evaluate --lowercase" + files).out, " = 100.00 ");
+  EXPECT_CONTAINS(run_fovea("evaluate --tokenize char" + files).out, "|case:mixed|eff:no|tok:char|");
+}
+
+TEST(Evaluate, I01_InputsThatCannotBeReadAreNamed) {
+  const data::TemporaryFolder folder;
+  const std::string good = folder.write("r", references);
+  for (const std::string& bad : {folder.path("missing"), folder.path("")}) {
+    const auto result = run_fovea("evaluate --hypothesis " + bad + " --reference " + good);
+    EXPECT_EQ(result.code, 3) << result.err;
+    EXPECT_TRUE(result.err.starts_with("fovea: " + bad)) << result.err;
+  }
+  EXPECT_EQ(run_fovea("evaluate --hypothesis /dev/null --reference /dev/null").code, 3);  // nothing to score
+}
+
+TEST(Evaluate, I01_StandardInputFifosAndGzipAreRead) {
+  const data::TemporaryFolder folder;
+  const std::string plain = folder.write("h", translations), good = folder.write("r", references);
+  const std::string packed = folder.write("h.gz", data::gzip(translations));
+  const std::string expected = run_fovea("evaluate --hypothesis " + plain + " --reference " + good).out;
+  EXPECT_CONTAINS(expected, "BLEU");
+  EXPECT_EQ(run_fovea("evaluate --hypothesis - --reference " + good + " <" + plain).out, expected);
+  EXPECT_EQ(run_fovea("evaluate --hypothesis " + packed + " --reference " + good).out, expected);
+  const std::string fifo = folder.path("fifo");
+  EXPECT_EQ(run("mkfifo " + fifo + "; cat " + plain + " >" + fifo + " & " + shell_word(FOVEA_BINARY) +
+                " evaluate --hypothesis " + fifo + " --reference " + good)
+                .out,
+            expected);
+}
+
+TEST(Evaluate, I07_LineCountsThatDifferAreBothNamed) {
+  const data::TemporaryFolder folder;
+  const std::string two = folder.write("two", translations), one = folder.write("one", "Ein Satz.\n");
+  const auto result = run_fovea("evaluate --hypothesis " + two + " --reference " + one);
+  EXPECT_EQ(result.code, 3);
+  EXPECT_CONTAINS(result.err, one + ": has 1 line, but " + two + " has 2");
+}
+
+TEST(Evaluate, I02_InvalidUtf8IsReplacedWithAWarning) {
+  const data::TemporaryFolder folder;
+  const auto result = run_fovea("evaluate --hypothesis " + folder.write("h", "gut\nEin \xff Satz.\n") +
+                                " --reference " + folder.write("r", "gut\nEin Satz.\n"));
+  EXPECT_EQ(result.code, 0);
+  EXPECT_CONTAINS(result.err, "fovea: warning: " + folder.path("h") + ":2:5: not UTF-8");
+}
+
+TEST(Evaluate, I18_OddFileNames) {
+  const data::TemporaryFolder folder;
+  folder.write("r", references);
+  for (const std::string& name :
+       {std::string("with space"), std::string("new\nline"), std::string("Größe-文.txt"),
+        std::string(255, 'x'), std::string("-dash"), std::string("quote'\"")}) {
+    folder.write(name, translations);
+    const auto result = run("cd " + shell_word(folder.path("")) + " && " + shell_word(FOVEA_BINARY) +
+                            " evaluate --reference r --hypothesis=" + shell_word(name));
+    EXPECT_EQ(result.code, 0) << name << ": " << result.err;
+  }
+}
+
+}  // namespace
+}  // namespace fovea::cli

@@ -1,0 +1,224 @@
+#include "fovea/models/transformer.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "fovea/base/random.h"
+#include "fovea/kernels/optimiser.h"
+
+namespace fovea::models {
+namespace {
+
+TransformerConfig small_config() {
+  TransformerConfig config;
+  config.source_vocabulary = config.target_vocabulary = 13;
+  config.encoder_layers = config.decoder_layers = 2;
+  config.width = 16;
+  config.feed_forward = 24;
+  config.heads = 4;
+  config.max_positions = 32;
+  return config;
+}
+
+std::vector<TransformerConfig> varied_configs() {
+  std::vector<TransformerConfig> configs(5, small_config());
+  configs[1].norm = TransformerConfig::Norm::pre;
+  configs[1].positions = TransformerConfig::Positions::learned;
+  configs[1].activation = kernels::Activation::gelu;
+  configs[2].key_width = 3;
+  configs[2].value_width = 5;
+  configs[2].activation = kernels::Activation::silu;
+  configs[3].tie_source_target = false;
+  configs[3].tie_output = false;
+  configs[3].source_vocabulary = 17;
+  configs[4].encoder_layers = 1;
+  configs[4].decoder_layers = 3;
+  configs[4].scale_embedding = false;
+  return configs;
+}
+
+struct Pairs {
+  std::vector<std::int32_t> source, target_in, target_out;
+  std::vector<std::int32_t> source_start{0}, target_start{0};
+
+  void add(const std::vector<std::int32_t>& from, const std::vector<std::int32_t>& to) {
+    source.insert(source.end(), from.begin(), from.end());
+    source.push_back(0);
+    target_in.push_back(2);
+    target_in.insert(target_in.end(), to.begin(), to.end());
+    target_out.insert(target_out.end(), to.begin(), to.end());
+    target_out.push_back(0);
+    source_start.push_back(std::int32_t(source.size()));
+    target_start.push_back(std::int32_t(target_in.size()));
+  }
+  TranslationBatch batch() const { return {source, source_start, target_in, target_out, target_start}; }
+};
+
+Pairs some_pairs() {
+  Pairs pairs;
+  pairs.add({3, 4, 5}, {6, 7});
+  pairs.add({8}, {9, 10, 11, 12, 3});
+  pairs.add({}, {});
+  pairs.add({4, 4, 4, 12, 11}, {5});
+  return pairs;
+}
+
+class TransformerTest : public testing::Test {
+ protected:
+  ops::Context context(kernels::KernelSet set = kernels::default_kernels()) {
+    ops::Context ctx;
+    ctx.exec = owner_.get();
+    ctx.exec.kernels = set;
+    ctx.seed = 11;
+    return ctx;
+  }
+  kernels::ExecutionOwner owner_{2};
+};
+
+TEST_F(TransformerTest, GradientsOfTheLossAreItsDerivatives_H01) {
+  for (auto config : varied_configs()) {
+    // Differences across relu's kink are no derivatives; relu is checked where it is alone, in ops.
+    if (config.activation == kernels::Activation::relu) config.activation = kernels::Activation::gelu;
+    Transformer model(config, 5);
+    model.parameters().allocate_gradients();
+    const Pairs pairs = some_pairs();
+    ops::Context ctx = context(kernels::KernelSet::reference);
+    ctx.training = true;  // dropout is a function of the counter: the same in every evaluation
+    const auto loss = [&] { return model.loss(ctx, pairs.batch(), 0.1f, 1.0f).loss; };
+    ops::Tape tape;
+    ctx.tape = &tape;
+    loss();
+    tape.backward();
+    ctx.tape = nullptr;
+    for (auto& parameter : model.parameters().all()) {
+      const std::int64_t stride = std::max<std::int64_t>(1, parameter.value.elements() / 3);
+      for (std::int64_t i = 0; i < parameter.value.elements(); i += stride) {
+        float& w = parameter.value.f32()[i];
+        const float at_rest = w, h = 4e-3f;
+        w = at_rest + h;
+        const double above = loss();
+        w = at_rest - h;
+        const double below = loss();
+        w = at_rest;
+        const double gradient = parameter.value.grad().f32()[i];
+        EXPECT_NEAR(gradient, (above - below) / (2 * h), 5e-3 * std::max(1.0, std::abs(gradient)))
+            << parameter.name << (parameter.parts.empty() ? "" : parameter.parts.front().name) << " " << i;
+      }
+    }
+  }
+}
+
+TEST_F(TransformerTest, StepByStepGivesTheLogitsOfTheWhole_G10) {
+  for (const auto& config : varied_configs()) {
+    const Transformer model(config, 7);
+    const ops::Context ctx = context();
+    const std::vector<std::vector<std::int32_t>> sources{{3, 4, 5, 0}, {6, 0}};
+    const std::vector<std::vector<std::int32_t>> targets{{2, 7, 8, 9}, {2, 5, 5, 4}};
+    auto state = model.start(ctx, sources);
+    std::vector<Tensor> steps;
+    for (std::size_t t = 0; t < 4; ++t) steps.push_back(model.step(ctx, state, std::vector{targets[0][t], targets[1][t]}));
+    for (std::size_t b = 0; b < 2; ++b) {
+      const auto source = ops::Sequences::packed(std::vector<std::int32_t>{0, std::int32_t(sources[b].size())});
+      const auto target = ops::Sequences::packed(std::vector<std::int32_t>{0, 4});
+      const Tensor memory = model.encode(ctx, sources[b], source);
+      const Tensor whole = model.logits(ctx, model.decode(ctx, targets[b], target, memory, source));
+      for (std::size_t t = 0; t < 4; ++t)
+        for (std::int64_t v = 0; v < whole.dim(1); ++v)
+          EXPECT_NEAR(whole.f32()[std::int64_t(t) * whole.dim(1) + v], steps[t].f32()[std::int64_t(b) * whole.dim(1) + v],
+                      2e-5);
+    }
+  }
+}
+
+TEST_F(TransformerTest, ReorderedRowsContinueTheirParents) {
+  const Transformer model(small_config(), 7);
+  const ops::Context ctx = context();
+  const std::vector<std::vector<std::int32_t>> sources{{3, 4, 5, 0}, {6, 0}};
+  auto state = model.start(ctx, sources);
+  model.step(ctx, state, std::vector{2, 2});
+  model.step(ctx, state, std::vector{7, 8});
+  state.reorder(std::vector{1, 0, 0});
+  const Tensor logits = model.step(ctx, state, std::vector{9, 10, 11});
+  // Row 2 went on from sentence 0 after "7" with "11".
+  auto alone = model.start(ctx, std::span(sources).first(1));
+  model.step(ctx, alone, std::vector{2});
+  model.step(ctx, alone, std::vector{7});
+  const Tensor expected = model.step(ctx, alone, std::vector{11});
+  for (int v = 0; v < 13; ++v) EXPECT_EQ(logits.f32()[2 * 13 + v], expected.f32()[v]);
+}
+
+TEST_F(TransformerTest, ASentenceDoesNotFeelItsNeighbours_G09) {
+  const Transformer model(small_config(), 7);
+  const ops::Context ctx = context();
+  const std::vector<std::int32_t> mine{3, 4, 5, 6, 0};
+  const auto alone = model.encode(ctx, mine, ops::Sequences::packed(std::vector<std::int32_t>{0, 5}));
+  for (const int others : {1, 7, 63}) {
+    std::vector<std::int32_t> packed;
+    std::vector<std::int32_t> offsets{0};
+    for (int i = 0; i < others; ++i) {
+      packed.insert(packed.end(), std::size_t(1 + i % 9), std::int32_t(3 + i % 10));
+      offsets.push_back(std::int32_t(packed.size()));
+    }
+    packed.insert(packed.end(), mine.begin(), mine.end());
+    offsets.push_back(std::int32_t(packed.size()));
+    const auto together = model.encode(ctx, packed, ops::Sequences::packed(offsets));
+    for (std::int64_t i = 0; i < alone.elements(); ++i)
+      ASSERT_EQ(alone.f32()[i], together.f32()[together.elements() - alone.elements() + i]) << others;
+  }
+}
+
+TEST_F(TransformerTest, LearnsToReverse) {
+  TransformerConfig config = small_config();
+  config.width = 32;
+  config.feed_forward = 64;
+  config.dropout = 0.0f;
+  Transformer model(config, 3);
+  model.parameters().allocate_gradients();
+  auto& parameters = model.parameters();
+  Tensor m = Tensor::zeros(parameters.values().shape()), v = m.clone();
+  ops::Context ctx = context();
+  ops::Tape tape;
+  ctx.tape = &tape;
+  double nll = 0.0;
+  for (std::uint32_t update = 1; update <= 600; ++update) {
+    const RandomKey key = RandomKey::of(1, update, site::sample);
+    Pairs pairs;
+    for (std::uint32_t i = 0; i < 32; ++i) {
+      std::vector<std::int32_t> from(1 + below(key, 100 * i, 6));
+      for (std::size_t j = 0; j < from.size(); ++j) from[j] = std::int32_t(3 + below(key, 100 * i + 1 + j, 10));
+      pairs.add(from, {from.rbegin(), from.rend()});
+    }
+    parameters.zero_gradients();
+    const auto sums = model.loss(ctx, pairs.batch(), 0.0f, 1.0f / float(pairs.target_in.size()));
+    tape.backward();
+    kernels::adam(ctx.exec, parameters.values().elements(), {.rate = 4e-3f * (1.0f - float(update) / 601.0f), .eps = 1e-8f, .t = update},
+                  parameters.gradients().f32(), m.f32(), v.f32(), parameters.values().f32(), nullptr);
+    nll = sums.nll / double(sums.tokens);
+  }
+  EXPECT_LT(nll, 0.05);
+}
+
+TEST(TransformerConfigTest, NamesWhatCannotBeBuilt) {
+  const auto message = [](auto change) {
+    TransformerConfig config = small_config();
+    change(config);
+    try {
+      validate(config, Error::Kind::model, "config.json");
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), Error::Kind::model);
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(message([](auto&) {}), "");
+  EXPECT_EQ(message([](auto& c) { c.heads = 3; }), "config.json: width 16 is not a multiple of 3 heads");
+  EXPECT_EQ(message([](auto& c) { c.encoder_layers = 0; }),
+            "config.json: number of encoder layers is 0, must be from 1 to 1000");
+  EXPECT_NE(message([](auto& c) { c.dropout = 1.0f; }), "");
+  EXPECT_NE(message([](auto& c) { c.pad = 13; }), "");
+  EXPECT_NE(message([](auto& c) { c.source_vocabulary = 14; }), "");
+}
+
+}  // namespace
+}  // namespace fovea::models
