@@ -1,5 +1,5 @@
 // Attention forward and backward: sentences packed as in training, long sequences, decoding.
-//   taskset -c 0 build/release/benchmarks/benchmark_attention --benchmark_filter=threads:1
+//   taskset -c 0 build/release/benchmarks/attention --benchmark_filter=threads:1
 // GFLOP/s counts 2*T*S*(E + Ev) operations forward (visible pairs only if causal) and 2.5 times that
 // backward.
 
