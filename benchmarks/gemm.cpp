@@ -5,6 +5,7 @@
 //   bench_gemm --benchmark_filter='/2/'
 
 #include <benchmark/benchmark.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <chrono>
@@ -65,18 +66,32 @@ void measure(benchmark::State& state, const Case& c, const Call& call) {
   state.counters["GFLOPs"] = 2e-9 * static_cast<double>(c.M * c.N * c.K) / best;
 }
 
+// One worker a core: on a busy machine the scheduler would put two on one and measure itself.
+void bind_workers(const Execution& exec) {
+  exec.pool->run([](int worker) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(worker, &set);
+    sched_setaffinity(0, sizeof(set), &set);
+  });
+}
+
 void run_ours(benchmark::State& state, const Case& c, int threads) {
   const ExecutionOwner owner(threads);
   const Execution& exec = owner.get();
+  cpu_set_t before;
+  sched_getaffinity(0, sizeof(before), &before);
+  if (threads > 1) bind_workers(exec);
   Operands o(c);
   const GemmExtents e = c.extents();
   if (c.kind == Kind::packed) {
     const auto packed = fovea::kernels::pack_b(exec, c.K, c.N, o.B.data(), e.ldb, true);
-    return measure(state, c, [&] { gemm(exec, e, o.A.data(), packed, o.C.data()); });
+    measure(state, c, [&] { gemm(exec, e, o.A.data(), packed, o.C.data()); });
+  } else {
+    const bool accumulate = c.kind == Kind::weight_gradient;
+    measure(state, c, [&] { gemm(exec, e, o.A.data(), o.B.data(), o.C.data(), {.accumulate = accumulate}); });
   }
-  measure(state, c, [&] {
-    gemm(exec, e, o.A.data(), o.B.data(), o.C.data(), {.accumulate = c.kind == Kind::weight_gradient});
-  });
+  sched_setaffinity(0, sizeof(before), &before);
 }
 
 #ifdef FOVEA_ONEDNN

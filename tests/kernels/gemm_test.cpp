@@ -263,7 +263,8 @@ TEST_P(Gemm, EveryElementIsOneChainInTheOrderOfK) {
 
 TEST_P(Gemm, EmptyExtents) {
   const ExecutionOwner owner(2, GetParam());
-  for (const auto& [M, N, K] : {std::array<std::int64_t, 3>{0, 5, 3}, {5, 0, 3}, {5, 70, 0}, {0, 0, 0}}) {
+  for (const auto& [M, N, K] :
+       {std::array<std::int64_t, 3>{0, 5, 3}, {5, 0, 3}, {5, 70, 0}, {0, 0, 0}, {0, 900, 900}}) {
     const Problem p(M, N, K, false, true);
     expect_all_doors(owner.get(), p, {.bias = p.bias.data(), .activation = Activation::relu});
     expect_all_doors(owner.get(), p, {.accumulate = true});

@@ -91,8 +91,8 @@ TEST(Bleu, SurvivesAnyBytes) {
        {MtTokenizer::v13a, MtTokenizer::zh, MtTokenizer::intl, MtTokenizer::character, MtTokenizer::none}) {
     EXPECT_GT(corpus_bleu({bytes}, {{bytes}}, {.tokenizer = tokenizer}).score, 99.9) << name(tokenizer);
   }
-  const std::string megabyte(1 << 20, '.');
-  EXPECT_GT(corpus_bleu({megabyte}, {{megabyte}}).score, 99.9);
+  const std::string long_line(1 << 16, '.');
+  EXPECT_GT(corpus_bleu({long_line}, {{long_line}}).score, 99.9);
 }
 
 TEST(Bleu, SaysWhatIsWrong) {

@@ -6,6 +6,7 @@
 
 #include "fovea/metrics/bleu.h"
 #include "fovea/metrics/chrf.h"
+#include "fovea/metrics/ter.h"
 
 namespace fovea::metrics {
 namespace {
@@ -94,6 +95,17 @@ TEST(SacrebleuGolden, Chrf) {
       EXPECT_EQ(chrf_signature(options, corpus["refs"].size(), "2.6.0"),
                 corpus[variant]["sig"].get<std::string>());
     }
+  }
+}
+
+TEST(SacrebleuGolden, Ter) {
+  for (const auto& corpus : golden()["corpora"]) {
+    SCOPED_TRACE(corpus["name"].get<std::string>());
+    const auto score = corpus_ter(corpus["hyp"], corpus["refs"]);
+    EXPECT_EQ(score.score, corpus["ter"]["score"].get<double>());
+    EXPECT_EQ(score.edits, corpus["ter"]["edits"].get<std::int64_t>());
+    EXPECT_EQ(score.reference_length, corpus["ter"]["ref_len"].get<double>());
+    EXPECT_EQ(ter_signature({}, corpus["refs"].size(), "2.6.0"), corpus["ter"]["sig"].get<std::string>());
   }
 }
 

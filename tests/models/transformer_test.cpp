@@ -77,7 +77,9 @@ class TransformerTest : public testing::Test {
 };
 
 TEST_F(TransformerTest, GradientsOfTheLossAreItsDerivatives_H01) {
-  for (const auto& config : varied_configs()) {
+  for (auto config : varied_configs()) {
+    // Differences across relu's kink are no derivatives; relu is checked where it is alone, in ops.
+    if (config.activation == kernels::Activation::relu) config.activation = kernels::Activation::gelu;
     Transformer model(config, 5);
     model.parameters().allocate_gradients();
     const Pairs pairs = some_pairs();
@@ -99,9 +101,8 @@ TEST_F(TransformerTest, GradientsOfTheLossAreItsDerivatives_H01) {
         w = at_rest - h;
         const double below = loss();
         w = at_rest;
-        // relu kinks and float storage leave a few thousandths
         const double gradient = parameter.value.grad().f32()[i];
-        EXPECT_NEAR(gradient, (above - below) / (2 * h), 3e-2 * std::max(1.0, std::abs(gradient)))
+        EXPECT_NEAR(gradient, (above - below) / (2 * h), 5e-3 * std::max(1.0, std::abs(gradient)))
             << parameter.name << (parameter.parts.empty() ? "" : parameter.parts.front().name) << " " << i;
       }
     }
@@ -180,7 +181,7 @@ TEST_F(TransformerTest, LearnsToReverse) {
   ops::Tape tape;
   ctx.tape = &tape;
   double nll = 0.0;
-  for (std::uint32_t update = 1; update <= 400; ++update) {
+  for (std::uint32_t update = 1; update <= 600; ++update) {
     const RandomKey key = RandomKey::of(1, update, site::sample);
     Pairs pairs;
     for (std::uint32_t i = 0; i < 32; ++i) {
@@ -191,7 +192,7 @@ TEST_F(TransformerTest, LearnsToReverse) {
     parameters.zero_gradients();
     const auto sums = model.loss(ctx, pairs.batch(), 0.0f, 1.0f / float(pairs.target_in.size()));
     tape.backward();
-    kernels::adam(ctx.exec, parameters.values().elements(), {.rate = 3e-3f, .eps = 1e-8f, .t = update},
+    kernels::adam(ctx.exec, parameters.values().elements(), {.rate = 4e-3f * (1.0f - float(update) / 601.0f), .eps = 1e-8f, .t = update},
                   parameters.gradients().f32(), m.f32(), v.f32(), parameters.values().f32(), nullptr);
     nll = sums.nll / double(sums.tokens);
   }

@@ -95,7 +95,7 @@ TEST_F(H01_Gradients, SelfAttentionOfPackedSentences) {
           const auto sentences = Sequences::packed(offsets);
           return attention(ctx, {in[0], 0}, {in[0], 6}, {in[0], 12}, sentences, sentences,
                            {.heads = 2, .kv_heads = 2, .key_width = 3, .value_width = 5, .causal = causal,
-                            .dropping = {0.25f, 1004}});
+                            .dropping = {0.25f, 1004}, .place = ""});
         },
         {random_tensor({9, 22}, 1)}, context(true));
   }
@@ -106,7 +106,7 @@ TEST_F(H01_Gradients, CrossAttention) {
   check_gradients(
       [=](const Context& ctx, const std::vector<Tensor>& in) {
         return attention(ctx, {in[0], 0}, {in[1], 0}, {in[1], 8}, Sequences::packed(queries), Sequences::packed(keys),
-                         {.heads = 2, .kv_heads = 2, .key_width = 4, .value_width = 4, .scale = 0.7f});
+                         {.heads = 2, .kv_heads = 2, .key_width = 4, .value_width = 4, .scale = 0.7f, .dropping = {}, .place = ""});
       },
       {random_tensor({5, 8}, 1), random_tensor({6, 16}, 2)}, context(true));
 }

@@ -271,6 +271,27 @@ int remove_folder(const Path& folder, FileSystem& files) {
   return first_error ? first_error : error;
 }
 
+void make_folders(const Path& folder, FileSystem& files) {
+  const auto refuse = [&](int error) {
+    throw Error(Error::Kind::machine, shown(folder), "cannot be made: " + errno_text(error));
+  };
+  const auto info = files.info(folder);
+  if (info.ok() && info.value.type == FileSystem::Type::directory) return;
+  if (info.ok()) refuse(ENOTDIR);
+  if (info.error != ENOENT) refuse(info.error);
+  const Path clean = folder.has_filename() ? folder : folder.parent_path();  // "a/b/" is "a/b"
+  if (clean.has_parent_path() && clean.parent_path() != clean) make_folders(clean.parent_path(), files);
+  const int error = files.make_folder(clean);
+  if (error == EEXIST) return;  // another process was quicker
+  if (error) refuse(error);
+  if (const int sync_error = files.sync_folder(folder_of(clean))) refuse(sync_error);
+}
+
+bool is_bare_name(std::string_view name) {
+  return !name.empty() && name.size() <= 255 && name.front() != '.' &&
+         name.find_first_of(std::string_view("/\\:\0", 4)) == std::string_view::npos;
+}
+
 void remove_leftovers(const Path& folder, FileSystem& files) {
   const auto names = files.list(folder);
   if (!names.ok()) return;

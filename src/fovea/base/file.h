@@ -136,6 +136,14 @@ void remove_leftovers(const std::filesystem::path& folder, FileSystem& files = s
 /// Removes a folder and the files in it (no deeper); 0 or the errno of the first call that failed.
 int remove_folder(const std::filesystem::path& folder, FileSystem& files);
 
+/// Makes `folder` and those above it that are missing, each synced into the one that holds it.
+/// Throws Error(machine) naming the folder that cannot be made.
+void make_folders(const std::filesystem::path& folder, FileSystem& files = system_files());
+
+/// Whether `name` can only mean a file in the folder it is looked up in: not empty, no / \ : or NUL, no
+/// leading dot, at most 255 bytes. For names that come out of files.
+bool is_bare_name(std::string_view name);
+
 /// The errno value in words: "No space left on device".
 std::string errno_text(int error);
 /// The folder that holds `path`: "." for a bare name.

@@ -54,52 +54,62 @@ inline std::uint32_t Charsmap::child(std::uint32_t node, unsigned char label) co
   return at < units_.size() && label_of(units_[at]) == label ? static_cast<std::uint32_t>(at) : 0;
 }
 
-/// Depth first over what can be reached, with colours; returns the length of the longest rule.
-std::uint32_t Charsmap::check(std::string_view where) const {
-  enum : std::uint16_t { unseen = 0xFFFF, open = 0xFFFE };
-  std::vector<std::uint16_t> height(units_.size(), unseen);
-  struct Step {
-    std::uint32_t node;
-    unsigned label;
+/// Checks that the rule ending at `node` has a value, and that this is the place of a replacement.
+void Charsmap::check_rule(std::uint32_t node, std::string_view where) const {
+  const std::uint64_t leaf = node ^ offset_of(units_[node]);
+  if (leaf >= units_.size()) fail(where, "a rule's value lies outside the trie");
+  if (value_of(units_[leaf]) >= replacements_.size()) fail(where, "a rule points past the replacements");
+}
+
+/// Walks, depth first, over all that can be reached; a node met again while its own subtree is open closes a
+/// circle.
+void Charsmap::check(std::string_view where) const {
+  // Unit i with label c is a child of every node with base i ^ c, which shares its block of 256: children by
+  // base.
+  constexpr std::uint32_t none = 0xFFFFFFFF;
+  std::vector<std::uint32_t> first((units_.size() + 255) / 256 * 256, none), sibling(units_.size(), none);
+  for (std::uint32_t i = 0; i < units_.size(); ++i) {
+    const std::uint32_t label = label_of(units_[i]), base = i ^ label;
+    if (label == 0 || label > 255) continue;
+    sibling[i] = first[base];
+    first[base] = i;
+  }
+  const auto first_child = [&](std::uint32_t node) {
+    const std::uint64_t base = node ^ offset_of(units_[node]);
+    return base < first.size() ? first[base] : none;
   };
-  std::vector<Step> path{{0, 0}};
-  height[0] = open;
-  std::vector<std::uint16_t> best{0};
+
+  struct Step {
+    std::uint32_t node, next_child, height;
+  };
+  constexpr std::uint32_t unseen = none, open = none - 1;
+  std::vector<std::uint32_t> height(units_.size(), unseen);  // bytes of the longest rule below
+  std::vector<Step> path;
+  const auto enter = [&](std::uint32_t node) {
+    if (path.size() > max_length) fail(where, "a rule is too long");
+    if (ends_rule(units_[node])) check_rule(node, where);
+    height[node] = open;
+    path.push_back({node, first_child(node), 0});
+  };
+  enter(0);
   while (!path.empty()) {
     Step& step = path.back();
-    const std::uint32_t node = step.node;
-    if (step.label == 0 && ends_rule(units_[node])) {
-      const std::uint64_t leaf = node ^ offset_of(units_[node]);
-      if (leaf >= units_.size()) fail(where, "a rule's value lies outside the trie");
-      if (value_of(units_[leaf]) >= replacements_.size()) fail(where, "a rule points past the replacements");
-    }
-    std::uint32_t next = 0;
-    while (next == 0 && ++step.label < 256) {
-      // A trie whose root is its own child by some byte: child() cannot tell it from "none".
-      if ((node ^ offset_of(units_[node]) ^ step.label) == 0 && label_of(units_[0]) == step.label)
-        fail(where, "its trie runs in a circle");
-      next = child(node, static_cast<unsigned char>(step.label));
-      if (next != 0 && height[next] == open) fail(where, "its trie runs in a circle");
-      if (next != 0 && height[next] != unseen) {
-        best.back() = std::max<std::uint16_t>(best.back(), static_cast<std::uint16_t>(height[next] + 1));
-        next = 0;
-      }
-    }
-    if (next != 0) {
-      if (path.size() > max_length) fail(where, "a rule is too long");
-      height[next] = open;
-      path.push_back({next, 0});
-      best.push_back(0);
-    } else {
-      height[node] = best.back();
-      if (best.back() > max_length) fail(where, "a rule is too long");
-      const auto up = static_cast<std::uint16_t>(best.back() + 1);
+    if (step.next_child == none) {
+      const std::uint32_t below = step.height;
+      if (below > max_length) fail(where, "a rule is too long");
+      height[step.node] = below;
       path.pop_back();
-      best.pop_back();
-      if (!best.empty()) best.back() = std::max(best.back(), up);
+      if (!path.empty()) path.back().height = std::max(path.back().height, below + 1);
+      continue;
     }
+    const std::uint32_t child = step.next_child;
+    step.next_child = sibling[child];
+    if (height[child] == open) fail(where, "its trie runs in a circle");
+    if (height[child] == unseen)
+      enter(child);
+    else
+      step.height = std::max(step.height, height[child] + 1);
   }
-  return height[0];
 }
 
 void Charsmap::find_ascii_pairs() {

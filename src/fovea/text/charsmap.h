@@ -43,7 +43,8 @@ class Charsmap {
 
  private:
   std::uint32_t child(std::uint32_t node, unsigned char label) const;
-  std::uint32_t check(std::string_view where) const;
+  void check(std::string_view where) const;
+  void check_rule(std::uint32_t node, std::string_view where) const;
   void find_ascii_pairs();
 
   std::vector<std::uint32_t> units_;

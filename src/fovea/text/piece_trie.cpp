@@ -55,8 +55,8 @@ class PieceTrieBuilder {
   }
 
  private:
-  static constexpr std::size_t max_open = 16;
-  static constexpr int max_failures = 32;
+  static constexpr std::size_t max_open = 4;
+  static constexpr int max_failures = 8;
 
   struct Block {
     std::uint32_t begin;

@@ -161,56 +161,81 @@ std::vector<std::string> SentencePieceModel::encode_pieces(std::string_view text
   return pieces;
 }
 
-namespace {
+/// Puts pieces together again, one after the other.
+class SentencePieceModel::Decoder {
+ public:
+  explicit Decoder(const Impl& model) : model_(model) {}
 
-void append_bytes(std::string& out, std::string& bytes) {
-  for (std::string_view rest = bytes; !rest.empty();) {
-    const Decoded decoded = decode_utf8(rest);
-    const std::size_t length = decoded.valid ? decoded.length : 1;  // SentencePiece replaces byte by byte
-    out.append(decoded.valid ? rest.substr(0, length) : replacement_utf8);
-    rest.remove_prefix(length);
+  void add(std::string_view piece, PieceType type) {
+    if (type == PieceType::byte) {
+      bytes_.push_back(static_cast<char>(byte_of_piece(piece)));
+      return;
+    }
+    flush_bytes();
+    if (stripped_ || !out_.empty()) at_beginning_ = false;
+    stripped_ = false;
+    if (type == PieceType::control) return;
+    if (type == PieceType::unknown) {
+      out_.append(piece);
+      return;
+    }
+    // The space before the text is dropped; where runs of spaces are dropped, all that come before any text.
+    const auto& normaliser = model_.proto.normaliser;
+    const bool strips = normaliser.add_dummy_prefix || normaliser.remove_extra_whitespaces;
+    if (at_beginning_ && strips && piece.starts_with(space_symbol)) {
+      piece.remove_prefix(space_symbol.size());
+      stripped_ = !normaliser.remove_extra_whitespaces;
+    }
+    append_with_spaces(piece);
   }
-  bytes.clear();
-}
 
-void append_with_spaces(std::string& out, std::string_view piece) {
-  for (std::size_t at; (at = piece.find(space_symbol)) != std::string_view::npos;) {
-    out.append(piece.substr(0, at)).push_back(' ');
-    piece.remove_prefix(at + space_symbol.size());
+  std::string finish() {
+    flush_bytes();
+    return model_.denormalises ? model_.denormaliser.normalise(out_) : std::move(out_);
   }
-  out.append(piece);
-}
 
-}  // namespace
+ private:
+  void flush_bytes() {
+    for (std::string_view rest = bytes_; !rest.empty();) {
+      const Decoded decoded = decode_utf8(rest);
+      const std::size_t length = decoded.valid ? decoded.length : 1;  // SentencePiece replaces byte by byte
+      out_.append(decoded.valid ? rest.substr(0, length) : replacement_utf8);
+      rest.remove_prefix(length);
+    }
+    bytes_.clear();
+  }
+
+  void append_with_spaces(std::string_view piece) {
+    for (std::size_t at; (at = piece.find(space_symbol)) != std::string_view::npos;) {
+      out_.append(piece.substr(0, at)).push_back(' ');
+      piece.remove_prefix(at + space_symbol.size());
+    }
+    out_.append(piece);
+  }
+
+  const Impl& model_;
+  std::string out_, bytes_;  // text so far; bytes that follow it and are not yet characters
+  bool at_beginning_ = true, stripped_ = false;
+};
 
 std::string SentencePieceModel::decode(std::span<const std::int32_t> ids) const {
-  const auto& normaliser = impl_->proto.normaliser;
-  const bool strips_first = normaliser.add_dummy_prefix || normaliser.remove_extra_whitespaces;
-  std::string out, bytes;
-  bool at_beginning = true, stripped = false;
+  Decoder decoder(*impl_);
   for (const std::int32_t id : ids) {
-    std::string_view piece = impl_->piece(id);
-    if (impl_->type(id) == PieceType::byte) {
-      bytes.push_back(static_cast<char>(byte_of_piece(piece)));
-      continue;
-    }
-    append_bytes(out, bytes);
-    // The space before the text is dropped; where runs of spaces are dropped, all that come before any text.
-    if (stripped || !out.empty()) at_beginning = false;
-    stripped = false;
-    if (impl_->type(id) == PieceType::control) continue;
-    if (impl_->type(id) == PieceType::unknown) {
-      out.append(impl_->proto.trainer.unk_surface);
-      continue;
-    }
-    if (at_beginning && strips_first && piece.starts_with(space_symbol)) {
-      piece.remove_prefix(space_symbol.size());
-      stripped = !normaliser.remove_extra_whitespaces;
-    }
-    append_with_spaces(out, piece);
+    const std::string_view piece = impl_->piece(id);
+    const PieceType type = impl_->type(id);
+    decoder.add(type == PieceType::unknown ? impl_->proto.trainer.unk_surface : piece, type);
   }
-  append_bytes(out, bytes);
-  return impl_->denormalises ? impl_->denormaliser.normalise(out) : out;
+  return decoder.finish();
+}
+
+std::string SentencePieceModel::decode_pieces(std::span<const std::string_view> pieces) const {
+  Decoder decoder(*impl_);
+  for (const std::string_view piece : pieces) {
+    const std::int32_t id = impl_->find(piece);
+    const PieceType type = id < 0 ? PieceType::unknown : impl_->type(id);
+    decoder.add(id == impl_->unk ? impl_->proto.trainer.unk_surface : piece, type);
+  }
+  return decoder.finish();
 }
 
 std::int32_t SentencePieceModel::size() const {

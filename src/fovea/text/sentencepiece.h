@@ -47,6 +47,8 @@ class SentencePieceModel {
   /// bytes become characters (U+FFFD where they make none), U+2581 a space. Throws Error(data) for an id
   /// outside [0, size()).
   std::string decode(std::span<const std::int32_t> ids) const;
+  /// The same from pieces as text; one that this model does not have stays as it is.
+  std::string decode_pieces(std::span<const std::string_view> pieces) const;
 
   std::int32_t size() const;
   std::string_view piece(std::int32_t id) const;    ///< throws Error(data) for an id outside [0, size())
@@ -75,6 +77,8 @@ class SentencePieceModel {
  private:
   struct Impl;
   explicit SentencePieceModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+
+  class Decoder;
 
   std::shared_ptr<const Impl> impl_;
 };

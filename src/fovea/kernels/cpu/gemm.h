@@ -29,17 +29,16 @@ constexpr std::int64_t gemm_k_block(std::int64_t K) {
   return blocks == 0 ? 1 : ((K + blocks - 1) / blocks + 15) / 16 * 16;
 }
 
-#define FOVEA_GEMM_SET(set)                                                                                 \
-  namespace set {                                                                                           \
-  /** One thread's product; B is not read if `packed` is given. */                                          \
-  void gemm(const GemmExtents& extents, const float* A, const float* B, const PackedPanels* packed,         \
-            float* C, const GemmEpilogue& epilogue, const GemmScratch& scratch);                            \
-  /** Packs rows k0 .. k0+kb-1 and the first nb columns of op(B) into panels [ceil(nb / panel)][kb][panel]. \
-   */                                                                                                       \
-  void gemm_pack_b(const float* B, std::int64_t ldb, bool transpose_b, std::int64_t k0, std::int64_t kb,    \
-                   std::int64_t nb, float* out);                                                            \
-  std::int64_t gemm_tile_rows();                                                                            \
-  std::int64_t gemm_panel();                                                                                \
+// Of each set: gemm is one thread's product (B is not read if `packed` is given); gemm_pack_b packs rows k0
+// .. k0+kb-1 of the first nb columns of op(B) into panels [ceil(nb / panel)][kb][panel]; gemm_panel is the
+// columns of a panel.
+#define FOVEA_GEMM_SET(set)                                                                              \
+  namespace set {                                                                                        \
+  void gemm(const GemmExtents& extents, const float* A, const float* B, const PackedPanels* packed,      \
+            float* C, const GemmEpilogue& epilogue, const GemmScratch& scratch);                         \
+  void gemm_pack_b(const float* B, std::int64_t ldb, bool transpose_b, std::int64_t k0, std::int64_t kb, \
+                   std::int64_t nb, float* out);                                                         \
+  std::int64_t gemm_panel();                                                                             \
   }
 FOVEA_GEMM_SET(plain)
 FOVEA_GEMM_SET(avx2)

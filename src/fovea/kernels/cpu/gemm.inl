@@ -90,13 +90,21 @@ inline void pack_transposed(const float* from, std::int64_t stride, std::int64_t
     for (std::int64_t n = 0; n < width; ++n) to[k * panel + n] = n < columns ? from[n * stride + k] : 0.0f;
 }
 
+// Rows of a matrix lie far apart, where the processor does not look ahead by itself: copies ask for a row
+// this far ahead.
+inline constexpr std::int64_t rows_ahead = 8;
+
 inline void pack_rows(const float* B, std::int64_t ldb, std::int64_t kb, std::int64_t nb, float* out) {
   for (std::int64_t k = 0; k < kb; ++k) {
     const float* from = B + k * ldb;
+    const float* ahead = from + std::min(rows_ahead, kb - 1 - k) * ldb;
     float* to = out + k * panel;
     std::int64_t n = 0;
     for (; n + panel <= nb; n += panel, to += kb * panel)
-      for (int v = 0; v < tile_vectors; ++v) store(to + v * width, load(from + n + v * width));
+      for (int v = 0; v < tile_vectors; ++v) {
+        __builtin_prefetch(ahead + n + v * width);
+        store(to + v * width, load(from + n + v * width));
+      }
     for (; n < nb; n += width, to += width)
       store(to, load_first(from + n, static_cast<int>(std::min<std::int64_t>(width, nb - n))));
   }
@@ -114,11 +122,16 @@ void gemm_pack_b(const float* B, std::int64_t ldb, bool transpose_b, std::int64_
 inline void pack_a(const float* A, std::int64_t lda, std::int64_t kb, std::int64_t mb, float* out,
                    std::int64_t stride) {
   for (std::int64_t k = 0; k < kb; ++k) {
+    const float* from = A + k * lda;
+    const float* ahead = from + std::min(rows_ahead, kb - 1 - k) * lda;
+    float* to = out + k * stride;
     std::int64_t m = 0;
-    for (; m + width <= mb; m += width) store(out + k * stride + m, load(A + k * lda + m));
-    if (m < mb)
-      store_first(out + k * stride + m, load_first(A + k * lda + m, static_cast<int>(mb - m)),
-                  static_cast<int>(mb - m));
+    for (; m + width <= mb; m += width) {
+      __builtin_prefetch(ahead + m);
+      store(to + m, load(from + m));
+    }
+    const int rest = static_cast<int>(mb - m);
+    if (rest > 0) store_first(to + m, load_first(from + m, rest), rest);
   }
 }
 
@@ -158,15 +171,16 @@ struct Blocks {
 };
 
 // Many rows: a block of B stays in the second cache (half of 1 MiB) while all rows pass; rows of a transposed
-// A are copied a block at a time beside it. Few rows: a panel after another, so that B is read once; it is
-// transposed on its way into the first cache.
+// A are copied a block at a time beside it, for as many columns at once as half as long a block of K allows.
+// Few rows: a panel after another, so that B is read once; a piece of it is transposed, then used from the
+// first cache.
 inline Blocks choose_blocks(const GemmExtents& e, bool packed) {
   constexpr std::int64_t second_cache = std::int64_t{1} << 17, few_rows = 48, rows_of_a = 96;
   Blocks blocks{e.transpose_a ? rows_of_a : e.M, panel, gemm_k_block(e.K)};
-  if (e.M > few_rows)
-    blocks.n = std::max(panel, second_cache / blocks.k / panel * panel);
-  else if (!packed)
-    blocks.k = 128;
+  if (!packed && e.M <= few_rows) blocks.k = e.M < 4 ? 128 : 256;
+  if (!packed && e.M > few_rows && e.transpose_a)
+    blocks.k = std::min(blocks.k, std::max<std::int64_t>(256, second_cache / e.N));
+  if (e.M > few_rows) blocks.n = std::max(panel, second_cache / blocks.k / panel * panel);
   return blocks;
 }
 
@@ -231,8 +245,10 @@ void gemm(const GemmExtents& e, const float* A, const float* B, const PackedPane
           product.tile.a = a_room;
           product.tile.a_stride = blocks.m;
         }
-        for (std::int64_t row = 0; row < mb; row += tile_rows) {
-          const std::int64_t rows = std::min<std::int64_t>(tile_rows, mb - row);
+        // Tiles of nearly equal height: 8 rows are 4 and 4, not 6 and 2.
+        std::int64_t tiles_left = (mb + tile_rows - 1) / tile_rows;
+        for (std::int64_t row = 0, rows = 0; row < mb; row += rows, --tiles_left) {
+          rows = (mb - row + tiles_left - 1) / tiles_left;
           compute_rows(product, row, rows);
           if (last)
             finish_rows(epilogue.activation, rows, nb, c + row * e.ldc,
@@ -244,5 +260,4 @@ void gemm(const GemmExtents& e, const float* A, const float* B, const PackedPane
   }
 }
 
-std::int64_t gemm_tile_rows() { return tile_rows; }
 std::int64_t gemm_panel() { return panel; }

@@ -204,7 +204,8 @@ inline void transpose_square(const float* from, std::int64_t from_stride, float*
     __m256 row[4];
     for (int r = 0; r < 4; ++r) {
       const float* p = from + r * from_stride + column;
-      row[r] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(p + 4 * from_stride), 1);
+      row[r] =
+          _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(p + 4 * from_stride), 1);
     }
     const __m256d low01 = _mm256_castps_pd(_mm256_unpacklo_ps(row[0], row[1]));
     const __m256d low23 = _mm256_castps_pd(_mm256_unpacklo_ps(row[2], row[3]));
@@ -305,23 +306,28 @@ inline Floats zero_below(Floats y, Floats v, float bound) {
 inline Floats where_below(Floats v, float bound, Floats yes, Floats no) {
   return {_mm512_mask_mov_ps(no.v, _mm512_cmp_ps_mask(v.v, _mm512_set1_ps(bound), _CMP_LT_OQ), yes.v)};
 }
-// Four columns at a time: rows r, r + 4, r + 8, r + 12 share a vector (loads do that, which leaves 32 shuffles of the
-// usual 64), then each 128-bit lane is a 4x4 transpose.
+// Rows r, r + 4, r + 8, r + 12 exchange their 128-bit lanes, then each lane is a 4x4 transpose. Every row is
+// read whole and once: rows that lie 4096 bytes apart compete for the same lines of the first cache.
 inline void transpose_square(const float* from, std::int64_t from_stride, float* to, std::int64_t to_stride) {
-  for (int column = 0; column < width; column += 4) {
-    __m512 row[4];
-    for (int r = 0; r < 4; ++r) {
-      const float* p = from + r * from_stride + column;
-      row[r] = _mm512_castps128_ps512(_mm_loadu_ps(p));
-      row[r] = _mm512_insertf32x4(row[r], _mm_loadu_ps(p + 4 * from_stride), 1);
-      row[r] = _mm512_insertf32x4(row[r], _mm_loadu_ps(p + 8 * from_stride), 2);
-      row[r] = _mm512_insertf32x4(row[r], _mm_loadu_ps(p + 12 * from_stride), 3);
-    }
+  __m512 lanes[4][4];
+  for (int r = 0; r < 4; ++r) {
+    const float* p = from + r * from_stride;
+    const __m512 a = _mm512_loadu_ps(p), b = _mm512_loadu_ps(p + 4 * from_stride);
+    const __m512 c = _mm512_loadu_ps(p + 8 * from_stride), d = _mm512_loadu_ps(p + 12 * from_stride);
+    const __m512 ab_low = _mm512_shuffle_f32x4(a, b, 0x44), ab_high = _mm512_shuffle_f32x4(a, b, 0xee);
+    const __m512 cd_low = _mm512_shuffle_f32x4(c, d, 0x44), cd_high = _mm512_shuffle_f32x4(c, d, 0xee);
+    lanes[0][r] = _mm512_shuffle_f32x4(ab_low, cd_low, 0x88);
+    lanes[1][r] = _mm512_shuffle_f32x4(ab_low, cd_low, 0xdd);
+    lanes[2][r] = _mm512_shuffle_f32x4(ab_high, cd_high, 0x88);
+    lanes[3][r] = _mm512_shuffle_f32x4(ab_high, cd_high, 0xdd);
+  }
+  for (int group = 0; group < 4; ++group) {
+    const __m512* row = lanes[group];
     const __m512d low01 = _mm512_castps_pd(_mm512_unpacklo_ps(row[0], row[1]));
     const __m512d low23 = _mm512_castps_pd(_mm512_unpacklo_ps(row[2], row[3]));
     const __m512d high01 = _mm512_castps_pd(_mm512_unpackhi_ps(row[0], row[1]));
     const __m512d high23 = _mm512_castps_pd(_mm512_unpackhi_ps(row[2], row[3]));
-    float* out = to + column * to_stride;
+    float* out = to + 4 * group * to_stride;
     _mm512_storeu_ps(out, _mm512_castpd_ps(_mm512_unpacklo_pd(low01, low23)));
     _mm512_storeu_ps(out + to_stride, _mm512_castpd_ps(_mm512_unpackhi_pd(low01, low23)));
     _mm512_storeu_ps(out + 2 * to_stride, _mm512_castpd_ps(_mm512_unpacklo_pd(high01, high23)));

@@ -1,0 +1,136 @@
+#include "fovea/formats/weights.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "fovea/formats/json.h"
+
+namespace fovea::formats {
+namespace {
+
+using Path = std::filesystem::path;
+
+constexpr std::string_view single_name = "model.safetensors";
+constexpr std::string_view index_name = "model.safetensors.index.json";
+constexpr JsonLimits index_limits{std::size_t{256} << 20, 8, 4096, 4'000'000};
+
+struct Foreign {
+  std::string_view ending;
+  std::string_view what;
+  std::string_view remedy;
+};
+constexpr std::string_view resave =
+    "load it where you trust it, in Transformers, and save_pretrained() it as safetensors";
+// Weights that are not read, and the way out.
+constexpr std::array<Foreign, 10> foreign{{
+    {".bin", "pickled weights, which can run code and are never read", resave},
+    {".pt", "pickled weights, which can run code and are never read", resave},
+    {".pth", "pickled weights, which can run code and are never read", resave},
+    {".ckpt", "pickled weights, which can run code and are never read", resave},
+    {".pkl", "pickled weights, which can run code and are never read", resave},
+    {".h5", "Keras weights, which are not read", resave},
+    {".msgpack", "Flax weights, which are not read", resave},
+    {".onnx", "an ONNX graph, which is not read", "get the safetensors of the same model"},
+    {".gguf", "a GGUF file, which is not read", "get the safetensors of the same model"},
+    {".npz", "native Marian weights, which are not read here",
+     "convert them with Transformers' Marian converter"},
+}};
+
+const Foreign* foreign_kind(std::string_view name) {
+  const auto place =
+      std::ranges::find_if(foreign, [&](const Foreign& kind) { return name.ends_with(kind.ending); });
+  return place == foreign.end() ? nullptr : &*place;
+}
+
+[[noreturn]] void refuse(const Path& path, std::string_view what, std::string_view remedy = {}) {
+  throw Error(Error::Kind::model, shown(path), what, remedy);
+}
+
+// The folder itself: there, and a folder.
+void check_folder(const Path& folder, FileSystem& files) {
+  const auto info = files.info(folder);
+  if (info.error == ENOENT) refuse(folder, "there is no such folder", "check the path of the model");
+  if (!info.ok()) refuse(folder, "cannot be read: " + errno_text(info.error));
+  if (info.value.type == FileSystem::Type::directory) return;
+  if (const Foreign* kind = foreign_kind(folder.native()))
+    refuse(folder, "is " + std::string(kind->what), kind->remedy);
+  refuse(folder, "is a file, but a model is a folder", "name the folder that holds it");
+}
+
+// Neither file of ours is there: say what is.
+[[noreturn]] void refuse_contents(const Path& folder, FileSystem& files) {
+  auto names = files.list(folder);
+  if (!names.ok()) refuse(folder, "cannot be read: " + errno_text(names.error), "check its permissions");
+  if (names.value.empty())
+    refuse(folder, "is empty", "a model is a folder with config.json and model.safetensors");
+  std::ranges::sort(names.value);
+  for (const auto& name : names.value)
+    if (const Foreign* kind = foreign_kind(name))
+      refuse(folder, "has no model.safetensors; its " + printable(name) + " is " + std::string(kind->what),
+             kind->remedy);
+  refuse(folder, "has no model.safetensors", "is it the folder of a model?");
+}
+
+// Whether there is something of that name; links that lead nowhere or in circles count, to be named when
+// opened.
+bool has_name(const Path& path, FileSystem& files) { return files.info(path).error != ENOENT; }
+
+}  // namespace
+
+Weights Weights::open(const Path& folder, FileSystem& files) {
+  check_folder(folder, files);
+  Weights weights;
+  weights.name_ = shown(folder);
+  if (has_name(folder / single_name, files)) {
+    weights.shards_.push_back(SafetensorsFile::open(folder / single_name, files));
+    for (const TensorInfo& info : weights.shards_.front().tensors()) weights.places_.emplace(info.name, 0);
+  } else if (has_name(folder / index_name, files)) {
+    weights.open_index(folder, files);
+  } else {
+    refuse_contents(folder, files);
+  }
+  return weights;
+}
+
+void Weights::open_index(const Path& folder, FileSystem& files) {
+  const Json index = read_json(folder / index_name, Error::Kind::model, index_limits, files);
+  std::map<std::string, std::size_t, std::less<>> shard_numbers;
+  for (const auto& [tensor, shard] : index.at("weight_map").members()) {
+    const std::string_view name = shard.text();
+    if (!is_bare_name(name))
+      shard.reject("names the file \"" + printable(name) +
+                   "\"; only bare names of files in the folder are allowed");
+    const auto [place, is_new] = shard_numbers.emplace(name, shards_.size());
+    if (is_new) shards_.push_back(SafetensorsFile::open(folder / name, files));
+    if (!shards_[place->second].find(tensor))
+      shard.reject("places the tensor in " + printable(name) + ", which has none of that name");
+    places_.emplace(tensor, place->second);
+  }
+  for (std::size_t number = 0; number < shards_.size(); ++number)
+    for (const TensorInfo& info : shards_[number].tensors())
+      if (const std::size_t* placed = place(info.name); !placed || *placed != number)
+        throw Error(Error::Kind::model, shards_[number].name(),
+                    "holds the tensor \"" + printable(info.name) + "\", which " + std::string(index_name) +
+                        (placed ? " places in " + shards_[*placed].name() : " does not name"));
+}
+
+std::vector<std::string> Weights::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, shard] : places_) names.push_back(name);
+  return names;
+}
+
+const std::size_t* Weights::place(std::string_view name) const {
+  const auto found = places_.find(name);
+  return found == places_.end() ? nullptr : &found->second;
+}
+
+const SafetensorsFile& Weights::file_of(std::string_view name) const {
+  const std::size_t* shard = place(name);
+  if (!shard) throw Error(Error::Kind::model, name_, "has no tensor \"" + printable(name) + "\"");
+  return shards_[*shard];
+}
+
+}  // namespace fovea::formats

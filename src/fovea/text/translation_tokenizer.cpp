@@ -1,0 +1,213 @@
+#include "fovea/text/translation_tokenizer.h"
+
+#include <fstream>
+#include <limits>
+#include <sstream>
+
+#include "fovea/base/error.h"
+#include "fovea/text/json.h"
+#include "fovea/text/normaliser.h"
+
+namespace fovea::text {
+namespace {
+
+[[noreturn]] void fail(const std::string& where, const std::string& what) {
+  throw Error(Error::Kind::model, where, what, "a MarianTokenizer's files were expected");
+}
+
+std::string text_or(const nlohmann::json& config, const char* key, std::string otherwise,
+                    const std::string& where) {
+  const auto found = config.find(key);
+  if (found == config.end() || found->is_null()) return otherwise;
+  if (!found->is_string()) fail(where, std::string(key) + " is not a text");
+  return found->get<std::string>();
+}
+
+/// model_max_length; a number far too large (1e30 is common) means no limit.
+std::int32_t max_length_of(const nlohmann::json& config, const std::string& where) {
+  const auto found = config.find("model_max_length");
+  if (found == config.end() || found->is_null()) return TranslationTokenizer::Settings{}.max_length;
+  constexpr std::int32_t largest = std::numeric_limits<std::int32_t>::max();
+  const double value = found->is_number() ? found->get<double>() : 0.0;
+  if (!(value >= 1.0)) fail(where, "model_max_length is not a length");
+  return value >= static_cast<double>(largest) ? largest : static_cast<std::int32_t>(value);
+}
+
+std::string trim(std::string_view text) {
+  constexpr std::string_view spaces = " \t\n\r\f\v";
+  const std::size_t begin = text.find_first_not_of(spaces);
+  if (begin == std::string_view::npos) return {};
+  return std::string(text.substr(begin, text.find_last_not_of(spaces) - begin + 1));
+}
+
+void replace_space_symbols(std::string& text) {
+  std::string out;
+  std::string_view rest = text;
+  for (std::size_t at; (at = rest.find(space_symbol)) != std::string_view::npos;) {
+    out.append(rest.substr(0, at)).push_back(' ');
+    rest.remove_prefix(at + space_symbol.size());
+  }
+  text = out.append(rest);
+}
+
+}  // namespace
+
+TranslationTokenizer::Side::Side(SentencePieceModel m, std::shared_ptr<const Vocabulary> v)
+    : model(std::move(m)), vocabulary(std::move(v)), to_vocabulary(static_cast<std::size_t>(model.size())) {
+  for (std::int32_t id = 0; id < model.size(); ++id) {
+    const std::int32_t found = vocabulary->find(model.piece(id));
+    to_vocabulary[static_cast<std::size_t>(id)] = found < 0 ? vocabulary->unk() : found;
+  }
+}
+
+std::vector<std::int32_t> TranslationTokenizer::Side::encode(std::string_view text) const {
+  const SentencePieceModel::Encoding encoding = model.encode_with_places(text);
+  std::vector<std::int32_t> ids;
+  ids.reserve(encoding.tokens.size() + 2);
+  for (const auto& token : encoding.tokens) {
+    if (token.id != model.unk_id()) {
+      ids.push_back(to_vocabulary[static_cast<std::size_t>(token.id)]);
+      continue;
+    }
+    // What this model does not know may be a piece of the other language, which shares the vocabulary; but a
+    // text that says "</s>" ends nothing.
+    const std::int32_t found = vocabulary->find(encoding.surface(token));
+    const bool special = found == vocabulary->eos() || found == vocabulary->pad();
+    ids.push_back(found < 0 || special ? vocabulary->unk() : found);
+  }
+  return ids;
+}
+
+std::vector<std::string> TranslationTokenizer::Side::pieces(std::span<const std::int32_t> ids) const {
+  std::vector<std::string> out;
+  out.reserve(ids.size());
+  for (const std::int32_t id : ids) out.emplace_back(vocabulary->piece(id));
+  return out;
+}
+
+TranslationTokenizer::TranslationTokenizer(const SentencePieceModel& joint, Settings settings)
+    : source_(joint, std::make_shared<const Vocabulary>(joint)),
+      target_(source_),
+      settings_(std::move(settings)) {}
+
+TranslationTokenizer::TranslationTokenizer(const SentencePieceModel& source, const SentencePieceModel& target,
+                                           Settings settings)
+    : source_(source, std::make_shared<const Vocabulary>(source)),
+      target_(target, std::make_shared<const Vocabulary>(target)),
+      settings_(std::move(settings)) {}
+
+TranslationTokenizer::TranslationTokenizer(Side source, Side target, Settings settings)
+    : source_(std::move(source)), target_(std::move(target)), settings_(std::move(settings)) {}
+
+TranslationTokenizer TranslationTokenizer::parse(Files files, const std::filesystem::path& where) {
+  const auto name = [&](const char* file) { return (where / file).string(); };
+  const auto take = [&](const char* file) {
+    const auto found = files.find(file);
+    if (found == files.end()) fail(name(file), "missing");
+    return std::move(found->second);
+  };
+  Settings settings;
+  bool separate = false;
+  if (files.contains("tokenizer_config.json")) {
+    const std::string file = name("tokenizer_config.json");
+    const nlohmann::json config = parse_json(take("tokenizer_config.json"), file);
+    if (!config.is_object()) fail(file, "not an object");
+    settings.source_language = text_or(config, "source_lang", "", file);
+    settings.target_language = text_or(config, "target_lang", "", file);
+    settings.max_length = max_length_of(config, file);
+    const auto found = config.find("separate_vocabs");
+    if (found != config.end() && !found->is_boolean() && !found->is_null())
+      fail(file, "separate_vocabs is not a bool");
+    separate = found != config.end() && found->is_boolean() && found->get<bool>();
+  }
+  std::string source_bytes = take("source.spm"), target_bytes = take("target.spm");
+  const auto vocabulary = [&](const char* file) {
+    return std::make_shared<const Vocabulary>(Vocabulary::parse(take(file), name(file)));
+  };
+  const bool same_model = source_bytes == target_bytes;
+  const SentencePieceModel source_model =
+      SentencePieceModel::parse(std::move(source_bytes), name("source.spm"));
+  const SentencePieceModel target_model =
+      same_model ? source_model : SentencePieceModel::parse(std::move(target_bytes), name("target.spm"));
+  const auto source_vocabulary = vocabulary("vocab.json");
+  const auto target_vocabulary = separate ? vocabulary("target_vocab.json") : source_vocabulary;
+  Side source(source_model, source_vocabulary);
+  Side target = same_model && !separate ? source : Side(target_model, target_vocabulary);
+  return TranslationTokenizer(std::move(source), std::move(target), std::move(settings));
+}
+
+TranslationTokenizer TranslationTokenizer::read(const std::filesystem::path& directory) {
+  Files files;
+  for (const char* file :
+       {"source.spm", "target.spm", "vocab.json", "target_vocab.json", "tokenizer_config.json"}) {
+    std::ifstream in(directory / file, std::ios::binary);
+    if (!in) continue;
+    std::ostringstream bytes;
+    bytes << in.rdbuf();
+    if (in.bad()) fail((directory / file).string(), "cannot be read");
+    files[file] = std::move(bytes).str();
+  }
+  return parse(std::move(files), directory);
+}
+
+TranslationTokenizer::Files TranslationTokenizer::files() const {
+  Files out;
+  out["source.spm"] = source_.model.bytes();
+  out["target.spm"] = target_.model.bytes();
+  out["vocab.json"] = source_.vocabulary->json();
+  if (has_separate_vocabularies()) out["target_vocab.json"] = target_.vocabulary->json();
+  const nlohmann::ordered_json specials{
+      {"eos_token", "</s>"}, {"unk_token", "<unk>"}, {"pad_token", "<pad>"}};
+  nlohmann::ordered_json config{{"tokenizer_class", "MarianTokenizer"}};
+  config["source_lang"] = settings_.source_language;
+  config["target_lang"] = settings_.target_language;
+  config.update(specials);
+  config["model_max_length"] = settings_.max_length;
+  config["separate_vocabs"] = has_separate_vocabularies();
+  config["sp_model_kwargs"] = nlohmann::ordered_json::object();
+  config["clean_up_tokenization_spaces"] = false;
+  out["tokenizer_config.json"] = config.dump(2) + "\n";
+  out["special_tokens_map.json"] = specials.dump(2) + "\n";
+  return out;
+}
+
+std::vector<std::int32_t> TranslationTokenizer::encode_source(std::string_view text) const {
+  std::int32_t language = -1;
+  if (text.starts_with(">>")) {
+    const std::size_t end = text.find("<<");
+    if (end != std::string_view::npos) language = source_.vocabulary->find(text.substr(0, end + 2));
+    if (language >= 0) text.remove_prefix(end + 2);
+  }
+  std::vector<std::int32_t> ids = source_.encode(text);
+  if (language >= 0) ids.insert(ids.begin(), language);
+  ids.push_back(source_.vocabulary->eos());
+  return ids;
+}
+
+std::vector<std::int32_t> TranslationTokenizer::encode_target(std::string_view text) const {
+  std::vector<std::int32_t> ids = target_.encode(text);
+  ids.push_back(target_.vocabulary->eos());
+  return ids;
+}
+
+std::string TranslationTokenizer::decode_target(std::span<const std::int32_t> ids) const {
+  const Vocabulary& vocabulary = *target_.vocabulary;
+  std::vector<std::string_view> pieces;
+  pieces.reserve(ids.size());
+  for (const std::int32_t id : ids)
+    if (id != vocabulary.eos() && id != vocabulary.unk() && id != vocabulary.pad())
+      pieces.push_back(vocabulary.piece(id));
+  std::string text = target_.model.decode_pieces(pieces);
+  replace_space_symbols(text);  // of pieces that only the vocabulary has
+  return trim(text);
+}
+
+std::vector<std::string> TranslationTokenizer::source_pieces(std::span<const std::int32_t> ids) const {
+  return source_.pieces(ids);
+}
+
+std::vector<std::string> TranslationTokenizer::target_pieces(std::span<const std::int32_t> ids) const {
+  return target_.pieces(ids);
+}
+
+}  // namespace fovea::text

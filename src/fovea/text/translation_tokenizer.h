@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fovea/text/sentencepiece.h"
+#include "fovea/text/vocabulary.h"
+
+namespace fovea::text {
+
+/// The tokenizer of a translation model, as Hugging Face's MarianTokenizer: SentencePiece for either
+/// language, then a vocabulary that gives pieces the model's ids. For models that fovea trained those are
+/// SentencePiece's ids; OPUS-MT models have Marian's. Pieces that the vocabulary lacks are `<unk>`. Unlike
+/// there, `</s>` and its like written in a text are text, so that a user cannot end a sentence by writing so.
+/// Source: huggingface/transformers, models/marian/tokenization_marian.py.
+class TranslationTokenizer {
+ public:
+  struct Settings {
+    std::string source_language;  ///< "en"; may be empty
+    std::string target_language;
+    std::int32_t max_length = 512;  ///< tokens a model takes, `</s>` included
+  };
+
+  /// One model for both languages.
+  TranslationTokenizer(const SentencePieceModel& joint, Settings settings);
+  /// A model, and so a vocabulary, for each.
+  TranslationTokenizer(const SentencePieceModel& source, const SentencePieceModel& target, Settings settings);
+
+  /// File names and contents as in a model directory: source.spm, target.spm, vocab.json, target_vocab.json
+  /// if vocabularies are separate, and tokenizer_config.json if there is one.
+  using Files = std::map<std::string, std::string>;
+
+  /// Throws Error(model) naming file and fault. `where` is the directory, for messages.
+  static TranslationTokenizer parse(Files files, const std::filesystem::path& where);
+  /// Reads those files from a model directory.
+  static TranslationTokenizer read(const std::filesystem::path& directory);
+  /// All files that MarianTokenizer wants; special_tokens_map.json too.
+  Files files() const;
+
+  /// Ids of a sentence, `</s>` at the end. A leading `>>xxx<<` that the vocabulary knows names the language
+  /// wanted.
+  std::vector<std::int32_t> encode_source(std::string_view text) const;
+  std::vector<std::int32_t> encode_target(std::string_view text) const;
+  /// Text of target ids; `</s>`, `<unk>` and `<pad>` are dropped, and spaces around the whole.
+  std::string decode_target(std::span<const std::int32_t> ids) const;
+  /// The pieces of ids as people read them, U+2581 for a space: what a picture of attention is labelled with.
+  std::vector<std::string> source_pieces(std::span<const std::int32_t> ids) const;
+  std::vector<std::string> target_pieces(std::span<const std::int32_t> ids) const;
+
+  const Vocabulary& source_vocabulary() const { return *source_.vocabulary; }
+  const Vocabulary& target_vocabulary() const { return *target_.vocabulary; }
+  const SentencePieceModel& source_model() const { return source_.model; }
+  const SentencePieceModel& target_model() const { return target_.model; }
+  /// Whether source and target have vocabularies of their own; else ids mean the same on either side.
+  bool has_separate_vocabularies() const { return source_.vocabulary != target_.vocabulary; }
+  const Settings& settings() const { return settings_; }
+
+ private:
+  /// A language: its pieces and the model's ids for them. Both sides share what is the same.
+  struct Side {
+    Side(SentencePieceModel model, std::shared_ptr<const Vocabulary> vocabulary);
+    std::vector<std::int32_t> encode(std::string_view text) const;
+    std::vector<std::string> pieces(std::span<const std::int32_t> ids) const;
+
+    SentencePieceModel model;
+    std::shared_ptr<const Vocabulary> vocabulary;
+    std::vector<std::int32_t> to_vocabulary;  // id of the SentencePiece model -> id of the vocabulary
+  };
+
+  TranslationTokenizer(Side source, Side target, Settings settings);
+
+  Side source_, target_;
+  Settings settings_;
+};
+
+}  // namespace fovea::text

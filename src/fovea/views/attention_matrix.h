@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace fovea::views {
+
+/// Who attends to whom: what every picture of attention is drawn from.
+struct AttentionMatrix {
+  std::vector<std::string> source;  ///< S tokens or pieces, attended to
+  std::vector<std::string> target;  ///< T tokens or pieces, attending
+  std::vector<float> weights;       ///< [T, S], each 0 to 1, a row sums to 1
+
+  float at(std::size_t t, std::size_t s) const { return weights[t * source.size() + s]; }
+};
+
+/// Throws Error (bug) unless there are T*S weights.
+void check_matrix(const AttentionMatrix& matrix);
+
+/// The matrix of words from the matrix of SentencePiece pieces: sums over the source pieces of a word (what
+/// goes to the word in all), averages over the target pieces (each of them paid its whole attention). A word
+/// begins with ▁ (U+2581). Symbols such as </s> stand alone, and so does punctuation that ends a word ("." in
+/// "bicycles."). Byte pieces (<0xC3>) become the bytes they spell. Throws Error (bug) unless there are T*S
+/// weights.
+AttentionMatrix merge_pieces(const AttentionMatrix& pieces);
+
+/// A token as a label: ▁ as a space, no blanks at the ends, ␣ if nothing is left.
+std::string label(const std::string& token);
+
+}  // namespace fovea::views

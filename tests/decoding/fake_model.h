@@ -1,0 +1,121 @@
+#pragma once
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "fovea/base/random.h"
+#include "fovea/decoding/model.h"
+
+namespace fovea::decoding {
+
+using Ids = std::vector<std::int32_t>;
+
+inline constexpr float minus_infinity = -std::numeric_limits<float>::infinity();
+
+/// A model given as a function: logits [V] after `past` (without the start token) of a source. Its state
+/// holds the whole past of each row as it was fed, so a search that mixes rows up gets the answers for other
+/// pasts.
+class FakeModel : public StepModel {
+ public:
+  using Logits = std::function<std::vector<float>(const Ids& source, const Ids& past)>;
+
+  FakeModel(std::int64_t vocabulary, Logits logits) : vocabulary_(vocabulary), logits_(std::move(logits)) {}
+
+  struct Row {
+    Ids source, fed;  // fed: the start token and all others
+  };
+  class State : public DecodingState {
+   public:
+    std::vector<Row> rows_;
+    std::int64_t rows() const override { return static_cast<std::int64_t>(rows_.size()); }
+    void reorder(std::span<const std::int32_t> parents) override {
+      std::vector<Row> next;
+      for (const auto parent : parents) next.push_back(rows_.at(static_cast<std::size_t>(parent)));
+      rows_ = std::move(next);
+    }
+  };
+
+  std::unique_ptr<DecodingState> start(const std::vector<Ids>& sources) const override {
+    auto state = std::make_unique<State>();
+    for (const auto& source : sources) state->rows_.push_back({source, {}});
+    return state;
+  }
+
+  Tensor step(DecodingState& state, std::span<const std::int32_t> tokens) const override {
+    auto& rows = dynamic_cast<State&>(state).rows_;
+    if (rows.size() != tokens.size()) throw std::logic_error("as many tokens as rows");
+    rows_of_steps.push_back(static_cast<std::int64_t>(rows.size()));
+    Tensor logits = Tensor::empty({static_cast<std::int64_t>(rows.size()), vocabulary_});
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      rows[i].fed.push_back(tokens[i]);
+      if (rows[i].fed.front() != start_token()) throw std::logic_error("the start token comes first");
+      const auto values = logits_(rows[i].source, {rows[i].fed.begin() + 1, rows[i].fed.end()});
+      std::copy(values.begin(), values.end(), logits.f32() + static_cast<std::int64_t>(i) * vocabulary_);
+    }
+    return logits;
+  }
+
+  std::int32_t start_token() const override { return 1000; }
+  std::int32_t eos() const override { return 0; }
+  std::int64_t vocabulary() const override { return vocabulary_; }
+  std::int64_t max_positions() const override { return positions; }
+  std::span<const std::int32_t> banned() const override { return banned_ids; }
+  const kernels::Execution& execution() const override { return execution_.get(); }
+
+  Ids banned_ids;
+  std::int64_t positions = 1000;
+  mutable std::vector<std::int64_t> rows_of_steps;  // how many rows each step had
+
+ private:
+  std::int64_t vocabulary_;
+  Logits logits_;
+  kernels::ExecutionOwner execution_{1};
+};
+
+/// Log-softmax in double over the ids that are not banned; -infinity for those.
+inline std::vector<double> log_softmax(const std::vector<float>& logits, const Ids& banned = {}) {
+  std::vector<double> result(logits.begin(), logits.end());
+  for (const auto id : banned) result[static_cast<std::size_t>(id)] = minus_infinity;
+  double sum = 0;
+  for (const double x : result) sum += std::exp(x);
+  for (double& x : result) x -= std::log(sum);
+  return result;
+}
+
+/// Logits that depend on everything: source, past and token. The larger `sharpness`, the surer the model.
+inline FakeModel hash_model(std::int64_t vocabulary, float sharpness = 2.0f, float eos_bonus = 0.0f) {
+  return FakeModel(vocabulary, [=](const Ids& source, const Ids& past) {
+    std::uint64_t hash = 1469598103934665603u;
+    const auto mix = [&](std::int32_t id) {
+      hash = (hash ^ static_cast<std::uint32_t>(id + 1)) * 1099511628211u;
+    };
+    for (const auto id : source) mix(id);
+    mix(-1);
+    for (const auto id : past) mix(id);
+    std::vector<float> logits(static_cast<std::size_t>(vocabulary));
+    for (std::size_t v = 0; v < logits.size(); ++v)
+      logits[v] = sharpness * normal(RandomKey::of(hash, 0, 1), v) + (v == 0 ? eos_bonus : 0.0f);
+    return logits;
+  });
+}
+
+/// Logits by the last token alone; row 0 of the table follows the start.
+inline FakeModel table_model(std::vector<std::vector<float>> table) {
+  const auto vocabulary = static_cast<std::int64_t>(table.front().size());
+  return FakeModel(vocabulary, [table = std::move(table)](const Ids&, const Ids& past) {
+    return table[past.empty() ? 0 : static_cast<std::size_t>(past.back())];
+  });
+}
+
+/// Logits whose softmax is these probabilities.
+inline std::vector<float> logs(const std::vector<double>& probabilities) {
+  std::vector<float> logits;
+  for (const double p : probabilities) logits.push_back(static_cast<float>(std::log(p)));
+  return logits;
+}
+
+}  // namespace fovea::decoding
