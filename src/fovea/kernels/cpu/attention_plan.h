@@ -107,7 +107,7 @@ inline double attention_cost(const AttentionExtents& x, const AttentionHead& hea
 
 /// Workers worth waking for `cost` multiply-adds.
 inline int workers_for(const Execution& exec, double cost) {
-  return static_cast<int>(std::min<double>(exec.pool->size(), 1.0 + cost / 2e5));
+  return static_cast<int>(std::min<double>(exec.pool->size(), 1.0 + cost / 5e5));
 }
 
 namespace plain {
