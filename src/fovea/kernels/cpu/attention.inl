@@ -7,7 +7,14 @@
 #include "fovea/kernels/cpu/attention_forward.inl"
 #include "fovea/kernels/cpu/attention_row.inl"
 
-inline constexpr std::int64_t most_single = width / 3;  // queries left over that go one at a time
+// How many queries left over are cheaper one at a time than as another, mostly idle, lane vector. Costs in
+// vector operations a key, and what a query or a block costs besides; found by timing.
+inline QueryBlocks cut_queries(const AttentionExtents& x, std::int64_t b) {
+  const std::int64_t queries = x.q_count[b], keys = x.k_count[b];
+  const std::int64_t lanes = keys * (x.key_width + 12) + (queries < width ? 500 : 150);
+  const std::int64_t single = keys * (x.key_width / width + 3) + 350;
+  return QueryBlocks(queries, width, block_vectors, std::min<std::int64_t>(lanes / single, width - 1));
+}
 
 inline std::int64_t most_keys(const AttentionExtents& x) {
   return x.sequences > 0 ? *std::max_element(x.k_count, x.k_count + x.sequences) : 0;
@@ -56,10 +63,9 @@ class ForwardWorker {
 
  private:
   void make_dense(std::int64_t b, const AttentionHead& head, bool once) {
-    const std::int64_t kv_head = head.h / (x_.heads / x_.kv_heads);
-    if (b == sequence_ && kv_head == kv_head_) return;
+    if (b == sequence_ && head.kv_head == kv_head_) return;
     sequence_ = b;
-    kv_head_ = kv_head;
+    kv_head_ = head.kv_head;
     k_ = gather_rows(head, call_.k + head.k, x_.k.row, x_.key_width, once, rows_);
     v_ = gather_rows(head, call_.v + head.v, x_.v.row, x_.value_width, once && x_.value_width % width == 0,
                      rows_ + most_keys_ * round_up(x_.key_width));
@@ -79,7 +85,7 @@ inline void forward_share(const AttentionForward& call, const Share& share, int 
   double at = 0.0;
   float* weights = call.weights;
   for (std::int64_t b = 0; b < x.sequences; ++b) {
-    const QueryBlocks cut(x.q_count[b], width, block_vectors, most_single);
+    const QueryBlocks cut = cut_queries(x, b);
     const AttentionHead first(x, b, 0);
     const double cost = forward_cost(x, first, cut);
     for (std::int64_t h = 0; h < x.heads; ++h, at += cost) {
@@ -87,10 +93,11 @@ inline void forward_share(const AttentionForward& call, const Share& share, int 
       if (weights) weights += first.queries * first.keys;
       if (!share.overlaps(at, cost)) continue;
       const AttentionHead head(x, b, h);
+      const bool whole = share.contains(at, cost);
       double unit_at = at;
       for (std::int64_t i = 0; i < cut.units(); ++i) {
-        const double unit_cost = attention_cost(x, head, cut.begin(i), cut.end(i));
-        if (share.owns(unit_at, unit_cost)) work.run(b, head, cut, i, head_weights);
+        const double unit_cost = whole ? 0.0 : attention_cost(x, head, cut.begin(i), cut.end(i));
+        if (whole || share.owns(unit_at, unit_cost)) work.run(b, head, cut, i, head_weights);
         unit_at += unit_cost;
       }
     }
@@ -109,9 +116,7 @@ void attention_forward(const AttentionForward& call) {
   const AttentionExtents& x = call.x;
   double total = 0.0;
   for (std::int64_t b = 0; b < x.sequences; ++b)
-    total +=
-        static_cast<double>(x.heads) *
-        forward_cost(x, AttentionHead(x, b, 0), QueryBlocks(x.q_count[b], width, block_vectors, most_single));
+    total += static_cast<double>(x.heads) * forward_cost(x, AttentionHead(x, b, 0), cut_queries(x, b));
   const int workers = workers_for(call.exec, total);
   run_workers(call.exec, workers,
               [&](int worker) { forward_share(call, Share(total, worker, workers), worker); });

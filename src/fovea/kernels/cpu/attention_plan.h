@@ -32,7 +32,7 @@ struct AttentionHead {
   std::int64_t queries, keys;
   std::int64_t q, k, v, out;  ///< offsets of row 0 of this sequence (k and v: of the tensor, with key_rows)
   const std::int32_t* key_rows;  ///< of this sequence, or null
-  std::int64_t query_row, h;
+  std::int64_t query_row, h, kv_head;
   std::uint64_t first_element;  ///< of dropout
   bool causal;
 
@@ -40,14 +40,18 @@ struct AttentionHead {
       : queries(x.q_count[b]),
         keys(x.k_count[b]),
         q(x.q_start[b] * x.q.row + head * x.q.head),
-        k(head / (x.heads / x.kv_heads) * x.k.head + (x.key_rows ? 0 : x.k_start[b] * x.k.row)),
-        v(head / (x.heads / x.kv_heads) * x.v.head + (x.key_rows ? 0 : x.k_start[b] * x.v.row)),
+        k(x.key_rows ? 0 : x.k_start[b] * x.k.row),
+        v(x.key_rows ? 0 : x.k_start[b] * x.v.row),
         out(x.q_start[b] * x.out.row + head * x.out.head),
         key_rows(x.key_rows ? x.key_rows + x.k_start[b] : nullptr),
         query_row(x.q_start[b]),
         h(head),
+        kv_head(head / (x.heads / x.kv_heads)),
         first_element(static_cast<std::uint64_t>(b * x.heads + head) << 40),
-        causal(x.causal) {}
+        causal(x.causal) {
+    k += kv_head * x.k.head;
+    v += kv_head * x.v.head;
+  }
 
   std::int64_t key_row(std::int64_t j) const { return key_rows ? key_rows[j] : j; }
   /// Keys that query t sees, not yet cut to [0, keys]: one more for each further query if causal.
@@ -87,6 +91,7 @@ struct Share {
     if (worker == 0) begin = -1.0;
     if (worker == workers - 1) end = total * 2.0 + 1.0;
   }
+  bool contains(double from, double cost) const { return from >= begin && from + cost < end; }
   bool owns(double from, double cost) const { return from + cost / 2 >= begin && from + cost / 2 < end; }
   bool overlaps(double from, double cost) const { return from + cost >= begin && from < end; }
 };
@@ -102,7 +107,7 @@ inline double attention_cost(const AttentionExtents& x, const AttentionHead& hea
 
 /// Workers worth waking for `cost` multiply-adds.
 inline int workers_for(const Execution& exec, double cost) {
-  return static_cast<int>(std::min<double>(exec.pool->size(), 1.0 + cost / 2e5));
+  return static_cast<int>(std::min<double>(exec.pool->size(), 1.0 + cost / 5e5));
 }
 
 namespace plain {

@@ -87,25 +87,35 @@ constexpr auto product_tiles(std::index_sequence<V...>) {
 
 inline constexpr auto tile_table = product_tiles(std::make_index_sequence<block_vectors>{});
 
-// The product of `rows` rows by `columns` columns, a multiple of width, cut into tiles of nearly equal size.
-inline void multiply(const Product& whole, std::int64_t rows, std::int64_t columns) {
-  const std::int64_t vectors = columns / width, panels = (vectors + block_vectors - 1) / block_vectors;
-  for (std::int64_t panel = 0, v0 = 0; panel < panels; ++panel) {
-    const std::int64_t v1 = vectors * (panel + 1) / panels, most = max_rows(static_cast<int>(v1 - v0));
-    const std::int64_t tiles = (rows + most - 1) / most;
-    for (std::int64_t tile = 0, r0 = 0; tile < tiles; ++tile) {
-      const std::int64_t r1 = rows * (tile + 1) / tiles;
-      Product part = whole;
-      part.a += r0 * whole.a_row;
-      part.b += v0 * width;
-      part.c += r0 * whole.c_row + v0 * width;
-      part.seen += r0;
-      if (part.before) part.before += r0;
-      if (part.after) part.after += r0;
-      tile_table[v1 - v0 - 1][r1 - r0 - 1](part);
-      r0 = r1;
+// Rows a tile for `rows` rows in all, nearly equal: by vectors of columns less one, and rows.
+inline constexpr std::int64_t most_rows = std::max(key_block, max_block);
+constexpr auto tile_rows() {
+  std::array<std::array<std::uint8_t, most_rows + 1>, block_vectors> table{};
+  for (int v = 0; v < block_vectors; ++v)
+    for (int rows = 1; rows <= most_rows; ++rows) {
+      const int tiles = (rows + max_rows(v + 1) - 1) / max_rows(v + 1);
+      table[v][rows] = static_cast<std::uint8_t>((rows + tiles - 1) / tiles);
     }
-    v0 = v1;
+  return table;
+}
+inline constexpr auto tile_rows_table = tile_rows();
+
+// The product of `rows` rows, at most most_rows, by `columns` columns, a multiple of width.
+inline void multiply(const Product& whole, std::int64_t rows, std::int64_t columns) {
+  for (std::int64_t v = 0, vectors = 0, left = columns / width; left > 0; v += vectors, left -= vectors) {
+    vectors = left <= block_vectors ? left : std::min<std::int64_t>(block_vectors, (left + 1) / 2);
+    const std::int64_t most = tile_rows_table[vectors - 1][rows];
+    Product part = whole;
+    part.b += v * width;
+    part.c += v * width;
+    for (std::int64_t r = 0; r < rows; r += most) {
+      tile_table[vectors - 1][std::min(most, rows - r) - 1](part);
+      part.a += most * part.a_row;
+      part.c += most * part.c_row;
+      part.seen += most;
+      if (part.before) part.before += most;
+      if (part.after) part.after += most;
+    }
   }
 }
 

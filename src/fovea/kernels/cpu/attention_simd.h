@@ -56,8 +56,8 @@
 
 namespace fovea::kernels::cpu::plain {
 
-inline constexpr int block_vectors = 2;
-constexpr int max_rows(int vectors) { return vectors == 1 ? 8 : 4; }
+inline constexpr int block_vectors = 1;
+constexpr int max_rows(int) { return 4; }
 
 inline Floats select_less(Floats a, Floats b, Floats x, Floats y) {
   Floats out;
