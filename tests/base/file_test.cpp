@@ -295,6 +295,35 @@ TEST(Leftovers, OnlyTemporaryNamesAreRemoved) {
   EXPECT_EQ(folder.names(), std::vector<std::string>{"keep"});
 }
 
+TEST(Names, D10_OnlyBareNamesStayInTheFolder) {
+  for (const auto name : {"a", "model-00001-of-00002.safetensors", "a..b", "a b", "\xc3\xa9"})
+    EXPECT_TRUE(is_bare_name(name));
+  for (const std::string& name :
+       {std::string(), std::string("."), std::string(".."), std::string(".a"), std::string("a/b"),
+        std::string("/a"), std::string("../a"), std::string("a\\b"), std::string("C:a"),
+        std::string("a\0b", 3), std::string(256, 'n')})
+    EXPECT_FALSE(is_bare_name(name)) << name;
+}
+
+TEST(MakeFolders, MakesWhatIsMissingAndNothingTwice) {
+  const ScratchFolder folder;
+  make_folders(folder / "a/b/c/");
+  make_folders(folder / "a/b/c");
+  EXPECT_TRUE(std::filesystem::is_directory(folder / "a/b/c"));
+  write_atomically(folder / "file", "x");
+  EXPECT_EQ(message_of(Error::Kind::machine, [&] { make_folders(folder / "file"); }),
+            (folder / "file").string() + ": cannot be made: Not a directory");
+  EXPECT_THROW(make_folders(folder / "file/b"), Error);
+}
+
+TEST(MakeFolders, F02_OutlastAPowerCut) {
+  FakeFiles files;
+  make_folders("/runs/first", files);
+  write_atomically("/runs/first/config", "text", files);
+  files.restart(FakeFiles::Loss::everything);
+  EXPECT_EQ(files.text("/runs/first/config"), "text");
+}
+
 // --- locking
 // -----------------------------------------------------------------------------------------------------
 

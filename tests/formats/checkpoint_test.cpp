@@ -106,6 +106,7 @@ int kill_everywhere(FakeFiles::Loss loss, Prepare prepare, Save save, Accept acc
     std::vector<std::string> warnings;
     const auto found = newest_valid_checkpoint("/run", warnings, files);
     EXPECT_EQ(warnings, std::vector<std::string>{}) << "operation " << n;
+    for (const auto& any : find_checkpoints("/run", files)) verify_checkpoint(any, files);
     accept(files, found, finished);
     save(files);
     for (const auto& name : names_in(files)) EXPECT_FALSE(is_temporary_name(name)) << name;

@@ -318,10 +318,9 @@ TEST(Safetensors, A22_EveryByteChangedAndEveryTruncation) {
               56);
   EXPECT_EQ(parse(file).tensors().size(), 5U);
   for (std::size_t at = 0; at < file.size(); ++at) {
-    for (int value = 0; value < 256; ++value) {
+    for (int bit = 0; bit < 8; ++bit) {
       std::string changed = file;
-      if (changed[at] == static_cast<char>(value)) continue;
-      changed[at] = static_cast<char>(value);
+      changed[at] ^= static_cast<char>(1 << bit);
       survive(changed);
     }
     EXPECT_THROW(parse(file.substr(0, at)), Error);
@@ -330,7 +329,7 @@ TEST(Safetensors, A22_EveryByteChangedAndEveryTruncation) {
 
 TEST(Safetensors, A22_BytesPutInAndTakenOut) {
   const std::string file = file_of("{" + tensor("w", "F32", "2,3", "0,24") + "}", 24);
-  for (std::uint64_t i = 0; i < 20000; ++i) {
+  for (std::uint64_t i = 0; i < 5000; ++i) {
     std::string changed = file;
     for (std::uint64_t edit = 0; edit < 1 + i % 3; ++edit) {
       const std::uint64_t draw = draw_bits(22, i * 3 + edit);
