@@ -46,39 +46,12 @@ TEST(ReadFile, NamesWhatIsWrongWithThePath) {
   EXPECT_NE(message("a\nb").find("a\\x0ab: there is no such file"), std::string::npos);
 }
 
-TEST(ReadFile, SaysThatAFileMayNotBeRead) {
-  if (::geteuid() == 0) {
-    // Root may read everything: the refusal comes from a file system that says so.
-    FakeFiles files;
-    struct Refusing final : FileSystem {
-      IoResult<Handle> open(const Path&, bool) override { return {-1, EACCES}; }
-      IoResult<Handle> create(const Path&) override { return {-1, EACCES}; }
-      IoResult<Info> info(Handle) override { return {{}, EACCES}; }
-      IoResult<Info> info(const Path&) override { return {{}, EACCES}; }
-      IoResult<std::size_t> read_at(Handle, std::uint64_t, std::span<std::byte>) override {
-        return {0, EACCES};
-      }
-      IoResult<std::size_t> read(Handle, std::span<std::byte>) override { return {0, EACCES}; }
-      IoResult<std::size_t> write(Handle, std::span<const std::byte>) override { return {0, EACCES}; }
-      int sync(Handle) override { return EACCES; }
-      int close(Handle) override { return 0; }
-      int sync_folder(const Path&) override { return EACCES; }
-      int rename(const Path&, const Path&) override { return EACCES; }
-      int exchange(const Path&, const Path&) override { return EACCES; }
-      int remove(const Path&) override { return EACCES; }
-      int make_folder(const Path&) override { return EACCES; }
-      IoResult<std::vector<std::string>> list(const Path&) override { return {{}, EACCES}; }
-    } refusing;
-    EXPECT_EQ(message_of(Error::Kind::model, [&] { read_file("m", 1, Error::Kind::model, refusing); }),
-              "m: may not be read: Permission denied; check its permissions");
-    return;
-  }
-  const ScratchFolder folder;
-  write_atomically(folder / "secret", "x");
-  ::chmod((folder / "secret").c_str(), 0);
-  EXPECT_NE(message_of(Error::Kind::model, [&] { read_file(folder / "secret", 1, Error::Kind::model); })
-                .find("may not be read"),
-            std::string::npos);
+TEST(ReadFile, F06_SaysThatAFileMayNotBeReadOrWritten) {
+  test::DeniedFiles denied;
+  EXPECT_EQ(message_of(Error::Kind::model, [&] { read_file("m", 1, Error::Kind::model, denied); }),
+            "m: may not be read: Permission denied; check its permissions");
+  EXPECT_EQ(message_of(Error::Kind::machine, [&] { write_atomically("m", "x", denied); }),
+            "m: cannot create: Permission denied");
 }
 
 TEST(ReadFile, ReadsPipesAndFilesWithoutASizeWithinTheLimit) {
