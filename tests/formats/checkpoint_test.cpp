@@ -63,6 +63,10 @@ TEST(Checkpoint, IsWrittenFoundAndVerified) {
   EXPECT_TRUE(warnings.empty());
   EXPECT_EQ(run.names(), (std::vector<std::string>{"checkpoint-000100", "checkpoint-2000000"}));
   EXPECT_EQ(read_file(first.folder / "state.json", 100, Error::Kind::model), state_of(100));
+  write(run.path(), 100, system_files(), 'n');  // over the first, on the real file system
+  EXPECT_EQ(read_file(first.folder / "model.safetensors", 1 << 20, Error::Kind::model), weights_of(100, 'n'));
+  EXPECT_EQ(prune_checkpoints(run.path(), 1, {}).size(), 1U);
+  EXPECT_EQ(run.names(), std::vector<std::string>{"checkpoint-2000000"});
 }
 
 TEST(Checkpoint, F12_OrderIsThatOfTheStepsWhateverTheClock) {
