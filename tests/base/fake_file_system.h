@@ -272,4 +272,32 @@ class FakeFiles final : public FileSystem {
   std::vector<std::string> log_;
 };
 
+/// A file system that allows nothing: what a user without permission sees (root may do everything, so the
+/// real one cannot show it to a test that runs as root). Only `folder` may be looked at from outside.
+class DeniedFiles final : public FileSystem {
+ public:
+  explicit DeniedFiles(Path folder = {}) : folder_(std::move(folder)) {}
+  IoResult<Handle> open(const Path&, bool) override { return {-1, EACCES}; }
+  IoResult<Handle> create(const Path&) override { return {-1, EACCES}; }
+  IoResult<Info> info(Handle) override { return {{}, EACCES}; }
+  IoResult<Info> info(const Path& path) override {
+    if (path == folder_) return {{Type::directory, 0}, 0};
+    return {{}, EACCES};
+  }
+  IoResult<std::size_t> read_at(Handle, std::uint64_t, std::span<std::byte>) override { return {0, EACCES}; }
+  IoResult<std::size_t> read(Handle, std::span<std::byte>) override { return {0, EACCES}; }
+  IoResult<std::size_t> write(Handle, std::span<const std::byte>) override { return {0, EACCES}; }
+  int sync(Handle) override { return EACCES; }
+  int close(Handle) override { return 0; }
+  int sync_folder(const Path&) override { return EACCES; }
+  int rename(const Path&, const Path&) override { return EACCES; }
+  int exchange(const Path&, const Path&) override { return EACCES; }
+  int remove(const Path&) override { return EACCES; }
+  int make_folder(const Path&) override { return EACCES; }
+  IoResult<std::vector<std::string>> list(const Path&) override { return {{}, EACCES}; }
+
+ private:
+  Path folder_;
+};
+
 }  // namespace fovea::test

@@ -46,39 +46,12 @@ TEST(ReadFile, NamesWhatIsWrongWithThePath) {
   EXPECT_NE(message("a\nb").find("a\\x0ab: there is no such file"), std::string::npos);
 }
 
-TEST(ReadFile, SaysThatAFileMayNotBeRead) {
-  if (::geteuid() == 0) {
-    // Root may read everything: the refusal comes from a file system that says so.
-    FakeFiles files;
-    struct Refusing final : FileSystem {
-      IoResult<Handle> open(const Path&, bool) override { return {-1, EACCES}; }
-      IoResult<Handle> create(const Path&) override { return {-1, EACCES}; }
-      IoResult<Info> info(Handle) override { return {{}, EACCES}; }
-      IoResult<Info> info(const Path&) override { return {{}, EACCES}; }
-      IoResult<std::size_t> read_at(Handle, std::uint64_t, std::span<std::byte>) override {
-        return {0, EACCES};
-      }
-      IoResult<std::size_t> read(Handle, std::span<std::byte>) override { return {0, EACCES}; }
-      IoResult<std::size_t> write(Handle, std::span<const std::byte>) override { return {0, EACCES}; }
-      int sync(Handle) override { return EACCES; }
-      int close(Handle) override { return 0; }
-      int sync_folder(const Path&) override { return EACCES; }
-      int rename(const Path&, const Path&) override { return EACCES; }
-      int exchange(const Path&, const Path&) override { return EACCES; }
-      int remove(const Path&) override { return EACCES; }
-      int make_folder(const Path&) override { return EACCES; }
-      IoResult<std::vector<std::string>> list(const Path&) override { return {{}, EACCES}; }
-    } refusing;
-    EXPECT_EQ(message_of(Error::Kind::model, [&] { read_file("m", 1, Error::Kind::model, refusing); }),
-              "m: may not be read: Permission denied; check its permissions");
-    return;
-  }
-  const ScratchFolder folder;
-  write_atomically(folder / "secret", "x");
-  ::chmod((folder / "secret").c_str(), 0);
-  EXPECT_NE(message_of(Error::Kind::model, [&] { read_file(folder / "secret", 1, Error::Kind::model); })
-                .find("may not be read"),
-            std::string::npos);
+TEST(ReadFile, F06_SaysThatAFileMayNotBeReadOrWritten) {
+  test::DeniedFiles denied;
+  EXPECT_EQ(message_of(Error::Kind::model, [&] { read_file("m", 1, Error::Kind::model, denied); }),
+            "m: may not be read: Permission denied; check its permissions");
+  EXPECT_EQ(message_of(Error::Kind::machine, [&] { write_atomically("m", "x", denied); }),
+            "m: cannot create: Permission denied");
 }
 
 TEST(ReadFile, ReadsPipesAndFilesWithoutASizeWithinTheLimit) {
@@ -293,6 +266,35 @@ TEST(Leftovers, OnlyTemporaryNamesAreRemoved) {
   std::ofstream(folder / "checkpoint-000001.tmp-99999/model") << "half";
   remove_leftovers(folder.path());
   EXPECT_EQ(folder.names(), std::vector<std::string>{"keep"});
+}
+
+TEST(Names, D10_OnlyBareNamesStayInTheFolder) {
+  for (const auto name : {"a", "model-00001-of-00002.safetensors", "a..b", "a b", "\xc3\xa9"})
+    EXPECT_TRUE(is_bare_name(name));
+  for (const std::string& name :
+       {std::string(), std::string("."), std::string(".."), std::string(".a"), std::string("a/b"),
+        std::string("/a"), std::string("../a"), std::string("a\\b"), std::string("C:a"),
+        std::string("a\0b", 3), std::string(256, 'n')})
+    EXPECT_FALSE(is_bare_name(name)) << name;
+}
+
+TEST(MakeFolders, MakesWhatIsMissingAndNothingTwice) {
+  const ScratchFolder folder;
+  make_folders(folder / "a/b/c/");
+  make_folders(folder / "a/b/c");
+  EXPECT_TRUE(std::filesystem::is_directory(folder / "a/b/c"));
+  write_atomically(folder / "file", "x");
+  EXPECT_EQ(message_of(Error::Kind::machine, [&] { make_folders(folder / "file"); }),
+            (folder / "file").string() + ": cannot be made: Not a directory");
+  EXPECT_THROW(make_folders(folder / "file/b"), Error);
+}
+
+TEST(MakeFolders, F02_OutlastAPowerCut) {
+  FakeFiles files;
+  make_folders("/runs/first", files);
+  write_atomically("/runs/first/config", "text", files);
+  files.restart(FakeFiles::Loss::everything);
+  EXPECT_EQ(files.text("/runs/first/config"), "text");
 }
 
 // --- locking

@@ -63,6 +63,10 @@ TEST(Checkpoint, IsWrittenFoundAndVerified) {
   EXPECT_TRUE(warnings.empty());
   EXPECT_EQ(run.names(), (std::vector<std::string>{"checkpoint-000100", "checkpoint-2000000"}));
   EXPECT_EQ(read_file(first.folder / "state.json", 100, Error::Kind::model), state_of(100));
+  write(run.path(), 100, system_files(), 'n');  // over the first, on the real file system
+  EXPECT_EQ(read_file(first.folder / "model.safetensors", 1 << 20, Error::Kind::model), weights_of(100, 'n'));
+  EXPECT_EQ(prune_checkpoints(run.path(), 1, {}).size(), 1U);
+  EXPECT_EQ(run.names(), std::vector<std::string>{"checkpoint-2000000"});
 }
 
 TEST(Checkpoint, F12_OrderIsThatOfTheStepsWhateverTheClock) {
@@ -106,6 +110,7 @@ int kill_everywhere(FakeFiles::Loss loss, Prepare prepare, Save save, Accept acc
     std::vector<std::string> warnings;
     const auto found = newest_valid_checkpoint("/run", warnings, files);
     EXPECT_EQ(warnings, std::vector<std::string>{}) << "operation " << n;
+    for (const auto& any : find_checkpoints("/run", files)) verify_checkpoint(any, files);
     accept(files, found, finished);
     save(files);
     for (const auto& name : names_in(files)) EXPECT_FALSE(is_temporary_name(name)) << name;

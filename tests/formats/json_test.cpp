@@ -189,9 +189,9 @@ std::size_t walk(const Json& json) {
 TEST(Json, EveryByteChangedAndEveryTruncation) {
   const std::string text = example;
   for (std::size_t at = 0; at < text.size(); ++at) {
-    for (int value = 0; value < 256; ++value) {
+    for (int bit = 0; bit < 8; ++bit) {
       std::string changed = text;
-      changed[at] = static_cast<char>(value);
+      changed[at] ^= static_cast<char>(1 << bit);
       try {
         EXPECT_GT(walk(parse(changed)), 0U);
       } catch (const Error& error) {

@@ -261,8 +261,13 @@ TEST(Safetensors, A18_AMillionTinyTensors) {
   const auto file = parse(file_of(header + "}", 1'000'000));
   EXPECT_EQ(file.tensors().size(), 1'000'000U);
   EXPECT_EQ(file.read_integers("999999").size(), 1U);
-  header += ",\"x\":{}}";
-  expect_header_refused(header, "has more than 1000000 tensors");
+  const std::string two = file_of(R"({"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"b":{}})");
+  std::vector<std::byte> bytes(two.size());
+  std::ranges::copy(as_bytes(two), bytes.begin());
+  const auto call = [&] {
+    SafetensorsFile::parse(FileBytes::of("f", bytes, Error::Kind::model), {.tensors = 1});
+  };
+  EXPECT_EQ(message_of(Error::Kind::model, call), "f: the header has more than 1 tensors");
 }
 
 TEST(Safetensors, A19_StrangeNamesArePrintedEscaped) {
@@ -318,10 +323,9 @@ TEST(Safetensors, A22_EveryByteChangedAndEveryTruncation) {
               56);
   EXPECT_EQ(parse(file).tensors().size(), 5U);
   for (std::size_t at = 0; at < file.size(); ++at) {
-    for (int value = 0; value < 256; ++value) {
+    for (int bit = 0; bit < 8; ++bit) {
       std::string changed = file;
-      if (changed[at] == static_cast<char>(value)) continue;
-      changed[at] = static_cast<char>(value);
+      changed[at] ^= static_cast<char>(1 << bit);
       survive(changed);
     }
     EXPECT_THROW(parse(file.substr(0, at)), Error);
@@ -330,7 +334,7 @@ TEST(Safetensors, A22_EveryByteChangedAndEveryTruncation) {
 
 TEST(Safetensors, A22_BytesPutInAndTakenOut) {
   const std::string file = file_of("{" + tensor("w", "F32", "2,3", "0,24") + "}", 24);
-  for (std::uint64_t i = 0; i < 20000; ++i) {
+  for (std::uint64_t i = 0; i < 5000; ++i) {
     std::string changed = file;
     for (std::uint64_t edit = 0; edit < 1 + i % 3; ++edit) {
       const std::uint64_t draw = draw_bits(22, i * 3 + edit);

@@ -155,29 +155,8 @@ TEST(Weights, D08_FoldersThatAreNoModel) {
   says(refusal(folder.path()), "Too many levels of symbolic links");
 }
 
-// A folder that may not be listed. Root may list everything, so the refusal comes from the file system.
 TEST(Weights, D08_UnreadableFolder) {
-  struct Unreadable final : public FileSystem {
-    IoResult<Handle> open(const Path&, bool) override { return {-1, EACCES}; }
-    IoResult<Handle> create(const Path&) override { return {-1, EACCES}; }
-    IoResult<Info> info(Handle) override { return {{}, EACCES}; }
-    IoResult<Info> info(const Path& path) override {
-      return path == "m" ? IoResult<Info>{{Type::directory, 0}, 0} : IoResult<Info>{{}, EACCES};
-    }
-    IoResult<std::size_t> read_at(Handle, std::uint64_t, std::span<std::byte>) override {
-      return {0, EACCES};
-    }
-    IoResult<std::size_t> read(Handle, std::span<std::byte>) override { return {0, EACCES}; }
-    IoResult<std::size_t> write(Handle, std::span<const std::byte>) override { return {0, EACCES}; }
-    int sync(Handle) override { return EACCES; }
-    int close(Handle) override { return 0; }
-    int sync_folder(const Path&) override { return EACCES; }
-    int rename(const Path&, const Path&) override { return EACCES; }
-    int exchange(const Path&, const Path&) override { return EACCES; }
-    int remove(const Path&) override { return EACCES; }
-    int make_folder(const Path&) override { return EACCES; }
-    IoResult<std::vector<std::string>> list(const Path&) override { return {{}, EACCES}; }
-  } unreadable;
+  test::DeniedFiles unreadable("m");
   EXPECT_EQ(message_of(Error::Kind::model, [&] { Weights::open("m", unreadable); }),
             "m/model.safetensors: may not be read: Permission denied; check its permissions");
 }

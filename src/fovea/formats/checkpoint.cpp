@@ -236,7 +236,7 @@ std::vector<Checkpoint> prune_checkpoints(const Path& run_folder, std::size_t ke
     // First out of the way under a temporary name: half of a checkpoint must never have the name of a whole
     // one.
     const Path temporary = temporary_beside(checkpoint.folder, 0);
-    if (files.rename(checkpoint.folder, temporary)) continue;
+    if (files.rename(checkpoint.folder, temporary) || files.sync_folder(run_folder)) continue;
     remove_folder(temporary, files);
     removed.push_back(checkpoint);
   }

@@ -125,6 +125,15 @@ class Json::Range {
   std::uint32_t first_, end_;
 };
 
+template <>
+Json Json::Range<Json>::Iterator::operator*() const;
+template <>
+Json::Range<Json>::Iterator& Json::Range<Json>::Iterator::operator++();
+template <>
+Json::Member Json::Range<Json::Member>::Iterator::operator*() const;
+template <>
+Json::Range<Json::Member>::Iterator& Json::Range<Json::Member>::Iterator::operator++();
+
 /// The JSON file at `path`. Throws Error(kind) as read_file, parse_json and Json::parse do.
 Json read_json(const std::filesystem::path& path, Error::Kind kind, const JsonLimits& limits = {},
                FileSystem& files = system_files());
