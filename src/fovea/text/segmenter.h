@@ -22,8 +22,4 @@ class Segmenter {
   virtual void segment(std::string_view text, std::vector<Segment>& out) const = 0;
 };
 
-/// Characters without a point where the search can commit after which it commits all the same: this bounds
-/// memory for a line of 100 MB without a space. Real text has such a point at nearly every word.
-inline constexpr std::size_t max_window = std::size_t{1} << 20;
-
 }  // namespace fovea::text

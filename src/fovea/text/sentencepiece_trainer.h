@@ -21,9 +21,9 @@ struct SentencePieceTraining {
       0.9998;  ///< share of characters that get a piece; the rarest rest is unknown or bytes
   std::string normalisation =
       "nmt_nfkc";  ///< nmt_nfkc, nfkc, nmt_nfkc_cf or nfkc_cf (these fold case), identity
-  std::vector<std::string> user_symbols;  ///< pieces that are always kept whole; without commas
-  std::size_t max_lines = 0;              ///< train on that many lines drawn at random; 0 = all
-  std::uint64_t seed = 1;                 ///< of the draw
+  std::vector<std::string> user_symbols = {};  ///< pieces that are always kept whole; without commas
+  std::size_t max_lines = 0;                   ///< train on that many lines drawn at random; 0 = all
+  std::uint64_t seed = 1;                      ///< of the draw
   int threads = 4;  ///< part of the result (sums are taken by thread), so it does not follow the machine
 };
 

@@ -9,6 +9,14 @@ namespace fovea::text {
 
 using PieceType = SentencePieceProto::PieceType;
 
+namespace {
+
+/// Bytes without a point that every path passes, after which the search commits all the same: bounds memory
+/// for a line of 100 MB without a space. Real text has such a point at nearly every word.
+constexpr std::size_t max_window = std::size_t{1} << 20;
+
+}  // namespace
+
 UnigramSegmenter::UnigramSegmenter(const SentencePieceProto& proto, std::int32_t unk) : unk_(unk) {
   // The same odd starting values as SentencePiece: log probabilities are negative, so `highest` stays near 0.
   float lowest = std::numeric_limits<float>::max(), highest = std::numeric_limits<float>::min();
