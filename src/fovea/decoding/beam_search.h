@@ -31,8 +31,7 @@ enum class Stop {
 };
 
 struct BeamOptions {
-  std::int64_t beam =
-      5;  ///< hypotheses kept alive a sentence; 1 = greedy: the best token at each step, up to eos
+  std::int64_t beam = 5;   ///< hypotheses kept alive a sentence; 1 = greedy search
   std::int64_t nbest = 1;  ///< hypotheses returned, at most `beam`
   LengthPenalty length_penalty{};
   Stop stop = Stop::bound;
