@@ -13,8 +13,8 @@
 namespace fovea::decoding {
 
 struct TranslateOptions {
-  BeamOptions beam;
-  BatchPlanOptions batches;
+  BeamOptions beam{};
+  BatchPlanOptions batches{};
   /// A line of more tokens is cut into sentences or parts of them, translated one by one and joined. Models are trained on
   /// sentences: what is much longer than those comes out badly.
   std::int64_t max_tokens = 128;
