@@ -108,6 +108,7 @@ int end_by_sigpipe() {
 
 int run(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe becomes an error at the write that meets it
+  std::signal(SIGXFSZ, SIG_IGN);  // so does a file that `ulimit -f` does not let grow
   try {
     parse_and_run(argc, argv);
     return 0;

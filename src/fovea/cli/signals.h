@@ -1,10 +1,13 @@
 #pragma once
 
 #include <atomic>
+#include <csignal>
+#include <vector>
 
 namespace fovea::cli {
 
-/// While it lives, SIGINT, SIGTERM and SIGHUP set a flag; a second one ends the process at once.
+/// While it lives, SIGINT, SIGTERM and SIGHUP set a flag; a second one ends the process at once. A signal
+/// that was ignored stays so (nohup, or an asynchronous command of a shell). One at a time.
 class Signals {
  public:
   Signals();
@@ -16,6 +19,13 @@ class Signals {
   const std::atomic<bool>& caught() const;
   /// Ends the process with the code of the signal that came: 128 + its number.
   [[noreturn]] void exit_as_caught() const;
+
+ private:
+  struct Handled {
+    int number;
+    struct sigaction before;
+  };
+  std::vector<Handled> handled_;
 };
 
 }  // namespace fovea::cli

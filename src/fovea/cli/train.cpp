@@ -1,4 +1,5 @@
 // fovea train: from parallel text to a model directory.
+#include <unistd.h>
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
@@ -8,7 +9,6 @@
 #include <cstdio>
 #include <memory>
 #include <string>
-#include <unistd.h>
 #include <vector>
 
 #include "fovea/base/error.h"
@@ -33,31 +33,46 @@ struct Options {
   int threads = 0;
 };
 
-/// Shows how training goes on standard error: one line drawn over and over on a terminal, plain lines elsewhere.
+/// Shows how training goes on standard error: one line drawn over and over on a terminal, plain lines
+/// elsewhere.
 class Display {
  public:
-  explicit Display(const training::Recipe& recipe) : style_(views::terminal_style_from_environment(STDERR_FILENO)) {
+  explicit Display(const training::Recipe& recipe)
+      : style_(views::terminal_style_from_environment(STDERR_FILENO)) {
     progress_.updates = recipe.training.updates;
   }
   ~Display() { write(line_.clear()); }
 
   training::Reporter reporter() {
     return {.note = [this](const std::string& text) { say("fovea: " + text); },
+            .updated = [this](const LogEntry& entry) { updated(entry); },
             .logged = [this](const LogEntry& entry) { logged(entry); },
-            .validated = [this](std::int64_t update, const ValidationResult& result, bool best) {
-              validated(update, result, best);
-            }};
+            .validated = [this](std::int64_t update, const ValidationResult& result,
+                                bool best) { validated(update, result, best); }};
   }
 
   void say(const std::string& text) { write(line_.clear() + text + "\n"); }
 
  private:
-  void logged(const LogEntry& entry) {
+  void updated(const LogEntry& entry) {
     const auto now = views::RedrawnLine::Clock::now();
     if (last_update_ > 0)
-      rate_.add(static_cast<double>(entry.update - last_update_), std::chrono::duration<double>(now - last_).count());
+      rate_.add(static_cast<double>(entry.update - last_update_),
+                std::chrono::duration<double>(now - last_).count());
     last_update_ = entry.update;
     last_ = now;
+    if (!style_.interactive) return;
+    show(entry);
+    write(line_.redraw(views::progress_line(progress_, style_), now));
+  }
+
+  void logged(const LogEntry& entry) {
+    if (style_.interactive) return;
+    show(entry);
+    write(views::plain_progress_line(progress_) + "\n");
+  }
+
+  void show(const LogEntry& entry) {
     progress_.update = entry.update;
     progress_.epoch = static_cast<double>(entry.epoch);
     progress_.loss = std::log(entry.perplexity);
@@ -66,11 +81,6 @@ class Display {
     progress_.tokens_per_second = entry.tokens_per_second;
     if (const auto rate = rate_.per_second(); rate && progress_.updates > 0)
       progress_.seconds_left = static_cast<double>(progress_.updates - entry.update) / *rate;
-    if (style_.interactive) {
-      write(line_.redraw(views::progress_line(progress_, style_), now));
-    } else {
-      write(views::plain_progress_line(progress_) + "\n");
-    }
   }
 
   void validated(std::int64_t update, const ValidationResult& result, bool best) {
@@ -98,7 +108,8 @@ class Display {
 };
 
 void dry_run(const training::Recipe& recipe, const training::RunOptions& options) {
-  const auto plan = training::plan_training(recipe, options, {.note = warn, .logged = {}, .validated = {}});
+  const auto plan =
+      training::plan_training(recipe, options, {.note = warn});
   char text[640];
   std::snprintf(text, sizeof text,
                 "pairs        %lld (%lld source and %lld target tokens)\n"
@@ -108,27 +119,31 @@ void dry_run(const training::Recipe& recipe, const training::RunOptions& options
                 "an update    %.2f s\n"
                 "in all       %s\n",
                 static_cast<long long>(plan.pairs), static_cast<long long>(plan.source_tokens),
-                static_cast<long long>(plan.target_tokens), views::count_text(static_cast<double>(plan.parameters)).c_str(),
+                static_cast<long long>(plan.target_tokens),
+                views::count_text(static_cast<double>(plan.parameters)).c_str(),
                 static_cast<long long>(plan.batches), plan.megabytes, plan.seconds_per_update,
                 plan.seconds > 0 ? views::duration_text(plan.seconds).c_str() : "until it is stopped");
   print(text);
 }
 
 std::string ending_text(const training::RunResult& result, const std::string& output) {
-  char score[96] = "";
-  if (result.final) {
-    if (result.final->bleu)
-      std::snprintf(score, sizeof score, ", validation BLEU %.2f", *result.final->bleu);
-    else
-      std::snprintf(score, sizeof score, ", validation perplexity %s", views::perplexity_text(result.final->loss).c_str());
+  std::string text = "update " + std::to_string(result.state.update) + ": done; " + output + " holds the " +
+                     (result.final.name.starts_with("update") ? "weights of " : "") + result.final.name;
+  if (const auto& score = result.final.score) {
+    char number[32] = "";
+    if (score->bleu) std::snprintf(number, sizeof number, "%.2f", *score->bleu);
+    text += score->bleu ? std::string(", validation BLEU ") + number
+                        : ", validation perplexity " + views::perplexity_text(score->loss);
   }
-  return "update " + std::to_string(result.state.update) + ": done; " + output + " holds the " + result.final_weights + score;
+  return text;
 }
 
 void train(const Options& options) {
-  if (!options.print_recipe.empty()) return print(training::to_toml(training::preset_recipe(options.print_recipe)));
+  if (!options.print_recipe.empty())
+    return print(training::to_toml(training::preset_recipe(options.print_recipe)));
   if (options.recipe.empty())
-    throw Error(Error::Kind::usage, "train", "needs a recipe", "see fovea train --print-recipe transformer-tiny");
+    throw Error(Error::Kind::usage, "train", "needs a recipe",
+                "see fovea train --print-recipe transformer-tiny");
   const auto recipe = training::read_recipe(options.recipe, options.overrides);
   training::RunOptions run{.data = options.data,
                            .output = options.output.empty() ? "runs/" + recipe.name : options.output,
@@ -140,10 +155,11 @@ void train(const Options& options) {
   Display display(recipe);
   const auto result = training::run_training(recipe, run, signals.caught(), display.reporter());
   if (result.ending == training::Ending::stopped) {
-    display.say("fovea: stopped after update " + std::to_string(result.state.update) + "; go on with --resume");
+    display.say("fovea: stopped after update " + std::to_string(result.state.update) +
+                "; go on with --resume");
     signals.exit_as_caught();
   }
-  display.say(ending_text(result, run.output.string()));
+  if (!result.ended_before) display.say(ending_text(result, run.output.string()));
 }
 
 }  // namespace
@@ -155,19 +171,25 @@ void add_train(CLI::App& fovea) {
   command->add_option("--data", options->data, "Folder that the recipe's data paths are relative to")
       ->type_name("DIR")
       ->capture_default_str();
-  command->add_option("--output", options->output, "Folder of the run (default: runs/NAME)")->type_name("DIR");
-  command->add_option("--set", options->overrides, "Set a key of the recipe, as --set training.updates=2000; may be repeated")
+  command->add_option("--output", options->output, "Folder of the run (default: runs/NAME)")
+      ->type_name("DIR");
+  command
+      ->add_option("--set", options->overrides,
+                   "Set a key of the recipe, as --set training.updates=2000; may be repeated")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   command->add_flag("--resume", options->resume, "Go on with the run in the output folder");
   command->add_flag("--allow-changed-data", options->allow_changed_data,
                     "Resume although the training text is not what it was");
-  command->add_flag("--dry-run", options->dry_run, "Check recipe and data, say what training will cost, write nothing");
-  command->add_option("--print-recipe", options->print_recipe, "Print a complete recipe to start from, and stop")
+  command->add_flag("--dry-run", options->dry_run,
+                    "Check recipe and data, say what training will cost, write nothing");
+  command
+      ->add_option("--print-recipe", options->print_recipe, "Print a complete recipe to start from, and stop")
       ->type_name("PRESET");
   add_threads_option(*command, options->threads);
   command->footer(
-      "SIGINT and SIGTERM finish the update, save and stop; --resume then goes on as if nothing had happened.\n"
+      "SIGINT and SIGTERM finish the update, save and stop; --resume then goes on as if nothing had "
+      "happened.\n"
       "Example: fovea train recipes/tatoeba-en-de.toml --data data --set training.updates=2000");
   command->callback([options] { train(*options); });
 }

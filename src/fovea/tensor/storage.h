@@ -5,8 +5,9 @@
 
 namespace fovea {
 
-/// A block of memory, aligned to 64 bytes (2 MiB and huge pages asked for when it is large). Freed blocks are kept by
-/// size and given out again: a steady training update asks the system for nothing.
+/// A block of memory, aligned to 64 bytes (2 MiB and huge pages asked for when it is large). Freed blocks are kept
+/// and given out again, to whoever wants at least half of their size: a steady training update asks the system for
+/// nothing, though its batches are never of quite the same size.
 class Storage {
  public:
   static std::shared_ptr<Storage> allocate(std::size_t bytes);
@@ -21,7 +22,7 @@ class Storage {
   Storage(std::byte* data, std::size_t bytes, std::size_t capacity) : data_(data), bytes_(bytes), capacity_(capacity) {}
   std::byte* data_;
   std::size_t bytes_;
-  std::size_t capacity_;  // the size class it goes back to
+  std::size_t capacity_;  // of the block, at least bytes_
 };
 
 /// What the caching allocator holds.

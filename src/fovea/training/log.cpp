@@ -1,5 +1,6 @@
 #include "fovea/training/log.h"
 
+#include <cmath>
 #include <string>
 
 #include "fovea/base/file.h"
@@ -17,10 +18,17 @@ formats::JsonWriter line() { return formats::JsonWriter(formats::JsonWriter::Lay
 std::optional<formats::Json> parse(const std::string& text, const std::filesystem::path& path) {
   try {
     auto json = formats::Json::parse(text, {shown(path), Error::Kind::model});
-    if (json.is_object() && json.has("update")) return json;
+    if (json.is_object() && json.at("update").integer(0) >= 0) return json;
   } catch (const Error&) {
   }
   return std::nullopt;
+}
+
+// Whether a run at `state` has written this line.
+bool known(const formats::Json& line, const TrainingState& state) {
+  const std::int64_t update = line.at("update").integer();
+  if (update != state.update) return update < state.update;
+  return line.has("valid_loss") ? state.validated == update : state.window.updates == 0;
 }
 
 std::vector<std::string> lines_of(const std::filesystem::path& path) {
@@ -37,11 +45,11 @@ std::vector<std::string> lines_of(const std::filesystem::path& path) {
 
 }  // namespace
 
-Log::Log(std::filesystem::path path, std::int64_t last) : path_(std::move(path)) {
+Log::Log(std::filesystem::path path, const TrainingState& state) : path_(std::move(path)) {
   std::string kept;
   for (const auto& text : lines_of(path_)) {
     const auto json = parse(text, path_);
-    if (json && json->at("update").integer() <= last) kept += text + "\n";
+    if (json && known(*json, state)) kept += text + "\n";
   }
   write_atomically(path_, kept);
   out_.open(path_, std::ios::app);
@@ -54,12 +62,10 @@ void Log::append(const std::string& text) {
 
 void Log::write(const LogEntry& entry) {
   auto json = line();
-  json.begin_object()
-      .field("update", entry.update)
-      .field("epoch", entry.epoch)
-      .field("loss", entry.loss)
-      .field("perplexity", entry.perplexity)
-      .field("rate", entry.rate)
+  json.begin_object().field("update", entry.update).field("epoch", entry.epoch).field("loss", entry.loss);
+  if (std::isfinite(entry.perplexity))
+    json.field("perplexity", entry.perplexity);  // exp of the loss may overflow
+  json.field("rate", entry.rate)
       .field("gradient_norm", entry.gradient_norm)
       .field("tokens_per_second", entry.tokens_per_second)
       .field("skipped", entry.skipped)
@@ -84,7 +90,8 @@ std::vector<views::LearningPoint> read_log(const std::filesystem::path& path) {
   for (const auto& text : lines_of(path)) {
     const auto json = parse(text, path);
     if (!json) continue;
-    points.push_back({json->at("update").integer(), number(*json, "loss"), number(*json, "valid_loss"), number(*json, "bleu")});
+    points.push_back({json->at("update").integer(), number(*json, "loss"), number(*json, "valid_loss"),
+                      number(*json, "bleu")});
   }
   return points;
 }

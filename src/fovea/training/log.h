@@ -15,8 +15,9 @@ namespace fovea::training {
 /// appended as training goes; a run that resumes cuts it back to what its checkpoint knows.
 class Log {
  public:
-  /// Opens the log for appending; lines of updates after `last` are dropped first.
-  Log(std::filesystem::path path, std::int64_t last);
+  /// Opens the log for appending, cut back to what `state` knows: lines of later updates go, and those of its
+  /// own update that it has yet to write.
+  Log(std::filesystem::path path, const TrainingState& state);
 
   void write(const LogEntry& entry);
   void write(std::int64_t update, const ValidationResult& result, bool best);

@@ -1,5 +1,6 @@
 #include "fovea/training/optimiser.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "fovea/kernels/optimiser.h"
@@ -20,9 +21,19 @@ double Optimiser::gradient_norm(const kernels::Execution& exec) const {
 }
 
 std::optional<std::string> Optimiser::first_non_finite() const {
-  for (const auto& parameter : parameters_.all())
-    for (const float g : parameter.value.grad().values())
-      if (!std::isfinite(g)) return parameter.parts.empty() ? parameter.name : parameter.parts.front().name;
+  const auto finite = [](const Tensor& tensor) {
+    return std::ranges::all_of(tensor.values(), [](float g) { return std::isfinite(g); });
+  };
+  for (const auto& parameter : parameters_.all()) {
+    const Tensor gradient = parameter.value.grad();
+    if (finite(gradient)) continue;
+    std::int64_t row = 0;
+    for (const auto& part : parameter.parts) {
+      if (!finite(gradient.rows(row, row + part.rows))) return part.name;
+      row += part.rows;
+    }
+    return parameter.name;
+  }
   return std::nullopt;
 }
 
@@ -41,8 +52,8 @@ void Optimiser::step(const kernels::Execution& exec, std::int64_t t, double norm
   // (as TensorFlow's ExponentialMovingAverage does with num_updates).
   const double now = static_cast<double>(t);
   step.average_decay = static_cast<float>(std::min(options_.average_decay, (1.0 + now) / (10.0 + now)));
-  kernels::adam(exec, m_.elements(), step, parameters_.gradients().f32(), m_.f32(), v_.f32(), parameters_.values().f32(),
-                average_.defined() ? average_.f32() : nullptr);
+  kernels::adam(exec, m_.elements(), step, parameters_.gradients().f32(), m_.f32(), v_.f32(),
+                parameters_.values().f32(), average_.defined() ? average_.f32() : nullptr);
 }
 
 }  // namespace fovea::training

@@ -65,7 +65,7 @@ enum class NonFinite { stop, skip };
 
 struct TrainingOptions {
   std::int64_t updates = 8000, epochs = 0;  ///< whichever comes first; 0: no limit
-  std::int64_t batch_tokens = 4096;         ///< target tokens of a batch, padding included
+  std::int64_t batch_tokens = 4096;         ///< at most so many tokens on either side; sentences are packed
   std::int64_t accumulate = 1;              ///< batches an update
   OptimiserKind optimizer = OptimiserKind::adam;
   double rate = 0.001, beta1 = 0.9, beta2 = 0.98, epsilon = 1e-9, weight_decay = 0;
@@ -130,7 +130,8 @@ std::vector<std::string> preset_names();
 Recipe preset_recipe(std::string_view name);
 
 /// Throws Error(usage) listing the keys that differ between the recipe of an interrupted run and the one to
-/// continue with, except those that may change in between: limits, intervals, logging, decoding.
+/// continue with, except those that may change in between: limits, intervals, logging, decoding, and what helps a run
+/// that diverged (learning rate, clipping, skipping).
 void check_resumable(const Recipe& saved, const Recipe& recipe);
 
 }  // namespace fovea::training

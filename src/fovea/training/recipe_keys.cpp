@@ -180,25 +180,26 @@ void add_optimisation(std::vector<Key>& keys) {
   keys.push_back(
       free_to_change(key<section, &O::epochs>("epochs", "passes over the data; 0: no limit", count)));
   keys.push_back(
-      key<section, &O::batch_tokens>("batch_tokens", "target tokens of a batch, padding included", {1, 1e8}));
+      key<section, &O::batch_tokens>("batch_tokens", "most tokens of a batch on either side", {1, 1e8}));
   keys.push_back(key<section, &O::accumulate>("accumulate", "batches an update", {1, 1e6}));
   keys.push_back(key<section, &O::optimizer>(
       "optimizer", "adamw decays weights apart from the gradient", {},
       {choice("adam", OptimiserKind::adam), choice("adamw", OptimiserKind::adamw)}));
-  keys.push_back(
-      key<section, &O::rate>("rate", "highest learning rate, reached at the end of warm-up", {0, 10}));
+  keys.push_back(free_to_change(
+      key<section, &O::rate>("rate", "highest learning rate, reached at the end of warm-up", {0, 10})));
   keys.push_back(key<section, &O::beta1>("beta1", "decay of the gradient's mean", {0, 0.999999}));
   keys.push_back(key<section, &O::beta2>("beta2", "decay of its square's mean", {0, 0.9999999}));
   keys.push_back(key<section, &O::epsilon>("epsilon", "added to the root of the square's mean", {1e-16, 1}));
   keys.push_back(key<section, &O::weight_decay>("weight_decay", "pull of the weights towards zero", {0, 1}));
-  keys.push_back(key<section, &O::schedule>(
+  keys.push_back(free_to_change(key<section, &O::schedule>(
       "schedule", "the rate after warm-up", {},
       {choice("inverse_sqrt", ScheduleKind::inverse_sqrt), choice("cosine", ScheduleKind::cosine),
-       choice("linear", ScheduleKind::linear), choice("constant", ScheduleKind::constant)}));
-  keys.push_back(key<section, &O::warmup>("warmup", "updates of linear warm-up", count));
-  keys.push_back(key<section, &O::minimum_rate>("minimum_rate", "the schedule does not fall below", {0, 10}));
-  keys.push_back(
-      key<section, &O::clip_norm>("clip_norm", "scale gradients down to this norm; 0: never", {0, 1e9}));
+       choice("linear", ScheduleKind::linear), choice("constant", ScheduleKind::constant)})));
+  keys.push_back(free_to_change(key<section, &O::warmup>("warmup", "updates of linear warm-up", count)));
+  keys.push_back(free_to_change(
+      key<section, &O::minimum_rate>("minimum_rate", "the schedule does not fall below", {0, 10})));
+  keys.push_back(free_to_change(
+      key<section, &O::clip_norm>("clip_norm", "scale gradients down to this norm; 0: never", {0, 1e9})));
   keys.push_back(key<section, &O::label_smoothing>("label_smoothing",
                                                    "probability spread over the vocabulary", probability));
   keys.push_back(key<section, &O::seed>("seed", "of weights, dropout and the order of the data", seed_range));
@@ -223,9 +224,9 @@ void add_run(std::vector<Key>& keys) {
       key<section, &O::keep_last>("keep_last", "checkpoints kept beside the best", {1, 1000})));
   keys.push_back(free_to_change(
       key<section, &O::log_every>("log_every", "updates between lines of the log", at_least_one)));
-  keys.push_back(
+  keys.push_back(free_to_change(
       key<section, &O::non_finite>("non_finite", "what an infinite or undefined loss or gradient does", {},
-                                   {choice("stop", NonFinite::stop), choice("skip", NonFinite::skip)}));
+                                   {choice("stop", NonFinite::stop), choice("skip", NonFinite::skip)})));
   keys.push_back(free_to_change(key<section, &O::max_minutes_cpu>(
       "max_minutes_cpu", "stop after this process time; 0: no limit", {0, 1e9})));
 }

@@ -29,8 +29,10 @@ data::BatcherOptions batcher_options(const Recipe& recipe, const models::Transfo
 }
 
 // The model at its beginning: random, or the weights that the recipe starts from.
-std::unique_ptr<models::Transformer> beginning(const Recipe& recipe, const models::TransformerConfig& config) {
-  auto model = std::make_unique<models::Transformer>(config, static_cast<std::uint64_t>(recipe.training.seed));
+std::unique_ptr<models::Transformer> beginning(const Recipe& recipe,
+                                               const models::TransformerConfig& config) {
+  auto model =
+      std::make_unique<models::Transformer>(config, static_cast<std::uint64_t>(recipe.training.seed));
   if (!recipe.init.empty()) models::read_weights(formats::Weights::open(recipe.init), *model);
   return model;
 }
@@ -41,144 +43,127 @@ std::optional<text::TranslationTokenizer> given_tokenizer(const Recipe& recipe) 
   return text::TranslationTokenizer::read(recipe.init);
 }
 
+// Where a run goes on.
+struct Resumption {
+  formats::Checkpoint checkpoint;
+  StoredState stored;
+};
+
+void expect_usable(const RunFolder& folder, const Recipe& recipe, bool resume) {
+  if (folder.holds_run() && !resume)
+    throw Error(Error::Kind::usage, shown(folder.path()), "holds a run already",
+                "use --resume to go on, or another --output");
+  if (!folder.holds_run() && resume)
+    throw Error(Error::Kind::usage, shown(folder.path()), "holds no run to resume",
+                "start it without --resume");
+  if (resume) check_resumable(folder.read_recipe(), recipe);
+}
+
+std::optional<Resumption> find_resumption(const RunFolder& folder, const Notes& notes) {
+  const auto checkpoint = folder.newest(notes);
+  if (!checkpoint) return std::nullopt;  // killed before the first
+  return Resumption{*checkpoint, folder.read_state(*checkpoint)};
+}
+
 /// One run from its beginning or from a checkpoint to its end.
 class Run {
  public:
-  Run(const Recipe& recipe, const RunOptions& options, const Reporter& reporter)
+  Run(const Recipe& recipe, const RunOptions& options, const Reporter& reporter, const RunFolder& folder,
+      std::optional<Resumption> resumption)
       : recipe_(recipe),
-        options_(options),
         reporter_(reporter),
-        folder_(options.output),
-        lock_(made(options.output)),
+        folder_(folder),
+        resumption_(std::move(resumption)),
         exec_(options.threads),
-        corpus_(prepare_corpus(recipe, options.data, tokenizer(), notes_of(reporter))),
+        corpus_(prepare_corpus(recipe, options.data, tokenizer(options.resume), notes_of(reporter))),
         fingerprint_(corpus_.train.fingerprint()),
         config_(model_config(recipe, corpus_.tokenizer)),
-        model_(beginning(recipe, config_)),
-        batcher_(corpus_.train, batcher_options(recipe, config_)) {
-    remove_leftovers(options.output);
-    if (options.resume) checkpoint_ = folder_.newest(notes_of(reporter));
-    folder_.write_beginning(recipe_, corpus_.tokenizer, config_);
-  }
+        model_(resumption_ ? at_checkpoint(options) : beginning(recipe, config_)),
+        batcher_(corpus_.train, batcher_options(recipe, config_)) {}
 
   RunResult train(const std::atomic<bool>& stop) {
-    const TrainingState begin = state();
-    Log log(folder_.path() / "log.jsonl", begin.update);
+    remove_leftovers(folder_.path());
+    folder_.write_beginning(recipe_, corpus_.tokenizer, config_);
+    folder_.remove_summary();
+    const TrainingState begin = resumption_ ? resumption_->stored.state : TrainingState{};
+    describe(begin);
+    Log log(folder_.path() / log_name, begin);
     log_ = &log;
     Trainer trainer(recipe_.training, *model_, batcher_, exec_.get(), events(), begin);
     trainer_ = &trainer;
-    if (checkpoint_) folder_.read_moments(*checkpoint_, trainer.optimiser());
+    if (resumption_) folder_.read_moments(resumption_->checkpoint, trainer.optimiser());
     RunResult result;
     result.ending = trainer.run(stop);
     result.state = trainer.state();
     if (result.ending != Ending::stopped) finish(result);
     write_atomically(folder_.path() / "learning_curve.svg",
-                     views::learning_curve_svg(read_log(folder_.path() / "log.jsonl"), {.title = recipe_.name}));
+                     views::learning_curve_svg(read_log(folder_.path() / log_name), {.title = recipe_.name}));
     return result;
   }
 
  private:
-  const std::filesystem::path& made(const std::filesystem::path& output) const {
-    if (folder_.holds_run() && !options_.resume)
-      throw Error(Error::Kind::usage, shown(output), "holds a run already", "use --resume to go on, or another --output");
-    if (!folder_.holds_run() && options_.resume)
-      throw Error(Error::Kind::usage, shown(output), "holds no run to resume");
-    if (options_.resume) check_resumable(folder_.read_recipe(), recipe_);
-    std::error_code error;
-    std::filesystem::create_directories(output, error);
-    if (error) throw Error(Error::Kind::machine, shown(output), "cannot be made: " + error.message());
-    return output;
+  static constexpr auto log_name = "log.jsonl";
+
+  std::optional<text::TranslationTokenizer> tokenizer(bool resume) const {
+    return resume ? text::TranslationTokenizer::read(folder_.path()) : given_tokenizer(recipe_);
   }
 
-  std::optional<text::TranslationTokenizer> tokenizer() const {
-    if (options_.resume) return text::TranslationTokenizer::read(folder_.path());
-    return given_tokenizer(recipe_);
-  }
-
-  // Where to begin; the model gets the checkpoint's weights.
-  TrainingState state() {
-    if (!checkpoint_) return {};
-    const StoredState stored = folder_.read_state(*checkpoint_);
-    if (stored.data != fingerprint_ && !options_.allow_changed_data)
-      throw Error(Error::Kind::data, shown(options_.data), "the training text is not that of the interrupted run",
+  std::unique_ptr<models::Transformer> at_checkpoint(const RunOptions& options) const {
+    if (resumption_->stored.data != fingerprint_ && !options.allow_changed_data)
+      throw Error(Error::Kind::data, shown(options.data),
+                  "the training text is not that of the interrupted run",
                   "restore it, or use --allow-changed-data");
-    folder_.read_weights(*checkpoint_, *model_);
-    return stored.state;
+    auto model = std::make_unique<models::Transformer>(config_);
+    folder_.read_weights(resumption_->checkpoint, *model);
+    return model;
+  }
+
+  void describe(const TrainingState& begin) {
+    std::string text = std::to_string(corpus_.train.size()) + " pairs, " +
+                       std::to_string(batcher_.batches_in_epoch()) + " batches an epoch, " +
+                       std::to_string(model_->parameters().count()) + " parameters";
+    if (begin.update > 0) text += "; going on after update " + std::to_string(begin.update);
+    notes_of(reporter_)(text);
   }
 
   TrainerEvents events() {
     TrainerEvents events;
     events.warn = notes_of(reporter_);
+    events.updated = reporter_.updated;
     events.log = [this](const LogEntry& entry) {
       log_->write(entry);
       if (reporter_.logged) reporter_.logged(entry);
     };
-    if (corpus_.valid.size() > 0) {
-      events.validate = [this] {
-        const bool bleu = recipe_.training.validate_bleu;
-        return validate_model(*model_, corpus_, recipe_, bleu ? recipe_.decoding.validation_beam : 0, exec_.get());
-      };
+    if (validates()) {
+      events.validate = [this] { return score(recipe_.decoding.validation_beam); };
       events.validated = [this](const ValidationResult& result, bool best) {
         const std::int64_t update = trainer_->state().update;
-        if (best) folder_.write_model(*model_, recipe_, update);
+        if (best) folder_.write_model(*model_, recipe_, "update " + std::to_string(update));
         log_->write(update, result, best);
         if (reporter_.validated) reporter_.validated(update, result, best);
       };
     }
-    events.save = [this](const TrainingState& state) { save(state); };
+    events.save = [this](const TrainingState& state) {
+      const auto& training = recipe_.training;
+      folder_.write_checkpoint(*model_, trainer_->optimiser(), state, fingerprint_);
+      folder_.prune(std::max(training.keep_last, training.average_last), training.save_every);
+    };
     return events;
   }
 
-  void save(const TrainingState& state) {
-    const auto& training = recipe_.training;
-    folder_.write_checkpoint(*model_, trainer_->optimiser(), state, fingerprint_);
-    folder_.prune(std::max(training.keep_last, training.average_last), training.save_every);
+  bool validates() const { return corpus_.valid.size() > 0; }
+
+  ValidationResult score(std::int64_t beam) const {
+    return validate_model(*model_, corpus_, recipe_, recipe_.training.validate_bleu ? beam : 0, exec_.get());
   }
 
-  // Chooses the final weights on the validation data: the best single ones, the moving average, or the mean of the last
-  // checkpoints. Without validation data: the mean, else the moving average, else the last.
   void finish(RunResult& result) {
-    struct Candidate {
-      std::string name;
-      Tensor weights;
-    };
-    std::vector<Candidate> candidates;
-    const Tensor& values = model_->parameters().values();
-    if (auto last = averaged_checkpoints(); last.size() > 1) {
-      folder_.average(last, *model_);
-      candidates.push_back({"average of " + std::to_string(last.size()) + " checkpoints", values.clone()});
-    }
-    if (const Tensor& average = trainer_->optimiser().average(); average.defined())
-      candidates.push_back({"moving average", average});
-    if (corpus_.valid.size() > 0 && result.state.best_update > 0) {
-      models::read_weights(formats::Weights::open(folder_.path()), *model_);
-      candidates.push_back({"update " + std::to_string(result.state.best_update), values.clone()});
-    }
-    if (candidates.empty()) candidates.push_back({"update " + std::to_string(result.state.update), values.clone()});
-    const Candidate* chosen = &candidates.front();
-    for (const auto& candidate : candidates) {
-      if (corpus_.valid.size() == 0) break;
-      std::ranges::copy(candidate.weights.values(), values.f32());
-      const auto found = validate_model(*model_, corpus_, recipe_,
-                                        recipe_.training.validate_bleu ? recipe_.decoding.beam : 0, exec_.get());
-      if (result.final && found.score() <= result.final->score()) continue;
-      result.final = found;
-      chosen = &candidate;
-    }
-    std::ranges::copy(chosen->weights.values(), values.f32());
-    result.final_weights = chosen->name;
-    folder_.write_model(*model_, recipe_, result.state.update);
-    write_atomically(folder_.path() / "training.json", summary(result));
-  }
-
-  std::vector<formats::Checkpoint> averaged_checkpoints() const {
-    const auto& training = recipe_.training;
-    std::vector<formats::Checkpoint> last;
-    for (const auto& checkpoint : formats::find_checkpoints(folder_.checkpoints())) {
-      const bool regular = training.save_every > 0 && checkpoint.step % static_cast<std::uint64_t>(training.save_every) == 0;
-      if (regular && static_cast<std::int64_t>(last.size()) < training.average_last) last.push_back(checkpoint);
-    }
-    return last;
+    std::function<ValidationResult()> validate;
+    if (validates()) validate = [this] { return score(recipe_.decoding.beam); };
+    result.final = choose_final_weights(folder_, recipe_.training, result.state,
+                                        trainer_->optimiser().average(), validate, *model_);
+    folder_.write_model(*model_, recipe_, result.final.name);
+    folder_.write_summary(summary(result));
   }
 
   // How the model came to be, for `fovea inspect` and for people.
@@ -192,35 +177,83 @@ class Run {
         .field("pairs", corpus_.train.size())
         .field("core_minutes", result.state.seconds / 60.0)
         .field("seed", recipe_.training.seed)
-        .field("weights", result.final_weights);
-    if (result.final) {
-      json.field("valid_loss", result.final->loss);
-      if (result.final->bleu) json.field("valid_bleu", *result.final->bleu).field("valid_beam", recipe_.decoding.beam);
+        .field("weights", result.final.name);
+    if (const auto& score = result.final.score) {
+      json.field("valid_loss", score->loss);
+      if (score->bleu) json.field("valid_bleu", *score->bleu).field("valid_beam", recipe_.decoding.beam);
     }
     return json.end_object().finish();
   }
 
   const Recipe& recipe_;
-  const RunOptions& options_;
   const Reporter& reporter_;
-  RunFolder folder_;
-  RunLock lock_;
+  const RunFolder& folder_;
+  std::optional<Resumption> resumption_;
   kernels::ExecutionOwner exec_;
   Corpus corpus_;
   std::uint64_t fingerprint_;
   models::TransformerConfig config_;
   std::unique_ptr<models::Transformer> model_;
   data::Batcher batcher_;
-  std::optional<formats::Checkpoint> checkpoint_;
   Log* log_ = nullptr;
   Trainer* trainer_ = nullptr;
 };
+
+// Updates until the recipe's limits, as far as they can be known before; 0: no limit.
+std::int64_t planned_updates(const TrainingOptions& options, std::int64_t batches) {
+  const std::int64_t by_epochs = (options.epochs * batches + options.accumulate - 1) / options.accumulate;
+  if (by_epochs == 0 || options.updates == 0) return std::max(by_epochs, options.updates);
+  return std::min(by_epochs, options.updates);
+}
+
+// Seconds of an update: one to warm up, then as many as fit into about two seconds.
+double time_update(const Recipe& recipe, models::Transformer& model, data::Batcher& batcher,
+                   const kernels::Execution& exec) {
+  TrainingOptions few = recipe.training;
+  few.updates = 20;
+  few.epochs = few.patience = few.log_every = few.validate_every = few.save_every = 0;
+  few.max_minutes_cpu = 0;
+  using Clock = std::chrono::steady_clock;
+  std::atomic<bool> stop{false};
+  Clock::time_point first, last;
+  std::int64_t timed = -1;
+  Trainer trainer(few, model, batcher, exec, {.updated = [&](const LogEntry&) {
+                    last = Clock::now();
+                    if (++timed == 0) first = last;
+                    stop = last - first > std::chrono::seconds(2);
+                  }});
+  trainer.run(stop);
+  return std::chrono::duration<double>(last - first).count() /
+         static_cast<double>(std::max<std::int64_t>(1, timed));
+}
 
 }  // namespace
 
 RunResult run_training(const Recipe& recipe, const RunOptions& options, const std::atomic<bool>& stop,
                        const Reporter& reporter) {
-  return Run(recipe, options, reporter).train(stop);
+  const RunFolder folder(options.output);
+  expect_usable(folder, recipe, options.resume);
+  std::optional<RunLock> lock;
+  std::optional<Resumption> resumption;
+  if (options.resume) {
+    lock.emplace(folder.path());
+    resumption = find_resumption(folder, notes_of(reporter));
+  }
+  if (resumption && folder.ended_at(resumption->stored.state.update)) {
+    const TrainingState& state = resumption->stored.state;
+    if (const auto limit = reached_limit(recipe.training, state)) {
+      notes_of(reporter)("this run ended at update " + std::to_string(state.update) + " (" +
+                         limit_text(*limit, recipe.training) + "); raise that limit to go on");
+      return {.ending = *limit, .state = state, .final = {}, .ended_before = true};
+    }
+  }
+  Run run(recipe, options, reporter, folder, std::move(resumption));
+  if (!lock) {
+    make_folders(folder.path());
+    lock.emplace(folder.path());
+    expect_usable(folder, recipe, options.resume);  // another process may have begun meanwhile
+  }
+  return run.train(stop);
 }
 
 RunPlan plan_training(const Recipe& recipe, const RunOptions& options, const Reporter& reporter) {
@@ -235,22 +268,10 @@ RunPlan plan_training(const Recipe& recipe, const RunOptions& options, const Rep
   plan.target_tokens = corpus.train.statistics().target_tokens;
   plan.batches = batcher.batches_in_epoch();
   plan.parameters = model->parameters().count();
-
-  TrainingOptions few = recipe.training;
-  few.updates = 3;
-  few.epochs = few.patience = few.log_every = few.validate_every = few.save_every = 0;
-  few.max_minutes_cpu = 0;
-  Trainer trainer(few, *model, batcher, exec.get(), {});
-  const std::atomic<bool> never{false};
-  const auto began = std::chrono::steady_clock::now();
-  trainer.run(never);
-  plan.seconds_per_update =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count() / static_cast<double>(few.updates);
+  plan.seconds_per_update = time_update(recipe, *model, batcher, exec.get());
   plan.megabytes = static_cast<double>(storage_statistics().in_use + storage_statistics().cached) / 1e6;
-  const auto epochs_updates = recipe.training.epochs * plan.batches / std::max<std::int64_t>(1, recipe.training.accumulate);
-  std::int64_t updates = recipe.training.updates;
-  if (epochs_updates > 0) updates = updates > 0 ? std::min(updates, epochs_updates) : epochs_updates;
-  plan.seconds = plan.seconds_per_update * static_cast<double>(updates);
+  plan.seconds =
+      plan.seconds_per_update * static_cast<double>(planned_updates(recipe.training, plan.batches));
   return plan;
 }
 

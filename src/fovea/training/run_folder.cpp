@@ -1,8 +1,10 @@
 #include "fovea/training/run_folder.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
+#include "fovea/base/file.h"
 #include "fovea/models/marian.h"
 #include "fovea/training/model_config.h"
 
@@ -12,16 +14,25 @@ namespace {
 constexpr auto weights_name = "model.safetensors";
 constexpr auto moments_name = "training_state.safetensors";
 constexpr auto state_name = "training_state.json";
+constexpr auto summary_name = "training.json";
+constexpr auto weights_key = "fovea_weights";  // in the metadata of model.safetensors
 
-DType stored_type(const Recipe& recipe) { return recipe.model.weights == WeightType::bf16 ? DType::bf16 : DType::f32; }
-
-void make_folder(const std::filesystem::path& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) throw Error(Error::Kind::machine, shown(folder), "cannot be made: " + error.message());
+DType stored_type(const Recipe& recipe) {
+  return recipe.model.weights == WeightType::bf16 ? DType::bf16 : DType::f32;
 }
 
-void add_tensors(formats::CheckpointWriter& checkpoint, const char* name, const formats::SafetensorsWriter& file) {
+// Under a name that is no checkpoint's.
+void put_aside(const formats::Checkpoint& damaged) {
+  const auto aside = damaged.folder.parent_path() / ("damaged-" + damaged.folder.filename().string());
+  std::error_code error;
+  std::filesystem::remove_all(aside, error);  // of an earlier accident
+  std::filesystem::rename(damaged.folder, aside, error);
+  if (error)
+    throw Error(Error::Kind::machine, shown(damaged.folder), "cannot be renamed: " + error.message());
+}
+
+void add_tensors(formats::CheckpointWriter& checkpoint, const char* name,
+                 const formats::SafetensorsWriter& file) {
   checkpoint.add(name, file.bytes(), [&](const ByteSink& sink) { file.write(sink); });
 }
 
@@ -34,7 +45,7 @@ bool RunFolder::holds_run() const {
 
 void RunFolder::write_beginning(const Recipe& recipe, const text::TranslationTokenizer& tokenizer,
                                 const models::TransformerConfig& config) const {
-  make_folder(checkpoints());
+  make_folders(checkpoints());
   const auto generation = generation_defaults(recipe.decoding);
   for (const auto& [name, content] : tokenizer.files()) write_atomically(folder_ / name, content);
   write_atomically(folder_ / "config.json", models::config_json(config, generation, stored_type(recipe)));
@@ -44,13 +55,37 @@ void RunFolder::write_beginning(const Recipe& recipe, const text::TranslationTok
 
 Recipe RunFolder::read_recipe() const { return training::read_recipe((folder_ / "recipe.toml").string()); }
 
-void RunFolder::write_model(const models::Transformer& model, const Recipe& recipe, std::int64_t update) const {
-  models::weights_file(model, stored_type(recipe), {{"fovea_update", std::to_string(update)}})
-      .save(folder_ / weights_name);
+void RunFolder::write_model(const models::Transformer& model, const Recipe& recipe,
+                            const std::string& name) const {
+  models::weights_file(model, stored_type(recipe), {{weights_key, name}}).save(folder_ / weights_name);
 }
 
-void RunFolder::write_checkpoint(const models::Transformer& model, const Optimiser& optimiser, const TrainingState& state,
-                                 std::uint64_t data) const {
+std::string RunFolder::read_model(models::Transformer& model) const {
+  const auto weights = formats::Weights::open(folder_);
+  models::read_weights(weights, model);
+  const auto& metadata = weights.shards().front().metadata();
+  const auto name = metadata.find(weights_key);
+  return name == metadata.end() ? "best so far" : name->second;
+}
+
+void RunFolder::write_summary(const std::string& summary) const {
+  write_atomically(folder_ / summary_name, summary);
+}
+
+bool RunFolder::ended_at(std::int64_t update) const {
+  if (!std::filesystem::exists(folder_ / summary_name)) return false;
+  return formats::read_json(folder_ / summary_name, Error::Kind::model).at("updates").integer() == update;
+}
+
+void RunFolder::remove_summary() const {
+  std::error_code error;
+  std::filesystem::remove(folder_ / summary_name, error);
+  if (error)
+    throw Error(Error::Kind::machine, shown(folder_ / summary_name), "cannot be removed: " + error.message());
+}
+
+void RunFolder::write_checkpoint(const models::Transformer& model, const Optimiser& optimiser,
+                                 const TrainingState& state, std::uint64_t data) const {
   formats::CheckpointWriter checkpoint(checkpoints(), static_cast<std::uint64_t>(state.update));
   add_tensors(checkpoint, weights_name, models::weights_file(model, DType::f32));
   formats::SafetensorsWriter moments;
@@ -62,21 +97,31 @@ void RunFolder::write_checkpoint(const models::Transformer& model, const Optimis
   checkpoint.commit();
 }
 
+std::vector<formats::Checkpoint> RunFolder::regular(std::int64_t most, std::int64_t every) const {
+  std::vector<formats::Checkpoint> newest;
+  for (const auto& checkpoint : formats::find_checkpoints(checkpoints()))
+    if (every > 0 && checkpoint.step % static_cast<std::uint64_t>(every) == 0 && std::ssize(newest) < most)
+      newest.push_back(checkpoint);
+  return newest;
+}
+
 void RunFolder::prune(std::int64_t keep, std::int64_t every) const {
   std::set<std::uint64_t> protect;
-  for (const auto& checkpoint : formats::find_checkpoints(checkpoints())) {
-    if (every > 0 && checkpoint.step % static_cast<std::uint64_t>(every) == 0 &&
-        static_cast<std::int64_t>(protect.size()) < keep)
-      protect.insert(checkpoint.step);
-  }
+  for (const auto& checkpoint : regular(keep, every)) protect.insert(checkpoint.step);
   formats::prune_checkpoints(checkpoints(), 1, protect);
 }
 
 std::optional<formats::Checkpoint> RunFolder::newest(const Notes& notes) const {
   std::vector<std::string> warnings;
-  auto checkpoint = formats::newest_valid_checkpoint(checkpoints(), warnings);
+  const auto found = formats::find_checkpoints(checkpoints());
+  auto newest = formats::newest_valid_checkpoint(checkpoints(), warnings);
   for (const auto& warning : warnings) notes(warning);
-  return checkpoint;
+  if (!newest && !found.empty())
+    throw Error(Error::Kind::model, shown(checkpoints()), "holds no checkpoint that is whole",
+                "train anew with another --output");
+  for (const auto& checkpoint : found)
+    if (checkpoint.step > newest->step) put_aside(checkpoint);
+  return newest;
 }
 
 StoredState RunFolder::read_state(const formats::Checkpoint& checkpoint) const {
@@ -101,7 +146,8 @@ void RunFolder::read_moments(const formats::Checkpoint& checkpoint, const Optimi
   if (optimiser.average().defined()) read("average", optimiser.average());
 }
 
-void RunFolder::average(const std::vector<formats::Checkpoint>& checkpoints, models::Transformer& model) const {
+void RunFolder::average(const std::vector<formats::Checkpoint>& checkpoints,
+                        models::Transformer& model) const {
   const Tensor& values = model.parameters().values();
   std::vector<double> sum(static_cast<std::size_t>(values.elements()));
   for (const auto& checkpoint : checkpoints) {

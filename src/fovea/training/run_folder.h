@@ -13,7 +13,8 @@ namespace fovea::training {
 
 /// The folder of a run. It is a model directory of the best weights so far (in the end, of the final ones):
 ///   config.json generation_config.json model.safetensors source.spm target.spm vocab.json ...
-/// with recipe.toml, log.jsonl, learning_curve.svg and training.json beside them, and checkpoints/checkpoint-N/, each
+/// with recipe.toml, log.jsonl, learning_curve.svg and training.json beside them, and
+/// checkpoints/checkpoint-N/, each
 ///   model.safetensors training_state.safetensors training_state.json
 /// Everything is written whole or not at all.
 class RunFolder {
@@ -30,20 +31,34 @@ class RunFolder {
                        const models::TransformerConfig& config) const;
   Recipe read_recipe() const;
 
-  /// model.safetensors of the folder itself.
-  void write_model(const models::Transformer& model, const Recipe& recipe, std::int64_t update) const;
+  /// model.safetensors of the folder itself; `name` says which weights these are ("update 500") and stays
+  /// with them.
+  void write_model(const models::Transformer& model, const Recipe& recipe, const std::string& name) const;
+  /// Those weights, into the model; gives their name.
+  std::string read_model(models::Transformer& model) const;
 
-  void write_checkpoint(const models::Transformer& model, const Optimiser& optimiser, const TrainingState& state,
-                        std::uint64_t data) const;
+  /// Marks the run as ended: training.json, with all that `summary` says and "updates".
+  void write_summary(const std::string& summary) const;
+  /// Whether the run ended at this update and has not gone on since.
+  bool ended_at(std::int64_t update) const;
+  /// The run goes on: what training.json says no longer holds.
+  void remove_summary() const;
+
+  void write_checkpoint(const models::Transformer& model, const Optimiser& optimiser,
+                        const TrainingState& state, std::uint64_t data) const;
   /// Keeps the newest `keep` that were written at multiples of `every`, and the newest of all.
   void prune(std::int64_t keep, std::int64_t every) const;
 
-  /// The newest checkpoint that is whole, or none. Damaged ones are passed over with a note.
+  /// The newest checkpoint that is whole; none if none was written yet. Damaged ones are passed over with a
+  /// note and renamed to damaged-checkpoint-N, out of the way of those to come. Throws Error(model) if all
+  /// are damaged.
   std::optional<formats::Checkpoint> newest(const Notes& notes) const;
   StoredState read_state(const formats::Checkpoint& checkpoint) const;
   void read_weights(const formats::Checkpoint& checkpoint, models::Transformer& model) const;
   void read_moments(const formats::Checkpoint& checkpoint, const Optimiser& optimiser) const;
 
+  /// The newest checkpoints of multiples of `every`, at most `most`.
+  std::vector<formats::Checkpoint> regular(std::int64_t most, std::int64_t every) const;
   /// The mean of the weights of `checkpoints`, into the model.
   void average(const std::vector<formats::Checkpoint>& checkpoints, models::Transformer& model) const;
 

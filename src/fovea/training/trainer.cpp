@@ -1,7 +1,9 @@
 #include "fovea/training/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <ctime>
 #include <vector>
 
@@ -16,6 +18,9 @@ constexpr std::int64_t most_skipped = 10;
 constexpr double hopeless_factor = 4.0;
 constexpr std::int64_t most_hopeless = 50;
 
+constexpr auto remedy =
+    "lower training.rate, lengthen training.warmup or set training.clip_norm, then use --resume";
+
 double wall_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -25,6 +30,12 @@ double process_seconds() {
   timespec now{};
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+std::optional<std::string> first_non_finite_value(const nn::Parameters& parameters) {
+  for (const auto& view : parameters.views())
+    if (!std::ranges::all_of(view.value.values(), [](float w) { return std::isfinite(w); })) return view.name;
+  return std::nullopt;
 }
 
 std::string place(std::int64_t update, const data::BatchPosition& at) {
@@ -42,57 +53,69 @@ Trainer::Trainer(const TrainingOptions& options, models::Transformer& model, dat
       exec_(exec),
       events_(std::move(events)),
       state_(std::move(state)),
-      optimiser_(options, model.parameters()) {
+      optimiser_(options, model.parameters()),
+      saved_(state_.update) {
   if (!model.parameters().gradients().defined()) model.parameters().allocate_gradients();
   batcher_.seek(state_.position);
 }
 
-std::optional<Ending> Trainer::reached_limit() const {
-  if (options_.updates > 0 && state_.update >= options_.updates) return Ending::updates;
-  if (options_.epochs > 0 && state_.position.epoch >= options_.epochs) return Ending::epochs;
-  if (options_.patience > 0 && state_.stalled >= options_.patience) return Ending::patience;
-  if (options_.max_minutes_cpu > 0 && state_.seconds >= 60.0 * options_.max_minutes_cpu) return Ending::minutes;
-  return std::nullopt;
-}
-
 Ending Trainer::run(const std::atomic<bool>& stop) {
-  logged_at_ = wall_seconds();
-  const auto due = [this](std::int64_t every) { return every > 0 && state_.update % every == 0; };
-  std::int64_t saved = state_.update;
-  const auto save = [&] {
-    if (events_.save && saved != state_.update) events_.save(state_);
-    saved = state_.update;
-  };
+  counted_until_ = process_seconds();
   std::optional<Ending> ending;
-  while (!(ending = reached_limit()) && !stop) {
-    const double began = process_seconds();
+  while (!(ending = reached_limit(options_, state_)) && !stop) {
     update();
-    state_.seconds += process_seconds() - began;
+    if (events_.updated && state_.window.tokens > 0) events_.updated(log_entry());
     if (due(options_.log_every)) log();
     if (due(options_.validate_every)) validate();
+    count_seconds();
     if (due(options_.save_every)) save();
   }
-  if (state_.window.updates > 0 && ending) log();
-  if (ending && !due(options_.validate_every)) validate();
   save();
-  return ending.value_or(Ending::stopped);
+  if (!ending) return Ending::stopped;
+  log();
+  if (state_.validated != state_.update) validate();
+  return *ending;
 }
 
 void Trainer::update() {
+  const double began = wall_seconds();
   const data::BatchPosition at = batcher_.position();
+  const ops::LossSums sums = accumulate_gradients(next_batches());
+  const double norm = optimiser_.gradient_norm(exec_);
+  const bool good = finite_or_skipped(sums, norm, at);
+  state_.position = batcher_.position();
+  ++state_.update;
+  if (!good) return;
+  optimiser_.step(exec_, state_.update, norm);
+  state_.gradient_norm = norm;
+  state_.target_tokens += sums.tokens;
+  state_.window.loss += sums.loss;
+  state_.window.nll += sums.nll;
+  state_.window.tokens += sums.tokens;
+  ++state_.window.updates;
+  state_.window.seconds += wall_seconds() - began;
+  check_progress(sums.nll / static_cast<double>(sums.tokens));
+}
+
+std::vector<data::Batch> Trainer::next_batches() {
   std::vector<data::Batch> batches;
-  std::int64_t tokens = 0;
-  for (std::int64_t i = 0; i < options_.accumulate; ++i) {
-    batches.push_back(batcher_.next());
-    tokens += static_cast<std::int64_t>(batches.back().target_out.size());
-  }
+  for (std::int64_t i = 0; i < options_.accumulate; ++i) batches.push_back(batcher_.next());
+  return batches;
+}
+
+// The gradients of the mean loss over all target tokens of `batches`.
+ops::LossSums Trainer::accumulate_gradients(const std::vector<data::Batch>& batches) {
+  std::size_t tokens = 0;
+  for (const auto& batch : batches) tokens += batch.target_out.size();
   model_.parameters().zero_gradients();
   ops::LossSums sums;
   for (std::size_t i = 0; i < batches.size(); ++i) {
     const data::Batch& batch = batches[i];
+    ops::Context ctx{
+        .exec = exec_, .tape = &tape_, .training = true, .seed = static_cast<std::uint64_t>(options_.seed)};
     // Each part of an accumulated update draws random numbers of its own.
-    ops::Context ctx{.exec = exec_, .tape = &tape_, .training = true, .seed = static_cast<std::uint64_t>(options_.seed)};
-    ctx.update = static_cast<std::uint32_t>(state_.update * options_.accumulate + static_cast<std::int64_t>(i));
+    ctx.update =
+        static_cast<std::uint32_t>(state_.update * options_.accumulate + static_cast<std::int64_t>(i));
     const auto part = model_.loss(
         ctx, {batch.source, batch.source_start, batch.target_in, batch.target_out, batch.target_start},
         static_cast<float>(options_.label_smoothing), 1.0f / static_cast<float>(tokens));
@@ -101,19 +124,7 @@ void Trainer::update() {
     sums.nll += part.nll;
     sums.tokens += part.tokens;
   }
-  const double norm = optimiser_.gradient_norm(exec_);
-  const bool good = finite_or_skipped(sums, norm, at);
-  state_.position = batcher_.position();
-  ++state_.update;
-  if (!good) return;
-  optimiser_.step(exec_, state_.update, norm);
-  last_norm_ = norm;
-  state_.target_tokens += sums.tokens;
-  state_.window.loss += sums.loss;
-  state_.window.nll += sums.nll;
-  state_.window.tokens += sums.tokens;
-  ++state_.window.updates;
-  check_progress(sums.nll / static_cast<double>(sums.tokens));
+  return sums;
 }
 
 bool Trainer::finite_or_skipped(const ops::LossSums& sums, double norm, const data::BatchPosition& at) {
@@ -122,14 +133,14 @@ bool Trainer::finite_or_skipped(const ops::LossSums& sums, double norm, const da
     return true;
   }
   std::string what = std::isfinite(sums.loss) ? "a gradient is not finite" : "the loss is not finite";
-  if (const auto parameter = optimiser_.first_non_finite()) what += ", first in the gradient of " + *parameter;
+  if (const auto parameter = optimiser_.first_non_finite())
+    what += ", first in the gradient of " + *parameter;
   const std::string where = place(state_.update + 1, at);
-  constexpr auto remedy = "lower training.rate, lengthen training.warmup or set training.clip_norm, then use --resume";
   if (options_.non_finite == NonFinite::stop) throw Error(Error::Kind::diverged, where, what, remedy);
   ++state_.skipped;
   if (++state_.skipped_in_a_row >= most_skipped)
-    throw Error(Error::Kind::diverged, where, what + ", as in the " + std::to_string(most_skipped - 1) + " updates before",
-                remedy);
+    throw Error(Error::Kind::diverged, where,
+                what + ", as in the " + std::to_string(most_skipped - 1) + " updates before", remedy);
   if (events_.warn) events_.warn(where + ": " + what + "; update skipped");
   return false;
 }
@@ -141,41 +152,85 @@ void Trainer::check_progress(double nll_per_token) {
   throw Error(Error::Kind::diverged, "update " + std::to_string(state_.update),
               "the loss is " + std::to_string(nll_per_token) + " nats a token, " + std::to_string(guessing) +
                   " would be guessing",
-              "lower training.rate or lengthen training.warmup");
+              remedy);
+}
+
+LogEntry Trainer::log_entry() const {
+  const LossWindow& window = state_.window;
+  const auto tokens = static_cast<double>(window.tokens);
+  return {.update = state_.update,
+          .epoch = state_.position.epoch + 1,
+          .loss = window.loss / tokens,
+          .perplexity = std::exp(window.nll / tokens),
+          .rate = learning_rate(options_, state_.update),
+          .gradient_norm = state_.gradient_norm,
+          .tokens_per_second = tokens / std::max(1e-9, window.seconds),
+          .skipped = state_.skipped};
 }
 
 void Trainer::log() {
-  const double now = wall_seconds();
-  LossWindow& window = state_.window;
-  const auto tokens = static_cast<double>(window.tokens);
-  if (events_.log && window.tokens > 0)
-    events_.log({.update = state_.update,
-                 .epoch = state_.position.epoch + 1,
-                 .loss = window.loss / tokens,
-                 .perplexity = std::exp(window.nll / tokens),
-                 .rate = learning_rate(options_, state_.update),
-                 .gradient_norm = last_norm_,
-                 .tokens_per_second = tokens / std::max(1e-9, now - logged_at_),
-                 .skipped = state_.skipped});
-  window = {};
-  logged_at_ = now;
+  if (events_.log && state_.window.tokens > 0) events_.log(log_entry());
+  state_.window = {};
 }
 
-bool Trainer::validate() {
-  if (!events_.validate) return false;
-  const double began = wall_seconds();
+void Trainer::validate() {
+  if (!events_.validate) return;
   const ValidationResult result = events_.validate();
-  const bool best = state_.best_update == 0 || result.score() > state_.best;
+  if (!std::isfinite(result.loss))
+    throw Error(Error::Kind::diverged, "update " + std::to_string(state_.update),
+                "the validation loss is not finite", remedy);
+  const bool best = state_.best_update == 0 || result.better_than(state_.best, state_.best_loss);
+  state_.validated = state_.update;
   if (best) {
     state_.best = result.score();
+    state_.best_loss = result.loss;
     state_.best_update = state_.update;
     state_.stalled = 0;
   } else {
     ++state_.stalled;
   }
   if (events_.validated) events_.validated(result, best);
-  logged_at_ += wall_seconds() - began;  // the speed in the log is that of training
-  return best;
+}
+
+void Trainer::save() {
+  if (saved_ == state_.update) return;
+  if (const auto parameter = first_non_finite_value(model_.parameters()))
+    throw Error(Error::Kind::diverged, "update " + std::to_string(state_.update),
+                "weights are not finite, first " + *parameter, remedy);
+  if (events_.save) events_.save(state_);
+  saved_ = state_.update;
+}
+
+void Trainer::count_seconds() {
+  const double now = process_seconds();
+  state_.seconds += now - counted_until_;
+  counted_until_ = now;
+}
+
+std::optional<Ending> reached_limit(const TrainingOptions& options, const TrainingState& state) {
+  if (options.updates > 0 && state.update >= options.updates) return Ending::updates;
+  if (options.epochs > 0 && state.position.epoch >= options.epochs) return Ending::epochs;
+  if (options.patience > 0 && state.stalled >= options.patience) return Ending::patience;
+  if (options.max_minutes_cpu > 0 && state.seconds >= 60.0 * options.max_minutes_cpu) return Ending::minutes;
+  return std::nullopt;
+}
+
+std::string limit_text(Ending ending, const TrainingOptions& options) {
+  char number[32];
+  std::snprintf(number, sizeof number, "%g", options.max_minutes_cpu);
+  switch (ending) {
+    case Ending::updates:
+      return "training.updates = " + std::to_string(options.updates);
+    case Ending::epochs:
+      return "training.epochs = " + std::to_string(options.epochs);
+    case Ending::patience:
+      return "training.patience = " + std::to_string(options.patience);
+    case Ending::minutes:
+      return std::string("training.max_minutes_cpu = ") + number;
+    case Ending::stopped:
+      break;
+  }
+  return "";
 }
 
 }  // namespace fovea::training
