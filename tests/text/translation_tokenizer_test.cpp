@@ -102,10 +102,17 @@ TEST(TranslationTokenizer, TheConfigurationSaysWhatMarianTokenizerReads) {
 }
 )");
   EXPECT_EQ(files.at("vocab.json"),
-            "{\n\"</s>\": 0,\n\"<unk>\": 1,\n\"<pad>\": 2,\n\"\xE2\x96\x81\": 3,\n\"a\": 4,\n\"b\": "
-            "5,\n\"ab\": 6,\n"
-            "\"\xE2\x96\x81"
-            "ab\": 7\n}\n");
+R"({
+  "</s>": 0,
+  "<unk>": 1,
+  "<pad>": 2,
+  "▁": 3,
+  "a": 4,
+  "b": 5,
+  "ab": 6,
+  "▁ab": 7
+}
+)");
 }
 
 /// As in OPUS-MT: two SentencePiece models, one vocabulary with ids of its own.
@@ -172,20 +179,20 @@ TEST(TranslationTokenizer, BrokenVocabularies) {
     files["vocab.json"] = json;
     expect_refused(files, what);
   };
-  refused("", "not valid JSON");
-  refused("{\"a\": 1", "not valid JSON");
-  refused("[]", "not an object");
+  refused("", "JSON");
+  refused("{\"a\": 1", "JSON");
+  refused("[]", "an object was expected");
   refused(R"({"</s>": 0, "<unk>": 1})", "no piece <pad>");
-  refused(R"({"</s>": 0, "</s>": 1})", "the key '</s>' is there twice");
+  refused(R"({"</s>": 0, "</s>": 1})", "the key \"</s>\" twice");
   refused(R"({"</s>": 0, "<unk>": 0, "<pad>": 1})", "has the id 0 of");
   refused(R"({"</s>": -1, "<unk>": 0, "<pad>": 1})", "no natural number");
   refused(R"({"</s>": 0.5, "<unk>": 0, "<pad>": 1})", "no natural number");
   refused(R"({"</s>": "0", "<unk>": 0, "<pad>": 1})", "no natural number");
   refused(R"({"</s>": 4000000000, "<unk>": 0, "<pad>": 1})", "the id 4000000000 in a vocabulary of 3");
-  refused(R"({"</s>": 18446744073709551615, "<unk>": 0, "<pad>": 1})", "in a vocabulary of 3");
+  refused(R"({"</s>": 18446744073709551615, "<unk>": 0, "<pad>": 1})", "</s>: is 18446744073709551615, but an integer");
   refused(R"({"": 3, "</s>": 0, "<unk>": 1, "<pad>": 2})", "an empty piece");
-  refused("{\"\xff\": 3}", "not valid JSON");
-  refused(std::string(100000, '['), "nested deeper");
+  refused("{\"\xff\": 3}", "UTF-8");
+  refused(std::string(100000, '['), "nests deeper");
 }
 
 TEST(TranslationTokenizer, BrokenConfigurationsAndMissingFiles) {
@@ -199,12 +206,12 @@ TEST(TranslationTokenizer, BrokenConfigurationsAndMissingFiles) {
     files["tokenizer_config.json"] = json;
     expect_refused(files, what);
   };
-  refused("[]", "not an object");
-  refused(R"({"source_lang": 1})", "source_lang is not a text");
-  refused(R"({"separate_vocabs": 1})", "separate_vocabs is not a bool");
+  refused("[]", "an object was expected");
+  refused(R"({"source_lang": 1})", "source_lang: is 1, but a text was expected");
+  refused(R"({"separate_vocabs": 1})", "separate_vocabs: is 1, but true or false was expected");
   refused(R"({"separate_vocabs": true})", "target_vocab.json: missing");
-  refused(R"({"model_max_length": 0})", "model_max_length is not a length");
-  refused(R"({"model_max_length": "long"})", "model_max_length is not a length");
+  refused(R"({"model_max_length": 0})", "model_max_length: is");
+  refused(R"({"model_max_length": "long"})", "model_max_length: is");
 }
 
 TEST(TranslationTokenizer, B19_MaximumLengthOf1e30) {

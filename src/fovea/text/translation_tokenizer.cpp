@@ -1,35 +1,28 @@
 #include "fovea/text/translation_tokenizer.h"
 
-#include <fstream>
 #include <limits>
-#include <sstream>
 
 #include "fovea/base/error.h"
-#include "fovea/text/json.h"
+#include "fovea/base/file.h"
+#include "fovea/formats/json.h"
+#include "fovea/formats/json_writer.h"
 #include "fovea/text/normaliser.h"
 
 namespace fovea::text {
 namespace {
 
+constexpr std::uint64_t largest_file = 64u << 20;  // bytes
+
 [[noreturn]] void fail(const std::string& where, const std::string& what) {
   throw Error(Error::Kind::model, where, what, "a MarianTokenizer's files were expected");
 }
 
-std::string text_or(const nlohmann::json& config, const char* key, std::string otherwise,
-                    const std::string& where) {
-  const auto found = config.find(key);
-  if (found == config.end() || found->is_null()) return otherwise;
-  if (!found->is_string()) fail(where, std::string(key) + " is not a text");
-  return found->get<std::string>();
-}
-
-/// model_max_length; a number far too large (1e30 is common) means no limit.
-std::int32_t max_length_of(const nlohmann::json& config, const std::string& where) {
+// model_max_length; a number far too large (1e30 is common) means no limit.
+std::int32_t max_length_of(const formats::Json& config) {
   const auto found = config.find("model_max_length");
-  if (found == config.end() || found->is_null()) return TranslationTokenizer::Settings{}.max_length;
+  if (!found) return TranslationTokenizer::Settings{}.max_length;
   constexpr std::int32_t largest = std::numeric_limits<std::int32_t>::max();
-  const double value = found->is_number() ? found->get<double>() : 0.0;
-  if (!(value >= 1.0)) fail(where, "model_max_length is not a length");
+  const double value = found->number(1.0);
   return value >= static_cast<double>(largest) ? largest : static_cast<std::int32_t>(value);
 }
 
@@ -38,6 +31,10 @@ std::string trim(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(spaces);
   if (begin == std::string_view::npos) return {};
   return std::string(text.substr(begin, text.find_last_not_of(spaces) - begin + 1));
+}
+
+formats::JsonWriter& special_tokens(formats::JsonWriter& json) {
+  return json.field("eos_token", "</s>").field("unk_token", "<unk>").field("pad_token", "<pad>");
 }
 
 void replace_space_symbols(std::string& text) {
@@ -110,15 +107,11 @@ TranslationTokenizer TranslationTokenizer::parse(Files files, const std::filesys
   bool separate = false;
   if (files.contains("tokenizer_config.json")) {
     const std::string file = name("tokenizer_config.json");
-    const nlohmann::json config = parse_json(take("tokenizer_config.json"), file);
-    if (!config.is_object()) fail(file, "not an object");
-    settings.source_language = text_or(config, "source_lang", "", file);
-    settings.target_language = text_or(config, "target_lang", "", file);
-    settings.max_length = max_length_of(config, file);
-    const auto found = config.find("separate_vocabs");
-    if (found != config.end() && !found->is_boolean() && !found->is_null())
-      fail(file, "separate_vocabs is not a bool");
-    separate = found != config.end() && found->is_boolean() && found->get<bool>();
+    const auto config = formats::Json::parse(take("tokenizer_config.json"), {file, Error::Kind::model});
+    settings.source_language = config.text_or("source_lang", "");
+    settings.target_language = config.text_or("target_lang", "");
+    settings.max_length = max_length_of(config);
+    separate = config.boolean_or("separate_vocabs", false);
   }
   std::string source_bytes = take("source.spm"), target_bytes = take("target.spm");
   const auto vocabulary = [&](const char* file) {
@@ -140,12 +133,10 @@ TranslationTokenizer TranslationTokenizer::read(const std::filesystem::path& dir
   Files files;
   for (const char* file :
        {"source.spm", "target.spm", "vocab.json", "target_vocab.json", "tokenizer_config.json"}) {
-    std::ifstream in(directory / file, std::ios::binary);
-    if (!in) continue;
-    std::ostringstream bytes;
-    bytes << in.rdbuf();
-    if (in.bad()) fail((directory / file).string(), "cannot be read");
-    files[file] = std::move(bytes).str();
+    const auto path = directory / file;
+    std::error_code error;
+    if (std::filesystem::exists(path, error) || error)
+      files[file] = read_file(path, largest_file, Error::Kind::model);
   }
   return parse(std::move(files), directory);
 }
@@ -156,18 +147,15 @@ TranslationTokenizer::Files TranslationTokenizer::files() const {
   out["target.spm"] = target_.model.bytes();
   out["vocab.json"] = source_.vocabulary->json();
   if (has_separate_vocabularies()) out["target_vocab.json"] = target_.vocabulary->json();
-  const nlohmann::ordered_json specials{
-      {"eos_token", "</s>"}, {"unk_token", "<unk>"}, {"pad_token", "<pad>"}};
-  nlohmann::ordered_json config{{"tokenizer_class", "MarianTokenizer"}};
-  config["source_lang"] = settings_.source_language;
-  config["target_lang"] = settings_.target_language;
-  config.update(specials);
-  config["model_max_length"] = settings_.max_length;
-  config["separate_vocabs"] = has_separate_vocabularies();
-  config["sp_model_kwargs"] = nlohmann::ordered_json::object();
-  config["clean_up_tokenization_spaces"] = false;
-  out["tokenizer_config.json"] = config.dump(2) + "\n";
-  out["special_tokens_map.json"] = specials.dump(2) + "\n";
+  out["special_tokens_map.json"] = special_tokens(formats::JsonWriter().begin_object()).end_object().finish();
+  formats::JsonWriter config;
+  config.begin_object().field("tokenizer_class", "MarianTokenizer");
+  config.field("source_lang", settings_.source_language).field("target_lang", settings_.target_language);
+  special_tokens(config).field("model_max_length", settings_.max_length);
+  config.field("separate_vocabs", has_separate_vocabularies());
+  config.key("sp_model_kwargs").begin_object().end_object();
+  config.field("clean_up_tokenization_spaces", false);
+  out["tokenizer_config.json"] = config.end_object().finish();
   return out;
 }
 

@@ -1,7 +1,8 @@
 #include "fovea/text/vocabulary.h"
 
 #include "fovea/base/error.h"
-#include "fovea/text/json.h"
+#include "fovea/formats/json.h"
+#include "fovea/formats/json_writer.h"
 
 namespace fovea::text {
 namespace {
@@ -37,16 +38,17 @@ Vocabulary::Vocabulary(std::vector<std::string> pieces, std::string_view where) 
 }
 
 Vocabulary Vocabulary::parse(std::string_view json, std::string_view where) {
-  const nlohmann::json root = parse_json(json, where);
-  if (!root.is_object()) fail(where, "not an object of pieces and ids");
+  const auto root =
+      formats::Json::parse(json, {std::string(where), Error::Kind::model}, {.bytes = std::size_t{64} << 20});
   // Ids may have gaps, but not such that a small file makes a large table.
   const std::size_t limit = 2 * root.size() + 1000;
   std::vector<std::string> pieces;
-  for (const auto& [piece, value] : root.items()) {
+  for (const auto& [piece, value] : root.members()) {
     const std::string name = "piece '" + printable(piece, 40) + "'";
     if (piece.empty()) fail(where, "an empty piece");
-    if (!value.is_number_unsigned()) fail(where, name + " has an id that is no natural number");
-    const auto id = value.get<std::uint64_t>();
+    if (value.type() != formats::Json::Type::natural)
+      fail(where, name + " has an id that is no natural number");
+    const auto id = static_cast<std::size_t>(value.integer(0));
     if (id >= limit)
       fail(where,
            name + " has the id " + std::to_string(id) + " in a vocabulary of " + std::to_string(root.size()));
@@ -59,13 +61,11 @@ Vocabulary Vocabulary::parse(std::string_view json, std::string_view where) {
 }
 
 std::string Vocabulary::json() const {
-  std::string out = "{";
-  for (std::size_t id = 0; id < pieces_.size(); ++id) {
-    if (pieces_[id].empty()) continue;
-    out.append(out.size() > 1 ? ",\n" : "\n").append(nlohmann::json(pieces_[id]).dump());
-    out.append(": ").append(std::to_string(id));
-  }
-  return out.append("\n}\n");
+  formats::JsonWriter json;
+  json.begin_object();
+  for (std::size_t id = 0; id < pieces_.size(); ++id)
+    if (!pieces_[id].empty()) json.field(pieces_[id], id);
+  return json.end_object().finish();
 }
 
 std::int32_t Vocabulary::find(std::string_view piece) const {
