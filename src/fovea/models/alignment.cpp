@@ -5,23 +5,39 @@
 #include "fovea/attention/record.h"
 
 namespace fovea::models {
+namespace {
+
+// Mean over rows of the largest weight before the last column.
+double clarity(const Tensor& weights_TS) {
+  const std::int64_t T = weights_TS.dim(0), S = weights_TS.dim(1);
+  double sum = 0.0;
+  for (std::int64_t t = 0; t < T && S > 1; ++t)
+    sum += *std::max_element(weights_TS.f32() + t * S, weights_TS.f32() + (t + 1) * S - 1);
+  return sum / static_cast<double>(T);
+}
+
+}  // namespace
 
 Tensor cross_attention(const ops::Context& ctx, const Transformer& model, std::span<const std::int32_t> source,
                        std::span<const std::int32_t> target, int layer) {
   const auto& config = model.config();
-  if (layer < 0) layer = static_cast<int>(std::max<std::int64_t>(0, config.decoder_layers - 2));
-  const auto length = [](auto side) { return static_cast<std::int32_t>(side.size()); };
   std::vector<std::int32_t> target_in{config.pad};
   target_in.insert(target_in.end(), target.begin(), target.end());
-  const auto source_rows = Sequences::packed(std::vector<std::int32_t>{0, length(source)});
-  const auto target_rows = Sequences::packed(std::vector<std::int32_t>{0, length(target_in)});
+  const auto S = static_cast<std::int32_t>(source.size()), T = static_cast<std::int32_t>(target_in.size());
+  const auto source_rows = Sequences::packed(std::vector<std::int32_t>{0, S});
+  const auto target_rows = Sequences::packed(std::vector<std::int32_t>{0, T});
 
-  const std::string place = "decoder." + std::to_string(layer) + ".cross";
-  attention::Record record(place);
+  attention::Record record(layer < 0 ? ".cross" : "decoder." + std::to_string(layer) + ".cross");
   ops::Context watched = ctx;
   watched.recorder = &record;
   model.decode(watched, target_in, target_rows, model.encode(ctx, source, source_rows), source_rows);
-  return attention::mean_over_heads(record.weights().at(place), config.heads, length(target_in), length(source));
+  Tensor clearest;
+  for (const auto& [place, weights] : record.weights()) {
+    const Tensor mean_TS = attention::mean_over_heads(weights, config.heads, T, S);
+    if (!clearest.defined() || clarity(mean_TS) > clarity(clearest)) clearest = mean_TS;
+  }
+  if (!clearest.defined()) throw Error(Error::Kind::bug, "cross-attention", "no layer " + std::to_string(layer));
+  return clearest;
 }
 
 }  // namespace fovea::models
