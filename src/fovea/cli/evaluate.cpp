@@ -8,6 +8,8 @@
 #include "fovea/base/error.h"
 #include "fovea/cli/command.h"
 #include "fovea/cli/common.h"
+#include "fovea/cli/decoding_options.h"
+#include "fovea/cli/model_folder.h"
 #include "fovea/data/lines.h"
 #include "fovea/metrics/bleu.h"
 #include "fovea/metrics/chrf.h"
@@ -16,10 +18,15 @@ namespace fovea::cli {
 namespace {
 
 struct Options {
-  std::string hypothesis;
+  std::string hypothesis, model, source;
   std::vector<std::string> references;
   std::string tokenizer = "13a";
   bool lowercase = false, json = false;
+  DecodingFlags decoding;
+  int threads = 0;
+
+  /// Whether a model is to make the translations.
+  bool translates() const { return hypothesis.empty(); }
 };
 
 struct Scores {
@@ -64,23 +71,53 @@ std::vector<std::string> read_text(const std::string& path) {
   return lines;
 }
 
+[[noreturn]] void misused(const std::string& what, const std::string& remedy) {
+  throw Error(Error::Kind::usage, "evaluate", what, remedy);
+}
+
+/// Translations come from a file or from a model, never both.
+void check_usage(const Options& options) {
+  const bool names_model = !options.model.empty() || !options.source.empty();
+  if (!options.translates() && (names_model || options.decoding.any()))
+    misused("--hypothesis excludes --model, --source and their options",
+            "translations are given or made, not both");
+  if (options.translates() && !names_model)
+    misused("nothing to score", "name --hypothesis FILE, or --source FILE to be translated by --model DIR");
+  if (options.translates() && options.source.empty())
+    misused("--model needs --source", "name the text that the model is to translate");
+}
+
 /// Every text has one line a segment, or the scores would compare the wrong sentences.
-void check_line_counts(const Options& options, const std::vector<std::string>& hypotheses,
-                       const metrics::References& references) {
+void check_line_counts(const Options& options, std::size_t segments, const metrics::References& references) {
+  const std::string& counted_file = options.translates() ? options.source : options.hypothesis;
   for (std::size_t i = 0; i < references.size(); ++i)
-    if (references[i].size() != hypotheses.size())
+    if (references[i].size() != segments)
       throw Error(Error::Kind::data, options.references[i],
-                  "has " + counted(references[i].size(), "line") + ", but " + options.hypothesis + " has " +
-                      std::to_string(hypotheses.size()),
+                  "has " + counted(references[i].size(), "line") + ", but " + counted_file + " has " +
+                      std::to_string(segments),
                   "each line must be the reference of its translation");
 }
 
+std::vector<std::string> translate(const std::vector<std::string>& source, const Options& options) {
+  const std::string folder = model_folder(options.model);
+  const auto how = translate_options(folder, options.decoding);
+  const LoadedModel loaded = load_model(folder);
+  const kernels::ExecutionOwner exec(options.threads);
+  const decoding::Translator translator(*loaded.model, loaded.tokenizer, exec.get());
+  std::vector<std::string> translations;
+  for (const auto& translation : translator.translate(source, how))
+    translations.push_back(translation.text());
+  return translations;
+}
+
 void evaluate(const Options& options) {
-  const auto hypotheses = read_text(options.hypothesis);
+  check_usage(options);
+  auto segments = read_text(options.translates() ? options.source : options.hypothesis);
   metrics::References references;
   for (const std::string& path : options.references) references.push_back(read_text(path));
-  check_line_counts(options, hypotheses, references);
-  const Scores scores = score(hypotheses, references, options);
+  check_line_counts(options, segments.size(), references);
+  if (options.translates()) segments = translate(segments, options);
+  const Scores scores = score(segments, references, options);
   print(options.json ? as_json(scores) : as_text(scores));
 }
 
@@ -93,7 +130,10 @@ void add_evaluate(CLI::App& fovea) {
   command
       ->add_option("--hypothesis", options->hypothesis,
                    "Translations, one a line, plain or .gz; - is standard input")
-      ->required()
+      ->type_name("FILE");
+  command->add_option("--model", options->model, "Or the model that makes them (default: the bundled one)")
+      ->type_name("DIR");
+  command->add_option("--source", options->source, "The text that the model translates, line by line")
       ->type_name("FILE");
   command
       ->add_option("--reference", options->references,
@@ -106,7 +146,12 @@ void add_evaluate(CLI::App& fovea) {
       ->type_name("")
       ->capture_default_str();
   command->add_flag("--json", options->json, "Print scores, signatures and details as JSON");
-  command->footer("Example: fovea evaluate --hypothesis translations.de --reference test.de");
+  options->decoding.add_to(*command);
+  add_threads_option(*command, options->threads);
+  command->footer(
+      "Of a model: fovea evaluate --model DIR --source test.en --reference test.de\n"
+      "Example: fovea evaluate --hypothesis <(echo Der Hund rennt schnell weg.) --reference "
+      "<(echo Der Hund rennt weg.)");
   command->callback([options] { evaluate(*options); });
 }
 

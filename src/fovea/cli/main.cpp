@@ -23,12 +23,14 @@ constexpr auto welcome =
 void add_commands(CLI::App& fovea) {
   fovea.name("fovea");
   fovea.footer(
-      "Every command explains itself: fovea COMMAND --help\nExample: fovea evaluate --hypothesis "
-      "translations.de --reference test.de");
+      "Every command explains itself: fovea COMMAND --help\n"
+      "Example: fovea translate \"Two men are riding bicycles.\"");
   fovea.set_version_flag("--version", version_text, "Print version, commit, compiler and kernels");
-  add_evaluate(fovea);
-  add_train(fovea);
   add_translate(fovea);
+  add_train(fovea);
+  add_evaluate(fovea);
+  add_inspect(fovea);
+  add_average(fovea);
   add_doctor(fovea);
 }
 

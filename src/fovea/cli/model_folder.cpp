@@ -4,12 +4,45 @@
 #include <filesystem>
 
 #include "fovea/base/error.h"
+#include "fovea/base/file.h"
+#include "fovea/cli/common.h"
+#include "fovea/formats/json.h"
 #include "fovea/models/marian.h"
 
 namespace fovea::cli {
 namespace {
 
 constexpr auto bundled = "tatoeba-en-de";
+
+// Some makers pad the embedding to a multiple of 64 or 128 rows.
+constexpr std::int64_t usual_padding = 128;
+
+bool shares_sides(const text::TranslationTokenizer& tokenizer) {
+  return !tokenizer.has_separate_vocabularies() &&
+         tokenizer.source_model().bytes() == tokenizer.target_model().bytes();
+}
+
+std::size_t pieces_without_id(const text::SentencePieceModel& model, const text::Vocabulary& vocabulary) {
+  std::size_t missing = 0;
+  for (std::int32_t id = 0; id < model.size(); ++id) missing += vocabulary.find(model.piece(id)) < 0;
+  return missing;
+}
+
+void doubt_side(std::vector<std::string>& found, const std::string& side,
+                const text::SentencePieceModel& model, const text::Vocabulary& vocabulary,
+                std::int64_t rows) {
+  if (rows - vocabulary.size() >= usual_padding)
+    found.push_back("the " + side + " vocabulary has " + std::to_string(vocabulary.size()) +
+                    " pieces, the model " + std::to_string(rows) + ": do they belong together?");
+  const std::size_t missing = pieces_without_id(model, vocabulary);
+  if (2 * missing > static_cast<std::size_t>(model.size()))
+    found.push_back(std::to_string(missing) + " of " +
+                    counted(static_cast<std::size_t>(model.size()), "piece") + " of " + side +
+                    ".spm are not in its vocabulary: are the tokenizers swapped?");
+  if (const auto test = model.self_test(); test.failures > 0)
+    found.push_back(side + ".spm: " + std::to_string(test.failures) + " of its " +
+                    counted(test.samples, "self-test sample") + " come out otherwise");
+}
 
 }  // namespace
 
@@ -23,11 +56,43 @@ std::string model_folder(const std::string& name) {
     const auto folder = (place / bundled).lexically_normal();
     if (std::filesystem::exists(folder / "config.json", error)) return folder.string();
   }
-  throw Error(Error::Kind::model, "model", "there is no bundled model beside this program", "name one with --model DIR");
+  throw Error(Error::Kind::model, "model", "there is no bundled model beside this program",
+              "name one with --model DIR");
+}
+
+void refuse_checkpoint(const std::filesystem::path& folder) {
+  std::error_code error;
+  if (!std::filesystem::exists(folder / "training_state.json", error) ||
+      std::filesystem::exists(folder / "config.json", error))
+    return;
+  throw Error(Error::Kind::model, shown(folder), "is a checkpoint of a run, not a model directory",
+              "name the folder of the run, or make a model of checkpoints: fovea average");
+}
+
+std::vector<std::string> doubts(const std::string& folder, const models::Transformer& model,
+                                const text::TranslationTokenizer& tokenizer) {
+  std::vector<std::string> found;
+  const auto& config = model.config();
+  if (const auto names = models::non_finite_tensors(model); !names.empty())
+    found.push_back("NaN or infinite weights in " + names.front() +
+                    (names.size() > 1 ? " and " + counted(names.size() - 1, "other tensor") : ""));
+  doubt_side(found, "source", tokenizer.source_model(), tokenizer.source_vocabulary(),
+             config.source_vocabulary);
+  if (!shares_sides(tokenizer))
+    doubt_side(found, "target", tokenizer.target_model(), tokenizer.target_vocabulary(),
+               config.target_vocabulary);
+  const auto json = formats::read_json(std::filesystem::path(folder) / "config.json", Error::Kind::model);
+  for (const char* key : {"auto_map", "custom_pipelines"})
+    if (json.has(key)) found.push_back(std::string("config.json: ") + key + " names code to be run: ignored");
+  return found;
 }
 
 LoadedModel load_model(const std::string& folder) {
-  return {models::load_transformer(folder), text::TranslationTokenizer::read(folder)};
+  refuse_checkpoint(folder);
+  LoadedModel loaded{models::load_transformer(folder), text::TranslationTokenizer::read(folder)};
+  for (const auto& doubt : doubts(folder, *loaded.model, loaded.tokenizer))
+    warn(printable(folder, 400) + ": " + doubt);
+  return loaded;
 }
 
 }  // namespace fovea::cli

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -12,11 +13,12 @@
 #include "fovea/base/file.h"
 #include "fovea/cli/command.h"
 #include "fovea/cli/common.h"
+#include "fovea/cli/decoding_options.h"
 #include "fovea/cli/model_folder.h"
 #include "fovea/data/lines.h"
 #include "fovea/decoding/translator.h"
-#include "fovea/formats/json.h"
 #include "fovea/models/alignment.h"
+#include "fovea/text/utf8.h"
 #include "fovea/views/attention_matrix.h"
 #include "fovea/views/heat_map.h"
 #include "fovea/views/terminal_style.h"
@@ -28,11 +30,13 @@ using decoding::Translation;
 
 struct Options {
   std::vector<std::string> text;
-  std::string model, input = "-", output = "-", bad_utf8 = "replace";
-  std::int64_t beam = 0, nbest = 1, max_tokens = 128, batch = 64;
-  std::optional<double> length_penalty;
+  std::string model, input, output = "-", bad_utf8 = "replace";
+  std::int64_t nbest = 1;
+  DecodingFlags decoding;
   bool no_picture = false;
   int threads = 0;
+
+  data::BadUtf8 policy() const { return bad_utf8 == "error" ? data::BadUtf8::error : data::BadUtf8::replace; }
 };
 
 /// Where translations go: standard output, or a file that appears when all is done.
@@ -55,40 +59,68 @@ class Sink {
   Output out_;
 };
 
+/// Warnings about lines: the first few in full, of the rest how many they were.
+class LineWarnings {
+ public:
+  void add(std::int64_t line, std::string_view what) {
+    if (++count_ <= shown_in_full) warn("line " + std::to_string(line) + ": " + std::string(what));
+  }
+  void finish() const {
+    if (count_ > shown_in_full) warn(counted(count_ - shown_in_full, "more line") + " with such warnings");
+  }
+
+ private:
+  static constexpr std::size_t shown_in_full = 5;
+  std::size_t count_ = 0;
+};
+
+/// The sentences given as arguments, a line each: line ends inside them count as spaces.
+std::vector<std::string> argument_lines(const Options& options) {
+  std::vector<std::string> lines = options.text;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    std::ranges::replace_if(
+        lines[i], [](char c) { return c == '\n' || c == '\r'; }, ' ');
+    if (text::is_valid_utf8(lines[i])) continue;
+    const std::string where = "argument " + std::to_string(i + 1);
+    if (options.policy() == data::BadUtf8::error) throw Error(Error::Kind::data, where, "is not UTF-8");
+    warn(where + ": not UTF-8; replaced by U+FFFD");
+    lines[i] = text::repair_utf8(lines[i]).text;
+  }
+  return lines;
+}
+
 class Translating {
  public:
   explicit Translating(const Options& options)
       : options_(options),
         folder_(model_folder(options.model)),
+        translate_(translate_options(folder_, options.decoding, options.nbest)),
         loaded_(load_model(folder_)),
         exec_(options.threads),
         translator_(*loaded_.model, loaded_.tokenizer, exec_.get()),
-        sink_(options.output) {
-    read_defaults();
-    if (options.beam > 0) translate_.beam.beam = options.beam;
-    if (options.length_penalty) translate_.beam.length_penalty.alpha = *options.length_penalty;
-    translate_.beam.nbest = options.nbest;
-    translate_.beam.beam = std::max(translate_.beam.beam, options.nbest);
-    translate_.max_tokens = options.max_tokens;
-    translate_.batches.max_rows = options.batch;
+        sink_(options.output) {}
+
+  void arguments() {
+    translate(argument_lines(options_));
+    finish();
   }
 
-  void run() {
-    if (!options_.text.empty()) {
-      translate(options_.text);
-    } else {
-      data::LineReader reader(options_.input, {.bad_utf8 = policy()});
-      const bool asks = options_.input == "-" && isatty(STDIN_FILENO);
-      if (asks) std::fprintf(stderr, "fovea: type a sentence and press Enter; Ctrl-D ends.\n");
-      translate_stream(reader, asks);
-      if (const auto& found = reader.statistics(); found.invalid_lines > 0)
-        warn(found.first_invalid + ": not UTF-8; replaced by U+FFFD in " +
-             counted(static_cast<std::size_t>(found.invalid_lines), "line"));
-    }
-    sink_.finish();
+  void lines(data::LineReader& reader) {
+    const bool asks = options_.input.empty() && isatty(STDIN_FILENO);
+    if (asks) std::fprintf(stderr, "fovea: type a sentence and press Enter; Ctrl-D ends.\n");
+    translate_stream(reader, asks);
+    if (const auto& found = reader.statistics(); found.invalid_lines > 0)
+      warn(found.first_invalid + ": not UTF-8; replaced by U+FFFD in " +
+           counted(static_cast<std::size_t>(found.invalid_lines), "line"));
+    finish();
   }
 
  private:
+  void finish() {
+    warnings_.finish();
+    sink_.finish();
+  }
+
   // Lines that have arrived are translated together, but none waits for one that has not.
   void translate_stream(data::LineReader& reader, bool one_by_one) {
     constexpr std::size_t most_lines = 4096;
@@ -104,10 +136,10 @@ class Translating {
   void translate(const std::vector<std::string>& lines) {
     const auto translations = translator_.translate(lines, translate_);
     std::string text;
-    for (std::size_t i = 0; i < lines.size(); ++i) {
+    for (const Translation& translation : translations) {
       ++line_;
-      report(translations[i]);
-      text += shown(translations[i]);
+      report(translation);
+      text += shown(translation);
     }
     sink_.write(text);
     if (lines.size() == 1) show_attention(translations.front());
@@ -125,12 +157,11 @@ class Translating {
     return text;
   }
 
-  void report(const Translation& translation) const {
+  void report(const Translation& translation) {
     if (translation.parts > 1)
-      warn("line " + std::to_string(line_) + ": longer than " + std::to_string(options_.max_tokens) +
-           " tokens; translated in " + std::to_string(translation.parts) + " parts");
-    if (!translation.complete)
-      warn("line " + std::to_string(line_) + ": a translation was cut at its greatest length");
+      warnings_.add(line_,
+                    "too long for one piece; translated in " + std::to_string(translation.parts) + " parts");
+    if (!translation.complete) warnings_.add(line_, "the translation was cut at its greatest length");
   }
 
   // On a terminal: which words the model looked at.
@@ -161,57 +192,52 @@ class Translating {
     return matrix;
   }
 
-  // What the model's makers found best.
-  void read_defaults() {
-    const auto path = std::filesystem::path(folder_) / "generation_config.json";
-    if (!std::filesystem::exists(path)) return;
-    const auto json = formats::read_json(path, Error::Kind::model);
-    translate_.beam.beam = json.integer_or("num_beams", translate_.beam.beam, 1, 1024);
-    translate_.beam.length_penalty.alpha = json.number_or("length_penalty", 1.0, -10, 10);
-  }
-
-  data::BadUtf8 policy() const { return options_.bad_utf8 == "error" ? data::BadUtf8::error : data::BadUtf8::replace; }
-
   const Options& options_;
   std::string folder_;
+  decoding::TranslateOptions translate_;
   LoadedModel loaded_;
   kernels::ExecutionOwner exec_;
   decoding::Translator translator_;
-  decoding::TranslateOptions translate_;
   Sink sink_;
+  LineWarnings warnings_;
   std::int64_t line_ = 0;
 };
+
+void translate(const Options& options) {
+  if (!options.text.empty() && !options.input.empty())
+    throw Error(Error::Kind::usage, "translate", "text as arguments and --input exclude each other",
+                "see fovea translate --help");
+  if (!options.text.empty()) return Translating(options).arguments();
+  // Opened first: a missing file need not wait for the model.
+  data::LineReader reader(options.input.empty() ? "-" : options.input, {.bad_utf8 = options.policy()});
+  Translating(options).lines(reader);
+}
 
 }  // namespace
 
 void add_translate(CLI::App& fovea) {
-  CLI::App* command = fovea.add_subcommand("translate", "Translate text: arguments, a file, or lines as they come");
+  CLI::App* command =
+      fovea.add_subcommand("translate", "Translate text: arguments, a file, or lines as they come");
   const auto options = std::make_shared<Options>();
-  command->add_option("text", options->text, "Sentences, one an argument; none: read --input")->type_name("TEXT");
-  command->add_option("--model", options->model, "Model directory (default: the bundled English-German model)")
+  command->add_option("text", options->text, "Sentences, one an argument; none: read --input")
+      ->type_name("TEXT");
+  command
+      ->add_option("--model", options->model, "Model directory (default: the bundled English-German model)")
       ->type_name("DIR");
-  command->add_option("--input", options->input, "Text, a sentence a line, plain or .gz; - is standard input")
+  command
+      ->add_option("--input", options->input,
+                   "Text, a sentence a line, plain or .gz; - (the default) is standard input")
+      ->type_name("FILE");
+  command
+      ->add_option("--output", options->output,
+                   "A file for the translations, written when all are done; - is standard output")
       ->type_name("FILE")
       ->capture_default_str();
-  command->add_option("--output", options->output, "Where translations go, a line each; - is standard output")
-      ->type_name("FILE")
-      ->capture_default_str();
-  command->add_option("--beam", options->beam, "Hypotheses kept alive (default: the model's own)")
-      ->check(CLI::Range(1, 256))
-      ->type_name("N");
-  command->add_option("--nbest", options->nbest, "Translations a line, as LINE TAB SCORE TAB TEXT if more than one")
-      ->check(CLI::Range(1, 256))
-      ->type_name("N")
-      ->capture_default_str();
-  command->add_option("--length-penalty", options->length_penalty, "Exponent of the length that scores are divided by")
-      ->check(CLI::Range(-10.0, 10.0))
-      ->type_name("A");
-  command->add_option("--max-tokens", options->max_tokens, "A longer line is cut into sentences or parts and joined again")
-      ->check(CLI::Range(2, 1 << 20))
-      ->type_name("N")
-      ->capture_default_str();
-  command->add_option("--batch", options->batch, "Sentences translated at once, at most")
-      ->check(CLI::Range(1, 1 << 16))
+  options->decoding.add_to(*command);
+  command
+      ->add_option("--nbest", options->nbest,
+                   "Translations a line, as LINE TAB SCORE TAB TEXT if more than one")
+      ->check(CLI::Range(1, 32))
       ->type_name("N")
       ->capture_default_str();
   command->add_option("--on-bad-utf8", options->bad_utf8, "What is not UTF-8: replace (and warn) or error")
@@ -220,8 +246,12 @@ void add_translate(CLI::App& fovea) {
       ->capture_default_str();
   command->add_flag("--no-picture", options->no_picture, "No picture of the attention on a terminal");
   add_threads_option(*command, options->threads);
-  command->footer("Example: fovea translate \"Two men are riding bicycles.\"");
-  command->callback([options] { Translating(*options).run(); });
+  command->footer(
+      "N lines in, N lines out, in order, whatever they hold. A line ends in LF; a CR before it is dropped, "
+      "NUL bytes\n"
+      "and line ends that the model spells become spaces.\n"
+      "Example: fovea translate \"Two men are riding bicycles.\"");
+  command->callback([options] { translate(*options); });
 }
 
 }  // namespace fovea::cli

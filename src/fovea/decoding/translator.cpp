@@ -1,6 +1,7 @@
 #include "fovea/decoding/translator.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "fovea/text/sentences.h"
 
@@ -23,6 +24,21 @@ void expect_vocabulary(const char* side, std::int64_t tokens, std::int64_t rows)
               "do tokenizer and model belong together?");
 }
 
+void expect_specials(const text::Vocabulary& vocabulary, const models::TransformerConfig& config, const char* side) {
+  if (vocabulary.eos() == config.eos && vocabulary.pad() == config.pad) return;
+  throw Error(Error::Kind::model, side,
+              "</s> and <pad> are " + std::to_string(vocabulary.eos()) + " and " + std::to_string(vocabulary.pad()) +
+                  ", but config.json says " + std::to_string(config.eos) + " and " + std::to_string(config.pad),
+              "do tokenizer and model belong together?");
+}
+
+// Byte pieces can spell a line end; a translation is one line whatever the model says.
+std::string one_line(std::string text) {
+  for (char& c : text)
+    if (c == '\n' || c == '\r' || c == '\0') c = ' ';
+  return text;
+}
+
 }  // namespace
 
 Translator::Translator(const models::Transformer& model, const text::TranslationTokenizer& tokenizer,
@@ -30,26 +46,34 @@ Translator::Translator(const models::Transformer& model, const text::Translation
     : model_(model), tokenizer_(tokenizer), decoder_(model, exec) {
   expect_vocabulary("source vocabulary", tokenizer.source_vocabulary().size(), model.config().source_vocabulary);
   expect_vocabulary("target vocabulary", tokenizer.target_vocabulary().size(), model.config().target_vocabulary);
+  expect_specials(tokenizer.source_vocabulary(), model.config(), "source vocabulary");
+  expect_specials(tokenizer.target_vocabulary(), model.config(), "target vocabulary");
 }
 
 std::vector<Translator::Part> Translator::cut(std::span<const std::string> lines, std::size_t limit) const {
   const auto count = [this](std::string_view text) { return tokenizer_.encode_source(text).size(); };
   std::vector<Part> parts;
+  const auto add = [&](std::size_t line, const text::Chunk& chunk, std::vector<std::int32_t> source) {
+    if (source.size() <= 1) source.clear();  // eos alone
+    expect_positions(source.size());
+    parts.push_back({line, chunk, std::move(source), {}});
+  };
   for (std::size_t line = 0; line < lines.size(); ++line) {
-    std::vector<text::Chunk> chunks;
-    // Every token holds at least part of a character: a short line needs no counting.
-    if (lines[line].size() < limit / 2) {
-      chunks.push_back({lines[line], {}});
-    } else {
-      chunks = text::split_into_chunks(lines[line], limit, count);
-    }
-    if (chunks.empty()) chunks.push_back({lines[line], {}});
-    for (const auto& chunk : chunks) {
-      parts.push_back({line, chunk, tokenizer_.encode_source(chunk.text), {}});
-      if (parts.back().source.size() <= 1) parts.back().source.clear();  // eos alone
-    }
+    auto source = tokenizer_.encode_source(lines[line]);
+    const auto chunks =
+        source.size() > limit ? text::split_into_chunks(lines[line], limit, count) : std::vector<text::Chunk>();
+    if (chunks.empty()) add(line, {lines[line], {}}, std::move(source));
+    for (const auto& chunk : chunks) add(line, chunk, tokenizer_.encode_source(chunk.text));
   }
   return parts;
+}
+
+// A part is longer than the limit only if it is a single character of many bytes.
+void Translator::expect_positions(std::size_t tokens) const {
+  const std::int64_t most = model_.config().max_positions;
+  if (std::cmp_less_equal(tokens, most)) return;
+  throw Error(Error::Kind::model, "config.json: max_position_embeddings",
+              "is " + std::to_string(most) + ", but a single character takes " + std::to_string(tokens) + " tokens");
 }
 
 void Translator::decode(std::vector<Part>& parts, const TranslateOptions& options) const {
@@ -77,7 +101,7 @@ Translation Translator::join(std::span<Part> parts) const {
     translation.source = std::move(parts.front().source);
     for (auto& hypothesis : parts.front().hypotheses)
       translation.candidates.push_back(
-          {tokenizer_.decode_target(hypothesis.tokens), hypothesis.score, std::move(hypothesis.tokens)});
+          {one_line(tokenizer_.decode_target(hypothesis.tokens)), hypothesis.score, std::move(hypothesis.tokens)});
     if (translation.candidates.empty()) translation.candidates.emplace_back();
     return translation;
   }
@@ -89,7 +113,7 @@ Translation Translator::join(std::span<Part> parts) const {
     texts.push_back(part.hypotheses.empty() ? std::string() : tokenizer_.decode_target(part.hypotheses.front().tokens));
     if (!part.hypotheses.empty()) score += part.hypotheses.front().score / static_cast<double>(parts.size());
   }
-  translation.candidates.push_back({text::join_chunks(texts, chunks), score, {}});
+  translation.candidates.push_back({one_line(text::join_chunks(texts, chunks)), score, {}});
   return translation;
 }
 

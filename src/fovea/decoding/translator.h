@@ -22,7 +22,7 @@ struct TranslateOptions {
 
 /// A translation of a line, one of its n best.
 struct Candidate {
-  std::string text;
+  std::string text;                  ///< one line: where the model spelt a line end or NUL byte there is a space
   double score = 0.0;                ///< as Hypothesis::score; of a cut line, the mean over its parts
   std::vector<std::int32_t> tokens;  ///< ids; empty for a cut line
 };
@@ -40,7 +40,8 @@ struct Translation {
 /// What a line becomes does not depend on the others. Thread-safe for different executions only.
 class Translator {
  public:
-  /// All must outlive the translator. Throws Error(model) if tokenizer and model disagree on the vocabulary.
+  /// All must outlive the translator. Throws Error(model) if tokenizer and model disagree on the
+  /// vocabulary: more pieces than the model has rows, or other ids for `</s>` and `<pad>`.
   Translator(const models::Transformer& model, const text::TranslationTokenizer& tokenizer,
              const kernels::Execution& exec);
 
@@ -52,6 +53,7 @@ class Translator {
  private:
   struct Part;
   std::vector<Part> cut(std::span<const std::string> lines, std::size_t limit) const;
+  void expect_positions(std::size_t tokens) const;
   void decode(std::vector<Part>& parts, const TranslateOptions& options) const;
   Translation join(std::span<Part> parts) const;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdio>
 #include <set>
 #include <vector>
 
@@ -23,18 +24,13 @@ struct ActivationName {
 };
 constexpr std::array activation_names{ActivationName{"relu", Activation::relu}, ActivationName{"gelu", Activation::gelu},
                                       ActivationName{"swish", Activation::silu}, ActivationName{"silu", Activation::silu},
-                                      ActivationName{"tanh", Activation::tanh}};
-
-std::string_view name_of(Activation activation) {
-  for (const auto& entry : activation_names)
-    if (entry.activation == activation) return entry.name;
-  return "linear";
-}
+                                      ActivationName{"tanh", Activation::tanh},
+                                      ActivationName{"linear", Activation::identity}};
 
 Activation activation_of(const Json& value) {
   for (const auto& entry : activation_names)
     if (entry.name == value.text()) return entry.activation;
-  value.reject("unknown activation '" + printable(value.text()) + "'", "known are relu, gelu, swish, tanh");
+  value.reject("unknown activation '" + printable(value.text()) + "'", "known are relu, gelu, swish, tanh, linear");
 }
 
 constexpr std::int64_t largest = 4'000'000;
@@ -62,12 +58,33 @@ void expect_flag(const Json& config, std::string_view key, bool value) {
     config.at(key).reject(value ? "false is not supported" : "true is not supported");
 }
 
+constexpr std::string_view shared_embedding = "model.shared.weight";
+constexpr std::string_view encoder_embedding = "model.encoder.embed_tokens.weight";
+constexpr std::string_view decoder_embedding = "model.decoder.embed_tokens.weight";
+constexpr std::string_view output_layer = "lm_head.weight";
+
+// The tensor that `name` must repeat, as the config ties them: some writers store both. Empty: none.
+std::string_view original_of(std::string_view name, const TransformerConfig& config) {
+  const bool side = name == encoder_embedding || name == decoder_embedding;
+  if (side && config.tie_source_target) return shared_embedding;
+  if (name == output_layer && config.tie_output)
+    return config.tie_source_target ? shared_embedding : decoder_embedding;
+  return {};
+}
+
 // Stored by some writers beside what they repeat or what can be computed.
-bool is_redundant(const std::string& name, const TransformerConfig& config) {
+bool is_redundant(std::string_view name, const TransformerConfig& config) {
   if (name == "final_logits_bias") return true;  // read apart
-  if (config.positions == Positions::sinusoidal && name.ends_with("embed_positions.weight")) return true;
-  if (config.tie_source_target && name.ends_with("embed_tokens.weight")) return true;
-  return config.tie_output && name == "lm_head.weight";
+  if (config.positions == Positions::sinusoidal &&
+      (name == "model.encoder.embed_positions.weight" || name == "model.decoder.embed_positions.weight"))
+    return true;
+  return !original_of(name, config).empty();
+}
+
+std::string rounded(double count) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g", count);
+  return text;
 }
 
 std::string listed(const std::vector<std::string>& names) {
@@ -95,7 +112,59 @@ void expect_names(const formats::Weights& file, const Transformer& model) {
   throw Error(Error::Kind::model, file.name(), what, "does config.json belong to these weights?");
 }
 
+// Throws if a tensor that the config ties to another is in the file with values of its own.
+void expect_ties(const formats::Weights& file, const TransformerConfig& config) {
+  for (const auto& name : file.names()) {
+    const std::string_view original = original_of(name, config);
+    if (original.empty()) continue;
+    const Tensor stored = file.read(name), expected = file.read(original);
+    if (stored.shape() == expected.shape() && std::ranges::equal(stored.values(), expected.values())) continue;
+    throw Error(Error::Kind::model, file.name() + ": " + name,
+                "differs from " + std::string(original) + ", but config.json says that they are one",
+                "does config.json belong to these weights?");
+  }
+}
+
+// A config.json may ask for any amount of memory; the weights beside it say what is meant. Throws before that memory is
+// asked for. Some slack, so that a tensor that is missing is named as such.
+void expect_size(const formats::Weights& file, const TransformerConfig& config) {
+  constexpr double slack = 1 << 24, most_positions = 1 << 28;
+  double stored = 0;
+  for (const auto& name : file.names()) stored += static_cast<double>(file.info(name).elements());
+  const double wanted = parameter_count(config);
+  if (wanted > 2 * stored + slack)
+    throw Error(Error::Kind::model, file.name(),
+                "config.json describes a model of " + rounded(wanted) + " parameters, the weights have " + rounded(stored),
+                "does config.json belong to these weights?");
+  if (static_cast<double>(config.max_positions) * static_cast<double>(config.width) > most_positions)
+    throw Error(Error::Kind::model, "config.json: max_position_embeddings",
+                std::to_string(config.max_positions) + " positions of width " + std::to_string(config.width) +
+                    " are too many");
+}
+
 }  // namespace
+
+double parameter_count(const TransformerConfig& config) {
+  const auto number = [](std::int64_t value) { return static_cast<double>(value); };
+  const double D = number(config.width), F = number(config.feed_forward);
+  const double K = number(config.heads) * number(config.d_k()), V = number(config.heads) * number(config.d_v());
+  const double norm = 2 * D;
+  const double attention = 2 * (D + 1) * K + (D + 1) * V + (V + 1) * D + norm;
+  const double feed_forward = (D + 1) * F + (F + 1) * D + norm;
+  const double stacks = number(config.encoder_layers) * (attention + feed_forward) +
+                        number(config.decoder_layers) * (2 * attention + feed_forward);
+  double rows = number(config.target_vocabulary);
+  if (!config.tie_source_target) rows += number(config.source_vocabulary);
+  if (!config.tie_output) rows += number(config.target_vocabulary);
+  if (config.positions == Positions::learned) rows += 2 * number(config.max_positions);
+  return rows * D + stacks + (config.norm == Norm::pre ? 2 * norm : 0);
+}
+
+std::string_view activation_name(Activation activation) {
+  for (const auto& entry : activation_names)
+    if (entry.activation == activation) return entry.name;
+  throw Error(Error::Kind::bug, "config.json", "an activation has no name");
+}
 
 std::string why_not_marian(const TransformerConfig& config) {
   if (config.norm != Norm::post) return "pre-norm layers";
@@ -120,7 +189,7 @@ std::string config_json(const TransformerConfig& config, const GenerationDefault
       .field("decoder_attention_heads", config.heads)
       .field("encoder_ffn_dim", config.feed_forward)
       .field("decoder_ffn_dim", config.feed_forward)
-      .field("activation_function", name_of(config.activation))
+      .field("activation_function", activation_name(config.activation))
       .field("max_position_embeddings", config.max_positions)
       .field("vocab_size", config.source_vocabulary)
       .field("decoder_vocab_size", config.target_vocabulary)
@@ -214,6 +283,7 @@ formats::SafetensorsWriter weights_file(const Transformer& model, DType dtype,
 void read_weights(const formats::Weights& file, Transformer& model) {
   const TransformerConfig& config = model.config();
   expect_names(file, model);
+  expect_ties(file, config);
   const auto read = [&](const std::string& name, const Shape& shape) {
     const Tensor value = file.read(name);
     if (!(value.shape() == shape))
@@ -230,10 +300,28 @@ void read_weights(const formats::Weights& file, Transformer& model) {
 }
 
 std::unique_ptr<Transformer> load_transformer(const std::filesystem::path& directory) {
-  const auto config = read_config(formats::read_json(directory / "config.json", Error::Kind::model));
+  return load_transformer(directory, directory);
+}
+
+std::unique_ptr<Transformer> load_transformer(const std::filesystem::path& described,
+                                              const std::filesystem::path& weighed) {
+  const auto weights = formats::Weights::open(weighed);  // first: it says best what a folder is that is no model's
+  const auto config = read_config(formats::read_json(described / "config.json", Error::Kind::model));
+  expect_size(weights, config);
   auto model = std::make_unique<Transformer>(config);
-  read_weights(formats::Weights::open(directory), *model);
+  read_weights(weights, *model);
   return model;
+}
+
+std::vector<std::string> non_finite_tensors(const Transformer& model) {
+  const auto broken = [](const Tensor& value) {
+    return value.defined() && !std::ranges::all_of(value.values(), [](float w) { return std::isfinite(w); });
+  };
+  std::vector<std::string> names;
+  for (const auto& view : model.parameters().views())
+    if (broken(view.value)) names.push_back(view.name);
+  if (broken(model.output_bias())) names.emplace_back("final_logits_bias");
+  return names;
 }
 
 }  // namespace fovea::models

@@ -4,6 +4,8 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "fovea/formats/json.h"
 #include "fovea/formats/safetensors.h"
@@ -15,6 +17,9 @@ namespace fovea::models {
 
 /// Whether MarianMT can hold this model, and if not, the first reason: "pre-norm", "learned positions", ...
 std::string why_not_marian(const TransformerConfig& config);
+
+/// As config.json spells it: "relu", "gelu", "swish", ...
+std::string_view activation_name(kernels::Activation activation);
 
 /// What stands in config.json beside the architecture.
 struct GenerationDefaults {
@@ -36,10 +41,21 @@ formats::SafetensorsWriter weights_file(const Transformer& model, DType dtype,
                                         const std::map<std::string, std::string>& metadata = {});
 
 /// Fills the model's parameters. Throws Error(model) listing missing and unknown tensors (up to ten of each), or naming
-/// the tensor whose shape disagrees and both shapes; the model may then be partly filled.
+/// the tensor whose shape disagrees and both shapes, or one that is there twice with different values though the config
+/// ties it; the model may then be partly filled.
 void read_weights(const formats::Weights& file, Transformer& model);
 
-/// The model in a directory: config.json and the weights, in one file or in shards.
+/// The model in a directory: config.json and the weights, in one file or in shards. Nothing is allocated that the weights
+/// do not back: sizes in config.json far beyond them are an Error(model).
 std::unique_ptr<Transformer> load_transformer(const std::filesystem::path& directory);
+/// The same with config.json in one folder and the weights in another, as a checkpoint's are.
+std::unique_ptr<Transformer> load_transformer(const std::filesystem::path& described,
+                                              const std::filesystem::path& weighed);
+
+/// How many numbers such a model learns, without building it; a double, as a hostile config may ask for any number.
+double parameter_count(const TransformerConfig& config);
+
+/// The tensors, by their names on disk, that hold NaN or infinities.
+std::vector<std::string> non_finite_tensors(const Transformer& model);
 
 }  // namespace fovea::models

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "fovea/decoding/translator.h"
+
+namespace CLI {
+class App;
+}
+
+namespace fovea::cli {
+
+/// How to translate, as the command line says it. What is not given, the model's generation_config.json
+/// decides.
+struct DecodingFlags {
+  std::int64_t beam = 0;  ///< 0: not given
+  std::int64_t max_tokens = 128, batch = 64;
+  std::optional<double> length_penalty;
+
+  /// --beam, --length-penalty, --max-tokens and --batch, written to this object, which must outlive the
+  /// parsing.
+  void add_to(CLI::App& command);
+  /// Whether one of them was given, for commands that may do without.
+  bool any() const { return beam > 0 || length_penalty.has_value() || max_tokens != 128 || batch != 64; }
+};
+
+/// The flags, and for those not given what the model's makers found best: `folder`/generation_config.json, if
+/// there is one. Throws Error(usage) if `nbest` is more than a --beam that was given, Error(model) for a
+/// faulty file.
+decoding::TranslateOptions translate_options(const std::string& folder, const DecodingFlags& flags,
+                                             std::int64_t nbest = 1);
+
+}  // namespace fovea::cli

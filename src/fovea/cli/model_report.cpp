@@ -1,0 +1,122 @@
+#include "fovea/cli/model_report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "fovea/base/error.h"
+#include "fovea/cli/model_folder.h"
+#include "fovea/decoding/translator.h"
+#include "fovea/formats/weights.h"
+#include "fovea/models/marian.h"
+
+namespace fovea::cli {
+namespace {
+
+using formats::StoredType;
+
+bool is_read_as_numbers(StoredType type) {
+  return type == StoredType::f32 || type == StoredType::bf16 || type == StoredType::f16 ||
+         type == StoredType::f64;
+}
+
+TensorReport report_on(const formats::Weights& weights, const std::string& name) {
+  const auto& info = weights.info(name);
+  TensorReport report{name, std::string(formats::name_of(info.type)), info.shape, 0, {}, {}, {}};
+  if (!is_read_as_numbers(info.type)) return report;
+  const Tensor tensor = weights.read(name);
+  double sum = 0;
+  std::int64_t finite = 0;
+  for (const double value : tensor.values()) {
+    if (!std::isfinite(value)) continue;
+    sum += value;
+    report.least = finite ? std::min(*report.least, value) : value;
+    report.greatest = finite ? std::max(*report.greatest, value) : value;
+    ++finite;
+  }
+  if (finite) report.mean = sum / static_cast<double>(finite);
+  report.not_finite = tensor.elements() - finite;
+  return report;
+}
+
+void report_weights(ModelReport& report) {
+  const auto weights = formats::Weights::open(report.folder);
+  for (const auto& name : weights.names()) {
+    report.tensors.push_back(report_on(weights, name));
+    report.bytes += weights.info(name).end - weights.info(name).begin;
+    if (const auto& tensor = report.tensors.back(); tensor.not_finite > 0)
+      report.faults.push_back(printable(name) + ": " + std::to_string(tensor.not_finite) +
+                              " elements are NaN or infinite");
+  }
+}
+
+VocabularyReport report_on(const text::SentencePieceModel& model, const text::Vocabulary& vocabulary) {
+  const auto test = model.self_test();
+  return {vocabulary.size(),
+          model.is_bpe() ? "BPE" : "unigram",
+          model.has_byte_fallback(),
+          std::string(model.normaliser_name()),
+          test.samples,
+          test.failures};
+}
+
+void report_tokenizer(ModelReport& report, const text::TranslationTokenizer& tokenizer) {
+  report.source = report_on(tokenizer.source_model(), tokenizer.source_vocabulary());
+  report.target = report_on(tokenizer.target_model(), tokenizer.target_vocabulary());
+  report.joint = !tokenizer.has_separate_vocabularies();
+  report.source_language = tokenizer.settings().source_language;
+  report.target_language = tokenizer.settings().target_language;
+}
+
+// Runs `part`; an Error of it becomes a fault.
+template <class Part>
+bool without_fault(ModelReport& report, const Part& part) {
+  try {
+    part();
+    return true;
+  } catch (const Error& error) {
+    report.faults.emplace_back(error.what());
+    return false;
+  }
+}
+
+void report_together(ModelReport& report) {
+  std::unique_ptr<models::Transformer> model;
+  std::optional<text::TranslationTokenizer> tokenizer;
+  without_fault(report, [&] {
+    model = models::load_transformer(report.folder);
+    report.parameters = model->parameters().count();
+  });
+  without_fault(report, [&] {
+    tokenizer = text::TranslationTokenizer::read(report.folder);
+    report_tokenizer(report, *tokenizer);
+  });
+  if (!model || !tokenizer) return;
+  without_fault(report, [&] {
+    const kernels::ExecutionOwner exec(1);
+    const decoding::Translator agrees(*model, *tokenizer, exec.get());
+    for (auto& doubt : doubts(report.folder, *model, *tokenizer))
+      if (!doubt.starts_with("NaN")) report.faults.push_back(std::move(doubt));  // those are named one by one
+  });
+}
+
+}  // namespace
+
+ModelReport report_on(const std::string& folder) {
+  const std::filesystem::path path = folder;
+  refuse_checkpoint(path);
+  ModelReport report;
+  report.folder = folder;
+  formats::Weights::open(path);  // says best what is no model directory
+  report.config = models::read_config(formats::read_json(path / "config.json", Error::Kind::model));
+  report.why_not_marian = models::why_not_marian(report.config);
+  without_fault(report, [&] { report_weights(report); });
+  report_together(report);
+  std::error_code error;
+  if (std::filesystem::exists(path / "training.json", error))
+    without_fault(report,
+                  [&] { report.training = formats::read_json(path / "training.json", Error::Kind::model); });
+  return report;
+}
+
+}  // namespace fovea::cli
