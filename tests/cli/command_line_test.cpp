@@ -5,19 +5,10 @@
 #include <vector>
 
 #include "tests/cli/run.h"
+#include "tests/decoding/small_model.h"
 
 namespace fovea::cli {
 namespace {
-
-/// Expects exit code `code`, nothing on stdout, and one line on stderr that begins "fovea: " and holds
-/// `part`.
-void expect_failure(const RunResult& result, int code, const std::string& part) {
-  EXPECT_EQ(result.code, code);
-  EXPECT_EQ(result.out, "");
-  EXPECT_TRUE(result.err.starts_with("fovea: ")) << result.err;
-  EXPECT_EQ(count(result.err, "\n"), 1) << result.err;
-  EXPECT_CONTAINS(result.err, part);
-}
 
 std::vector<std::string> subcommands() {
   std::istringstream help(run_fovea("--help").out);
@@ -49,6 +40,41 @@ TEST(CommandLine, EveryHelpEndsInAnExampleOfThatCommand) {
     ASSERT_NE(example, std::string::npos) << name;
     EXPECT_CONTAINS(result.out.substr(example), "fovea " + name);
     EXPECT_EQ(count(result.out.substr(example + 1), "\n"), 1) << name << ": the example is not the last line";
+  }
+}
+
+/// The example that ends a help, as it is printed there.
+std::string example_of(const std::string& command) {
+  const std::string help = run_fovea(command + " --help").out;
+  const std::string example = help.substr(help.rfind("\nExample: ") + 10);
+  return example.substr(0, example.find('\n'));
+}
+
+// In bash, in a folder where a model is in models/ and a run in runs/. Of train: tests/cli/train_test.cpp has
+// the data.
+TEST(CommandLine, TheExamplesWork) {
+  const test::ScratchFolder folder;
+  const std::string name = "tatoeba-en-de";
+  std::filesystem::create_directory(folder / "models");
+  std::filesystem::create_directory(folder / "runs");
+  std::filesystem::create_directory(folder / "bin");
+  std::filesystem::create_symlink(FOVEA_BINARY, folder / "bin/fovea");
+  const auto model = test::SmallModel::copy(folder, "models/" + name),
+             here = test::SmallModel::copy(folder, "runs/" + name);
+  for (const char* checkpoint : {"checkpoints/checkpoint-000010", "checkpoints/checkpoint-000020"}) {
+    std::filesystem::create_directories(here / checkpoint);
+    std::filesystem::copy(here / "model.safetensors", here / checkpoint);
+    std::ofstream(here / checkpoint / "training_state.json") << "{}";
+  }
+  auto names = subcommands();
+  std::erase(names, "train");
+  names.push_back("");
+  for (const std::string& command : names) {
+    const std::string script = "cd " + shell_word(folder.path().string()) + " && export FOVEA_MODEL=models/" +
+                               name + " PATH=\"$PWD/bin:$PATH\" && " + example_of(command);
+    const auto result = run("bash -c " + shell_word(script));
+    EXPECT_EQ(result.code, 0) << example_of(command) << "\n" << result.err;
+    EXPECT_NE(result.out, "") << example_of(command);
   }
 }
 
@@ -84,7 +110,7 @@ TEST(CommandLine, I16_UnknownCommandsAndOptionsNameTheNearest) {
 }
 
 TEST(CommandLine, I16_MissingRepeatedAndSurplusArguments) {
-  expect_failure(run_fovea("evaluate"), 2, "--hypothesis is required");
+  expect_failure(run_fovea("evaluate"), 2, "--reference is required");
   expect_failure(run_fovea("evaluate --hypothesis"), 2, "--hypothesis");
   expect_failure(run_fovea("evaluate --hypothesis a --hypothesis b --reference c"), 2, "--hypothesis");
   expect_failure(run_fovea("doctor surplus"), 2, "doctor: unexpected argument 'surplus'");

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/cli/run.h"
+#include "tests/decoding/small_model.h"
 
 namespace fovea::cli {
 namespace {
@@ -98,6 +99,46 @@ TEST(Evaluate, I18_OddFileNames) {
                             " evaluate --reference r --hypothesis=" + shell_word(name));
     EXPECT_EQ(result.code, 0) << name << ": " << result.err;
   }
+}
+
+TEST(Evaluate, AModelIsScoredAsItsTranslationsAre) {
+  const data::TemporaryFolder folder;
+  std::string text;
+  for (const auto& sentence : text::sample::sentences(12, 4)) text += sentence + "\n";
+  const std::string source = folder.write("source", text), model = test::SmallModel::folder().string();
+  for (const std::string flags : {"", " --beam 3 --length-penalty 0.5", " --max-tokens 20 --batch 2"}) {
+    const auto hypotheses = folder.write(
+        "h", run_fovea("translate --threads 1 --model " + model + flags + " --input " + source).out);
+    const std::string options = " --lowercase --tokenize char --json --reference " + source;
+    const auto expected = run_fovea("evaluate --hypothesis " + hypotheses + options);
+    const auto found =
+        run_fovea("evaluate --threads 1 --model " + model + flags + " --source " + source + options);
+    EXPECT_EQ(found.code, 0) << found.err;
+    EXPECT_CONTAINS(found.out, "|case:lc|");
+    EXPECT_EQ(found.out, expected.out);
+  }
+  const auto bundled = run("env FOVEA_MODEL=" + model + " " + shell_word(FOVEA_BINARY) +
+                           " evaluate --source " + source + " --reference " + source);
+  EXPECT_EQ(bundled.code, 0) << bundled.err;
+  EXPECT_CONTAINS(bundled.out, "chrF2|");
+}
+
+TEST(Evaluate, I16_TranslationsAreGivenOrMade) {
+  const std::string reference = " --reference /dev/null";
+  expect_failure(run_fovea("evaluate" + reference), 2, "name --hypothesis FILE, or --source FILE");
+  expect_failure(run_fovea("evaluate --model m" + reference), 2, "--model needs --source");
+  for (const std::string surplus : {"--model m", "--source s", "--beam 3", "--length-penalty 1"})
+    expect_failure(run_fovea("evaluate --hypothesis h " + surplus + reference), 2,
+                   "--hypothesis excludes --model");
+}
+
+TEST(Evaluate, I07_LinesAreCountedBeforeTheModelIsRead) {
+  const data::TemporaryFolder folder;
+  const std::string two = folder.write("two", translations), one = folder.write("one", "Ein Satz.\n");
+  expect_failure(run_fovea("evaluate --model /nowhere --source " + two + " --reference " + one), 3,
+                 one + ": has 1 line, but " + two + " has 2");
+  expect_failure(run_fovea("evaluate --model /nowhere --source " + two + " --reference " + two), 4,
+                 "/nowhere");
 }
 
 }  // namespace

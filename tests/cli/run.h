@@ -53,4 +53,22 @@ inline bool contains(const std::string& text, const std::string& part) { return 
 
 #define EXPECT_CONTAINS(text, part) EXPECT_TRUE(::fovea::cli::contains(text, part)) << (text)
 
+/// Expects exit code `code`, nothing on stdout, and one line on stderr that begins "fovea: " and holds
+/// `part`.
+inline void expect_failure(const RunResult& result, int code, const std::string& part) {
+  EXPECT_EQ(result.code, code) << result.err;
+  EXPECT_EQ(result.out, "");
+  EXPECT_TRUE(result.err.starts_with("fovea: ")) << result.err;
+  EXPECT_EQ(count(result.err, "\n"), 1) << result.err;
+  EXPECT_CONTAINS(result.err, part);
+}
+
+/// Replaces the first `from` in a text file by `to`; it must be there.
+inline void replace_in(const std::filesystem::path& file, const std::string& from, const std::string& to) {
+  std::string text = read_file(file.string());
+  const auto at = text.find(from);
+  ASSERT_NE(at, std::string::npos) << file << " does not hold " << from;
+  std::ofstream(file, std::ios::binary) << text.replace(at, from.size(), to);
+}
+
 }  // namespace fovea::cli
