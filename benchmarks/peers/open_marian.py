@@ -324,20 +324,21 @@ def make_with_transformers(folder, rng, number, sentences, program):
     heads = rng.choice([1, 2, 4])
     separate = tokenizer.separate_vocabs
     size = len(tokenizer.encoder)
+    width = heads * rng.choice([4, 8, 12])
     ffn = rng.choice([8, 33, 64])
     config = transformers.MarianConfig(
         vocab_size=size, decoder_vocab_size=len(tokenizer.target_encoder) if separate else size,
-        share_encoder_decoder_embeddings=not separate and rng.random() < 0.7, d_model=heads * rng.choice([4, 8, 12]),
+        share_encoder_decoder_embeddings=not separate and rng.random() < 0.7, d_model=width,
         encoder_layers=rng.randint(1, 3), decoder_layers=rng.randint(1, 3), encoder_attention_heads=heads,
         decoder_attention_heads=heads, encoder_ffn_dim=ffn, decoder_ffn_dim=ffn,
         activation_function=["swish", "relu", "gelu", "silu", "tanh"][number % 5], scale_embedding=rng.random() < 0.7,
         max_position_embeddings=rng.choice([200, 512]), pad_token_id=PAD, eos_token_id=EOS, forced_eos_token_id=EOS,
-        decoder_start_token_id=PAD, init_std=0.3)
+        decoder_start_token_id=PAD, init_std=width**-0.5)
     torch.manual_seed(rng.getrandbits(32))
     model = transformers.MarianMTModel(config)
     with torch.no_grad():
         for value in model.parameters():
-            value.add_(torch.randn_like(value) * 0.1)
+            value.add_(torch.randn_like(value) * 0.05)
         model.final_logits_bias.normal_().mul_(0.3)
         model.final_logits_bias[0, EOS] += rng.uniform(1, 5)
     model.generation_config.update(num_beams=rng.choice([2, 5]), bad_words_ids=[[PAD]], renormalize_logits=True,
