@@ -1,7 +1,11 @@
 // Speed of training a Transformer for translation on batches from a file, for peers/train_translation.py.
-//   training BATCHES --preset tiny|small|base [--vocabulary V] [--threads N] [--updates N]
-// BATCHES: a pair a line, "source ids TAB target ids" separated by spaces, without end of sentence; an empty line ends a
-// batch. Dropout is 0.1 everywhere torch.nn.Transformer has it. Prints target tokens a second of the median update.
+//   training BATCHES [--preset tiny|small|base] [--vocabulary V] [--threads N] [--updates N] [--warm N]
+//   [--inner-dropout P]
+// BATCHES: a pair a line, "source ids TAB target ids" separated by spaces, without end of sentence; an empty
+// line ends a batch. Timed update i takes batch i, after `warm` updates that are not timed. Dropout is 0.1 on
+// embeddings and sublayers, P on attention weights and activations. Prints target tokens a second of the
+// median update, and the losses (nats a token, smoothing included) and gradient norm that the other side
+// should have too.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -30,7 +34,8 @@ std::vector<std::int32_t> ids_of(const std::string& text) {
   return ids;
 }
 
-void add_pair(data::Batch& batch, const std::vector<std::int32_t>& source, const std::vector<std::int32_t>& target) {
+void add_pair(data::Batch& batch, const std::vector<std::int32_t>& source,
+              const std::vector<std::int32_t>& target) {
   const auto append = [](std::vector<std::int32_t>& to, const std::vector<std::int32_t>& ids) {
     to.insert(to.end(), ids.begin(), ids.end());
   };
@@ -61,15 +66,20 @@ std::vector<data::Batch> read_batches(const char* path) {
   return batches;
 }
 
-models::TransformerConfig config_of(const std::string& preset, std::int64_t vocabulary) {
+models::TransformerConfig config_of(const std::string& preset, std::int64_t vocabulary, float inner_dropout) {
   models::TransformerConfig config;
   config.source_vocabulary = config.target_vocabulary = vocabulary;
   if (preset == "tiny") {
-    config.encoder_layers = config.decoder_layers = 4, config.width = 128, config.feed_forward = 256, config.heads = 4;
+    config.encoder_layers = config.decoder_layers = 4, config.width = 128, config.feed_forward = 256,
+    config.heads = 4;
   } else if (preset == "small") {
-    config.encoder_layers = config.decoder_layers = 3, config.width = 256, config.feed_forward = 1024, config.heads = 8;
+    config.encoder_layers = config.decoder_layers = 3, config.width = 256, config.feed_forward = 1024,
+    config.heads = 8;
+  } else if (preset != "base") {
+    std::fprintf(stderr, "training: no preset %s\n", preset.c_str());
+    std::exit(2);
   }
-  config.attention_dropout = config.activation_dropout = config.dropout;
+  config.attention_dropout = config.activation_dropout = inner_dropout;
   return config;
 }
 
@@ -83,45 +93,55 @@ double flops_of(const models::TransformerConfig& c, const data::Batch& batch) {
 }
 
 int run(int argc, char** argv) {
-  std::map<std::string, std::string> options{
-      {"--preset", "tiny"}, {"--vocabulary", "10000"}, {"--threads", "2"}, {"--updates", "20"}};
+  std::map<std::string, std::string> options{{"--preset", "tiny"}, {"--vocabulary", "10000"},
+                                             {"--threads", "2"},   {"--updates", "20"},
+                                             {"--warm", "3"},      {"--inner-dropout", "0.1"}};
   if (argc < 2) return std::fprintf(stderr, "training BATCHES [--preset tiny|small|base] ...\n"), 2;
   for (int i = 2; i + 1 < argc; i += 2) options[argv[i]] = argv[i + 1];
   const auto batches = read_batches(argv[1]);
-  const auto config = config_of(options["--preset"], std::atoll(options["--vocabulary"].c_str()));
+  const auto config = config_of(options["--preset"], std::atoll(options["--vocabulary"].c_str()),
+                                static_cast<float>(std::atof(options["--inner-dropout"].c_str())));
   models::Transformer model(config);
   model.parameters().allocate_gradients();
   const kernels::ExecutionOwner owner(std::atoi(options["--threads"].c_str()));
   training::TrainingOptions training;
+  training.schedule = training::ScheduleKind::constant;
+  training.rate = 1e-4;
+  training.warmup = 0;
   training::Optimiser optimiser(training, model.parameters());
   ops::Tape tape;
 
-  const int updates = std::atoi(options["--updates"].c_str()), warm = 3;
-  double tokens = 0, seconds = 0, flops = 0, loss = 0;
+  const int updates = std::atoi(options["--updates"].c_str()), warm = std::atoi(options["--warm"].c_str());
+  double tokens = 0, seconds = 0, flops = 0, first_loss = 0, first_norm = 0, last_loss = 0;
   std::vector<double> rates;
   for (int update = 1; update <= updates + warm; ++update) {
-    const data::Batch& batch = batches[std::size_t(update - 1) % batches.size()];
+    const int turn = update > warm ? update - warm - 1 : update - 1;
+    const data::Batch& batch = batches[static_cast<std::size_t>(turn) % batches.size()];
     const auto began = Clock::now();
     ops::Context ctx{.exec = owner.get(), .tape = &tape, .training = true, .seed = 1};
     ctx.update = static_cast<std::uint32_t>(update);
     model.parameters().zero_gradients();
-    const auto sums =
-        model.loss(ctx, {batch.source, batch.source_start, batch.target_in, batch.target_out, batch.target_start}, 0.1f,
-                   1.0f / static_cast<float>(batch.target_out.size()));
+    const auto sums = model.loss(
+        ctx, {batch.source, batch.source_start, batch.target_in, batch.target_out, batch.target_start}, 0.1f,
+        1.0f / static_cast<float>(batch.target_out.size()));
     tape.backward();
-    optimiser.step(ctx.exec, update, optimiser.gradient_norm(ctx.exec));
+    const double norm = optimiser.gradient_norm(ctx.exec);
+    optimiser.step(ctx.exec, update, norm);
     const double took = std::chrono::duration<double>(Clock::now() - began).count();
+    last_loss = sums.loss / double(sums.tokens);
+    if (update == 1) first_loss = last_loss, first_norm = norm;
     if (update <= warm) continue;
     rates.push_back(double(sums.tokens) / took);
     tokens += double(sums.tokens);
     seconds += took;
     flops += flops_of(config, batch);
-    loss = sums.nll / double(sums.tokens);
   }
   std::ranges::sort(rates);
-  std::printf("{\"parameters\": %lld, \"tokens_per_second\": %.0f, \"median\": %.0f, \"gflops\": %.1f, \"nll\": %.3f}\n",
-              static_cast<long long>(model.parameters().count()), tokens / seconds, rates[rates.size() / 2],
-              flops / seconds * 1e-9, loss);
+  std::printf(
+      "{\"parameters\": %lld, \"tokens_per_second\": %.0f, \"median\": %.0f, \"gflops\": %.1f, "
+      "\"first_loss\": %.3f, \"first_norm\": %.3f, \"last_loss\": %.3f}\n",
+      static_cast<long long>(model.parameters().count()), tokens / seconds, rates[rates.size() / 2],
+      flops / seconds * 1e-9, first_loss, first_norm, last_loss);
   return 0;
 }
 
