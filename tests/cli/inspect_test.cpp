@@ -132,8 +132,8 @@ TEST(Inspect, E04_WeightsThatAreNotFiniteAreNamed) {
   test::write_model(folder / "model", *model);
   const auto result = inspect(folder / "model", "--tensors");
   EXPECT_EQ(result.code, 0);
-  EXPECT_CONTAINS(result.out, "fault         " + views[3].name + ": 2 elements are NaN or infinite\n");
-  EXPECT_CONTAINS(result.out, "fault         " + views[9].name + ": 1 elements are NaN or infinite\n");
+  EXPECT_CONTAINS(result.out, "fault         " + views[3].name + ": NaN or infinite in 2 elements\n");
+  EXPECT_CONTAINS(result.out, "fault         " + views[9].name + ": NaN or infinite in 1 element\n");
   const auto checked = inspect(folder / "model", "--check --json");
   EXPECT_EQ(checked.code, 4);
   EXPECT_CONTAINS(checked.err, "model: 2 faults found\n");
@@ -166,10 +166,11 @@ TEST(Inspect, C11_ASelfTestThatDisagreesIsAFaultAndAWarning) {
     std::ofstream(model / file, std::ios::binary | std::ios::app) << field;
   const auto text = inspect(model).out;
   EXPECT_CONTAINS(text, "self-test: 0 of 1 agree");
-  EXPECT_CONTAINS(text, "fault         source.spm: 1 of its 1 self-test sample come out otherwise\n");
+  EXPECT_CONTAINS(
+      text, "fault         source.spm: 1 of the 1 samples it brings to test its reader come out otherwise\n");
   const auto translated = run_fovea("translate --model " + shell_word(model.string()) + " baren");
   EXPECT_EQ(translated.code, 0);
-  EXPECT_CONTAINS(translated.err, "self-test");
+  EXPECT_CONTAINS(translated.err, "samples it brings to test its reader come out otherwise");
 }
 
 TEST(Inspect, D08_FoldersThatAreNoModelGetOneLine) {

@@ -190,6 +190,54 @@ TEST(Translate, LinesAreTranslatedAsTheyCome) {
   EXPECT_EQ(result.out, "got one\ngot two\n");
 }
 
+/// Runs a command on a terminal of its own; `keys` is what is typed.
+RunResult on_terminal(const std::string& command, const std::string& keys = "") {
+  return run("printf '" + keys + "' | TERM=xterm LC_ALL=C.UTF-8 script -qec " + shell_word(command) +
+             " /dev/null");
+}
+
+TEST(Translate, OnATerminalThePictureFollowsTheTranslation) {
+  const ScratchFolder folder;
+  const auto model = test::small_model();
+  model->output_bias().f32()[0] = -50.0f;  // it never ends by itself: there is much to show
+  test::write_model(folder / "model", *model);
+  const auto command = [&](const std::string& flags) {
+    return shell_word(FOVEA_BINARY) + " translate --model " + shell_word((folder / "model").string()) +
+           flags + " 'baren schlei the.'";
+  };
+  const std::string plain = run(command("")).out;
+  const std::string line = plain.substr(0, plain.size() - 1) + "\r\n";
+  const auto shown = on_terminal(command(""));
+  EXPECT_EQ(shown.code, 0);
+  EXPECT_CONTAINS(shown.out, line);
+  EXPECT_GT(count(shown.out, "\n"), 4);
+  EXPECT_CONTAINS(shown.out, "\x1b[");
+  const auto bare = on_terminal(command(" --no-picture"));
+  EXPECT_CONTAINS(bare.out, line);
+  EXPECT_EQ(count(bare.out, "\n"), 2);  // the other line is a warning
+}
+
+TEST(Translate, OnATerminalItAsksForSentences) {
+  const auto shown = on_terminal(translate_command("--no-picture"), "baren schlei the.\\n\\004");
+  EXPECT_CONTAINS(shown.out, "fovea: type a sentence and press Enter; Ctrl-D ends.");
+  const auto plain = translate("'baren schlei the.'").out;
+  EXPECT_CONTAINS(shown.out, plain.substr(0, plain.size() - 1) + "\r\n");
+}
+
+TEST(Translate, E07_ATranslationThatFillsAllPositionsHasNoPicture) {
+  const ScratchFolder folder;
+  auto config = test::small_config();
+  config.max_positions = 16;
+  const auto model = test::small_model(config);
+  model->output_bias().f32()[config.eos] = -50.0f;  // it never ends by itself
+  test::write_model(folder / "model", *model);
+  const auto shown = on_terminal(shell_word(FOVEA_BINARY) + " translate --model " +
+                                 shell_word((folder / "model").string()) + " baren");
+  EXPECT_EQ(shown.code, 0) << shown.out;
+  EXPECT_CONTAINS(shown.out, "the translation was cut at its greatest length");
+  EXPECT_EQ(count(shown.out, "\n"), 2) << shown.out;
+}
+
 TEST(Translate, I13_AReaderThatLeavesEndsItQuietly) {
   const data::TemporaryFolder folder;
   std::string text;

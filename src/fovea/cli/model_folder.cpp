@@ -40,8 +40,9 @@ void doubt_side(std::vector<std::string>& found, const std::string& side,
                     counted(static_cast<std::size_t>(model.size()), "piece") + " of " + side +
                     ".spm are not in its vocabulary: are the tokenizers swapped?");
   if (const auto test = model.self_test(); test.failures > 0)
-    found.push_back(side + ".spm: " + std::to_string(test.failures) + " of its " +
-                    counted(test.samples, "self-test sample") + " come out otherwise");
+    found.push_back(side + ".spm: " + std::to_string(test.failures) + " of the " +
+                    std::to_string(test.samples) +
+                    " samples it brings to test its reader come out otherwise");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "fovea/base/error.h"
+#include "fovea/cli/common.h"
 #include "fovea/cli/model_folder.h"
 #include "fovea/decoding/translator.h"
 #include "fovea/formats/weights.h"
@@ -45,8 +46,8 @@ void report_weights(ModelReport& report) {
     report.tensors.push_back(report_on(weights, name));
     report.bytes += weights.info(name).end - weights.info(name).begin;
     if (const auto& tensor = report.tensors.back(); tensor.not_finite > 0)
-      report.faults.push_back(printable(name) + ": " + std::to_string(tensor.not_finite) +
-                              " elements are NaN or infinite");
+      report.faults.push_back(printable(name) + ": NaN or infinite in " +
+                              counted(static_cast<std::size_t>(tensor.not_finite), "element"));
   }
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fovea/base/error.h"
@@ -170,6 +171,8 @@ class Translating {
     if (options_.no_picture || !style.interactive || !isatty(STDOUT_FILENO) || options_.output != "-") return;
     const auto& target = translation.candidates.front().tokens;
     if (translation.source.empty() || target.empty()) return;
+    // The decoder reads one token more than it wrote: a translation cut at the last position has no picture.
+    if (std::cmp_greater_equal(target.size(), loaded_.model->config().max_positions)) return;
     ops::Context ctx;
     ctx.exec = exec_.get();
     const Tensor weights = models::cross_attention(ctx, *loaded_.model, translation.source, target);
