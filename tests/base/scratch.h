@@ -16,8 +16,8 @@ namespace fovea::test {
 /// An empty folder on the real disk that goes with the test.
 class ScratchFolder {
  public:
-  ScratchFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "fovea-test-XXXXXX").string();
+  explicit ScratchFolder(const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
+    std::string pattern = (parent / "fovea-test-XXXXXX").string();
     if (!::mkdtemp(pattern.data())) throw std::runtime_error("no scratch folder");
     path_ = pattern;
   }

@@ -108,8 +108,7 @@ class Display {
 };
 
 void dry_run(const training::Recipe& recipe, const training::RunOptions& options) {
-  const auto plan =
-      training::plan_training(recipe, options, {.note = warn});
+  const auto plan = training::plan_training(recipe, options, {.note = warn});
   char text[640];
   std::snprintf(text, sizeof text,
                 "pairs        %lld (%lld source and %lld target tokens)\n"

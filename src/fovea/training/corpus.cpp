@@ -20,7 +20,8 @@ data::ParallelFiles parallel_files(const std::filesystem::path& folder, const st
 
 void note_statistics(const char* what, const data::ParallelStatistics& found, const Notes& notes) {
   if (found.empty_pairs > 0)
-    notes(std::string(what) + ": " + std::to_string(found.empty_pairs) + " pairs with an empty side left out");
+    notes(std::string(what) + ": " + std::to_string(found.empty_pairs) +
+          " pairs with an empty side left out");
   for (const auto* side : {&found.source, &found.target})
     if (side->invalid_lines > 0)
       notes(std::string(what) + ": " + std::to_string(side->invalid_lines) +
@@ -40,11 +41,13 @@ text::SentencePieceModel train_side(const TokenizerOptions& options, const std::
 }
 
 text::TranslationTokenizer make_tokenizer(const Recipe& recipe, const data::ParallelText& train) {
-  const text::TranslationTokenizer::Settings settings{recipe.data.source_language, recipe.data.target_language,
+  const text::TranslationTokenizer::Settings settings{recipe.data.source_language,
+                                                      recipe.data.target_language,
                                                       static_cast<std::int32_t>(recipe.model.max_positions)};
   const TokenizerOptions& options = recipe.tokenizer;
   if (!options.model.empty())
-    return {text::SentencePieceModel::parse(read_file(options.model, most_model_bytes, Error::Kind::model), options.model),
+    return {text::SentencePieceModel::parse(read_file(options.model, most_model_bytes, Error::Kind::model),
+                                            options.model),
             settings};
   if (!options.joint) return {train_side(options, train.source), train_side(options, train.target), settings};
   std::vector<std::string> lines = train.source;
@@ -60,7 +63,8 @@ std::vector<std::int32_t> without_eos(std::vector<std::int32_t> ids) {
 
 bool within_ratio(std::size_t source, std::size_t target, double most) {
   const auto [shorter, longer] = std::minmax(source, target);
-  return most <= 0 || static_cast<double>(longer) <= most * static_cast<double>(std::max<std::size_t>(1, shorter));
+  return most <= 0 ||
+         static_cast<double>(longer) <= most * static_cast<double>(std::max<std::size_t>(1, shorter));
 }
 
 data::TokenCorpus encode(const text::TranslationTokenizer& tokenizer, const data::ParallelText& text,
@@ -79,9 +83,10 @@ data::TokenCorpus encode(const text::TranslationTokenizer& tokenizer, const data
   corpus.expect_pairs(what);
   const auto& found = corpus.statistics();
   if (found.too_long > 0)
-    notes(std::string(what) + ": " + std::to_string(found.too_long) + " pairs longer than " + std::to_string(max_tokens) +
-          " tokens left out");
-  if (unlike > 0) notes(std::string(what) + ": " + std::to_string(unlike) + " pairs beyond data.max_ratio left out");
+    notes(std::string(what) + ": " + std::to_string(found.too_long) + " pairs longer than " +
+          std::to_string(max_tokens) + " tokens left out");
+  if (unlike > 0)
+    notes(std::string(what) + ": " + std::to_string(unlike) + " pairs beyond data.max_ratio left out");
   return corpus;
 }
 
@@ -93,22 +98,23 @@ Corpus prepare_corpus(const Recipe& recipe, const std::filesystem::path& folder,
   if (options.train_tsv.empty() && (options.train_source.empty() || options.train_target.empty()))
     throw Error(Error::Kind::usage, "recipe", "names no training text",
                 "set data.train_source and data.train_target, or data.train_tsv");
-  const auto train = data::read_parallel(
-      parallel_files(folder, options.train_source, options.train_target, options.train_tsv, options.tsv_columns));
+  const auto train = data::read_parallel(parallel_files(folder, options.train_source, options.train_target,
+                                                        options.train_tsv, options.tsv_columns));
   note_statistics("training data", train.statistics, notes);
   data::ParallelText valid;
   if (!options.valid_tsv.empty() || !options.valid_source.empty()) {
-    valid = data::read_parallel(
-        parallel_files(folder, options.valid_source, options.valid_target, options.valid_tsv, options.tsv_columns));
+    valid = data::read_parallel(parallel_files(folder, options.valid_source, options.valid_target,
+                                               options.valid_tsv, options.tsv_columns));
     note_statistics("validation data", valid.statistics, notes);
   }
   if (!tokenizer) tokenizer = make_tokenizer(recipe, train);
   const std::int64_t most = std::min(options.max_tokens, recipe.model.max_positions);
   Corpus corpus{*tokenizer, encode(*tokenizer, train, most, options.max_ratio, "training data", notes),
-                data::TokenCorpus(recipe.model.max_positions), std::move(valid.source), std::move(valid.target)};
+                data::TokenCorpus(recipe.model.max_positions), std::move(valid.source),
+                std::move(valid.target)};
   if (!corpus.valid_source.empty())
-    corpus.valid = encode(*tokenizer, {corpus.valid_source, corpus.valid_target, {}}, recipe.model.max_positions, 0,
-                          "validation data", notes);
+    corpus.valid = encode(*tokenizer, {corpus.valid_source, corpus.valid_target, {}},
+                          recipe.model.max_positions, 0, "validation data", notes);
   return corpus;
 }
 

@@ -16,8 +16,8 @@ namespace fovea::training {
 struct Corpus {
   text::TranslationTokenizer tokenizer;
   data::TokenCorpus train;
-  data::TokenCorpus valid;                                   ///< empty without validation data
-  std::vector<std::string> valid_source, valid_target;       ///< the same as text
+  data::TokenCorpus valid;                              ///< empty without validation data
+  std::vector<std::string> valid_source, valid_target;  ///< the same as text
 };
 
 /// Receives what the user should know: pairs left out, text repaired.
@@ -25,7 +25,8 @@ using Notes = std::function<void(const std::string&)>;
 
 /// Reads the text of the recipe from `folder`, trains the tokenizer unless there is one (`tokenizer`, or
 /// recipe.tokenizer.model), and encodes everything.
-/// Throws Error(data) as data::PairReader and data::TokenCorpus do, Error(usage) if the recipe names no training text.
+/// Throws Error(data) as data::PairReader and data::TokenCorpus do, Error(usage) if the recipe names no
+/// training text.
 Corpus prepare_corpus(const Recipe& recipe, const std::filesystem::path& folder,
                       std::optional<text::TranslationTokenizer> tokenizer, const Notes& notes);
 

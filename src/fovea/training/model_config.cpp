@@ -15,9 +15,11 @@ models::TransformerConfig model_config(const Recipe& recipe, const text::Transla
   config.key_width = options.key_width;
   config.value_width = options.value_width;
   config.activation = options.activation;
-  config.norm = options.norm == NormPlace::pre ? models::TransformerConfig::Norm::pre : models::TransformerConfig::Norm::post;
-  config.positions = options.positions == PositionKind::learned ? models::TransformerConfig::Positions::learned
-                                                                : models::TransformerConfig::Positions::sinusoidal;
+  config.norm = options.norm == NormPlace::pre ? models::TransformerConfig::Norm::pre
+                                               : models::TransformerConfig::Norm::post;
+  config.positions = options.positions == PositionKind::learned
+                         ? models::TransformerConfig::Positions::learned
+                         : models::TransformerConfig::Positions::sinusoidal;
   config.max_positions = options.max_positions;
   config.tie_source_target = options.tie_source_target && !tokenizer.has_separate_vocabularies();
   config.tie_output = options.tie_output;

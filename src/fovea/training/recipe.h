@@ -130,8 +130,8 @@ std::vector<std::string> preset_names();
 Recipe preset_recipe(std::string_view name);
 
 /// Throws Error(usage) listing the keys that differ between the recipe of an interrupted run and the one to
-/// continue with, except those that may change in between: limits, intervals, logging, decoding, and what helps a run
-/// that diverged (learning rate, clipping, skipping).
+/// continue with, except those that may change in between: limits, intervals, logging, decoding, and what
+/// helps a run that diverged (learning rate, clipping, skipping).
 void check_resumable(const Recipe& saved, const Recipe& recipe);
 
 }  // namespace fovea::training

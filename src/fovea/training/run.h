@@ -12,8 +12,8 @@
 namespace fovea::training {
 
 struct RunOptions {
-  std::filesystem::path data = ".";  ///< paths of the recipe are relative to this
-  std::filesystem::path output;      ///< the run's folder
+  std::filesystem::path data = ".";   ///< paths of the recipe are relative to this
+  std::filesystem::path output = {};  ///< the run's folder
   bool resume = false;
   bool allow_changed_data = false;  ///< go on although the training text is not what it was
   int threads = 0;                  ///< 0: all of the machine's

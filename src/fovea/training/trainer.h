@@ -41,9 +41,10 @@ struct ValidationResult {
 
 /// What the trainer tells and asks of whoever runs it. Empty functions are not called.
 struct TrainerEvents {
-  std::function<void(const LogEntry&)> updated = {};  ///< after every update: the log line so far, for a display
-  std::function<void(const LogEntry&)> log = {};      ///< every log_every updates, and at the end
-  std::function<ValidationResult()> validate = {};    ///< with the model's present weights
+  std::function<void(const LogEntry&)> updated =
+      {};                                         ///< after every update: the log line so far, for a display
+  std::function<void(const LogEntry&)> log = {};  ///< every log_every updates, and at the end
+  std::function<ValidationResult()> validate = {};  ///< with the model's present weights
   std::function<void(const ValidationResult&, bool best)> validated = {};
   std::function<void(const TrainingState&)> save = {};  ///< writes a checkpoint; the weights are finite
   std::function<void(const std::string&)> warn = {};

@@ -6,16 +6,19 @@
 namespace fovea::training {
 namespace {
 
-double mean_loss(const models::Transformer& model, const data::TokenCorpus& pairs, const kernels::Execution& exec) {
+double mean_loss(const models::Transformer& model, const data::TokenCorpus& pairs,
+                 const kernels::Execution& exec) {
   const auto& config = model.config();
-  data::Batcher batcher(pairs, {.batch_tokens = 4096, .shuffle = false, .eos = config.eos, .decoder_start = config.pad});
+  data::Batcher batcher(
+      pairs, {.batch_tokens = 4096, .shuffle = false, .eos = config.eos, .decoder_start = config.pad});
   ops::Context ctx;
   ctx.exec = exec;
   ops::LossSums sums;
   for (std::int64_t left = batcher.batches_in_epoch(); left > 0; --left) {
     const data::Batch batch = batcher.next();
     const auto part = model.loss(
-        ctx, {batch.source, batch.source_start, batch.target_in, batch.target_out, batch.target_start}, 0.0f, 1.0f);
+        ctx, {batch.source, batch.source_start, batch.target_in, batch.target_out, batch.target_start}, 0.0f,
+        1.0f);
     sums.nll += part.nll;
     sums.tokens += part.tokens;
   }
@@ -31,7 +34,8 @@ ValidationResult validate_model(const models::Transformer& model, const Corpus& 
   if (beam <= 0) return result;
   const decoding::Translator translator(model, corpus.tokenizer, exec);
   std::vector<std::string> hypotheses;
-  for (const auto& translation : translator.translate(corpus.valid_source, translate_options(recipe.decoding, beam)))
+  for (const auto& translation :
+       translator.translate(corpus.valid_source, translate_options(recipe.decoding, beam)))
     hypotheses.push_back(translation.text());
   result.bleu = metrics::corpus_bleu(hypotheses, {corpus.valid_target}).score;
   return result;
