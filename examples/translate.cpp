@@ -12,7 +12,8 @@ int main(int argc, char** argv) {
   try {
     const auto model = fovea::models::load_transformer(argv[1]);
     const auto tokenizer = fovea::text::TranslationTokenizer::read(argv[1]);
-    const fovea::kernels::ExecutionOwner threads;  // a pool of all cores; give each thread of a server its own
+    const fovea::kernels::ExecutionOwner
+        threads;  // a pool of all cores; give each thread of a server its own
     const fovea::decoding::Translator translator(*model, tokenizer, threads.get());
     const std::vector<std::string> sentences(argv + 2, argv + argc);
     for (const auto& translation : translator.translate(sentences, {.beam = {.beam = 5}}))

@@ -117,16 +117,18 @@ TEST_F(TransformerTest, StepByStepGivesTheLogitsOfTheWhole_G10) {
     const std::vector<std::vector<std::int32_t>> targets{{2, 7, 8, 9}, {2, 5, 5, 4}};
     auto state = model.start(ctx, sources);
     std::vector<Tensor> steps;
-    for (std::size_t t = 0; t < 4; ++t) steps.push_back(model.step(ctx, state, std::vector{targets[0][t], targets[1][t]}));
+    for (std::size_t t = 0; t < 4; ++t)
+      steps.push_back(model.step(ctx, state, std::vector{targets[0][t], targets[1][t]}));
     for (std::size_t b = 0; b < 2; ++b) {
-      const auto source = ops::Sequences::packed(std::vector<std::int32_t>{0, std::int32_t(sources[b].size())});
+      const auto source =
+          ops::Sequences::packed(std::vector<std::int32_t>{0, std::int32_t(sources[b].size())});
       const auto target = ops::Sequences::packed(std::vector<std::int32_t>{0, 4});
       const Tensor memory = model.encode(ctx, sources[b], source);
       const Tensor whole = model.logits(ctx, model.decode(ctx, targets[b], target, memory, source));
       for (std::size_t t = 0; t < 4; ++t)
         for (std::int64_t v = 0; v < whole.dim(1); ++v)
-          EXPECT_NEAR(whole.f32()[std::int64_t(t) * whole.dim(1) + v], steps[t].f32()[std::int64_t(b) * whole.dim(1) + v],
-                      2e-5);
+          EXPECT_NEAR(whole.f32()[std::int64_t(t) * whole.dim(1) + v],
+                      steps[t].f32()[std::int64_t(b) * whole.dim(1) + v], 2e-5);
     }
   }
 }
@@ -188,13 +190,15 @@ TEST_F(TransformerTest, LearnsToReverse) {
     Pairs pairs;
     for (std::uint32_t i = 0; i < 32; ++i) {
       std::vector<std::int32_t> from(1 + below(key, 100 * i, 6));
-      for (std::size_t j = 0; j < from.size(); ++j) from[j] = std::int32_t(3 + below(key, 100 * i + 1 + j, 10));
+      for (std::size_t j = 0; j < from.size(); ++j)
+        from[j] = std::int32_t(3 + below(key, 100 * i + 1 + j, 10));
       pairs.add(from, {from.rbegin(), from.rend()});
     }
     parameters.zero_gradients();
     const auto sums = model.loss(ctx, pairs.batch(), 0.0f, 1.0f / float(pairs.target_in.size()));
     tape.backward();
-    kernels::adam(ctx.exec, parameters.values().elements(), {.rate = 4e-3f * (1.0f - float(update) / 601.0f), .eps = 1e-8f, .t = update},
+    kernels::adam(ctx.exec, parameters.values().elements(),
+                  {.rate = 4e-3f * (1.0f - float(update) / 601.0f), .eps = 1e-8f, .t = update},
                   parameters.gradients().f32(), m.f32(), v.f32(), parameters.values().f32(), nullptr);
     nll = sums.nll / double(sums.tokens);
   }

@@ -23,10 +23,12 @@ inline Tensor random_tensor(Shape shape, std::uint64_t seed, float scale = 1.0f)
 
 using Function = std::function<Tensor(const Context&, const std::vector<Tensor>&)>;
 
-/// Compares what backward() says about every input of `f` with differences of sum(r * f(inputs)), r random, summed in
-/// double on the reference kernels: (8 (f(x+h) - f(x-h)) - (f(x+2h) - f(x-2h))) / 12h. Values are stored as floats, so a
-/// difference carries noise of about 1e-7 |f| / h: hence the large step and the fourth order.
-inline void check_gradients(const Function& f, std::vector<Tensor> inputs, Context ctx, double tolerance = 2e-3) {
+/// Compares what backward() says about every input of `f` with differences of sum(r * f(inputs)), r random,
+/// summed in double on the reference kernels: (8 (f(x+h) - f(x-h)) - (f(x+2h) - f(x-2h))) / 12h. Values are
+/// stored as floats, so a difference carries noise of about 1e-7 |f| / h: hence the large step and the fourth
+/// order.
+inline void check_gradients(const Function& f, std::vector<Tensor> inputs, Context ctx,
+                            double tolerance = 2e-3) {
   ctx.exec.kernels = kernels::KernelSet::reference;
   const auto evaluate = [&](const std::vector<Tensor>& at, const Tensor& r) {
     Context plain = ctx;

@@ -43,10 +43,11 @@ TEST_F(H01_Gradients, LinearWithRelu) {
   // Away from the kink: every pre-activation is at least 0.3 from zero, far more than the step moves it.
   Tensor x = Tensor::of({2, 2}, std::vector<float>{1, 0.5f, -1, 0.25f});
   Tensor W = Tensor::of({2, 2}, std::vector<float>{1, 0.2f, -0.8f, 0.4f});
-  check_gradients([](const Context& ctx, const std::vector<Tensor>& in) {
-    return linear(ctx, in[0], in[1], in[2], {kernels::Activation::relu, 0.3f, 1001});
-  },
-                  {x, W, Tensor::zeros({2})}, context(true));
+  check_gradients(
+      [](const Context& ctx, const std::vector<Tensor>& in) {
+        return linear(ctx, in[0], in[1], in[2], {kernels::Activation::relu, 0.3f, 1001});
+      },
+      {x, W, Tensor::zeros({2})}, context(true));
 }
 
 TEST_F(H01_Gradients, AddNorm) {
@@ -55,7 +56,8 @@ TEST_F(H01_Gradients, AddNorm) {
         [=](const Context& ctx, const std::vector<Tensor>& in) {
           return add_norm(ctx, in[0], in[1], in[2], in[3], 1e-5f, {dropout, 1002});
         },
-        {random_tensor({4, 9}, 1), random_tensor({4, 9}, 2), random_tensor({9}, 3), random_tensor({9}, 4)}, context(true));
+        {random_tensor({4, 9}, 1), random_tensor({4, 9}, 2), random_tensor({9}, 3), random_tensor({9}, 4)},
+        context(true));
     check_gradients(
         [=](const Context& ctx, const std::vector<Tensor>& in) {
           return add_norm(ctx, in[0], {}, in[1], in[2], 1e-2f, {dropout, 1002});
@@ -65,17 +67,19 @@ TEST_F(H01_Gradients, AddNorm) {
 }
 
 TEST_F(H01_Gradients, AddNormOfOneTensorTwice) {
-  check_gradients([](const Context& ctx, const std::vector<Tensor>& in) {
-    return add_norm(ctx, in[0], in[0], in[1], in[2], 1e-5f, {0.3f, 1002});
-  },
-                  {random_tensor({4, 9}, 1), random_tensor({9}, 3), random_tensor({9}, 4)}, context(true));
+  check_gradients(
+      [](const Context& ctx, const std::vector<Tensor>& in) {
+        return add_norm(ctx, in[0], in[0], in[1], in[2], 1e-5f, {0.3f, 1002});
+      },
+      {random_tensor({4, 9}, 1), random_tensor({9}, 3), random_tensor({9}, 4)}, context(true));
 }
 
 TEST_F(H01_Gradients, AddResidual) {
-  check_gradients([](const Context& ctx, const std::vector<Tensor>& in) {
-    return add_residual(ctx, in[0], in[1], {0.3f, 1002});
-  },
-                  {random_tensor({4, 9}, 1), random_tensor({4, 9}, 2)}, context(true));
+  check_gradients(
+      [](const Context& ctx, const std::vector<Tensor>& in) {
+        return add_residual(ctx, in[0], in[1], {0.3f, 1002});
+      },
+      {random_tensor({4, 9}, 1), random_tensor({4, 9}, 2)}, context(true));
 }
 
 TEST_F(H01_Gradients, Embed) {
@@ -94,8 +98,13 @@ TEST_F(H01_Gradients, SelfAttentionOfPackedSentences) {
         [=](const Context& ctx, const std::vector<Tensor>& in) {
           const auto sentences = Sequences::packed(offsets);
           return attention(ctx, {in[0], 0}, {in[0], 6}, {in[0], 12}, sentences, sentences,
-                           {.heads = 2, .kv_heads = 2, .key_width = 3, .value_width = 5, .causal = causal,
-                            .dropping = {0.25f, 1004}, .place = ""});
+                           {.heads = 2,
+                            .kv_heads = 2,
+                            .key_width = 3,
+                            .value_width = 5,
+                            .causal = causal,
+                            .dropping = {0.25f, 1004},
+                            .place = ""});
         },
         {random_tensor({9, 22}, 1)}, context(true));
   }
@@ -105,8 +114,15 @@ TEST_F(H01_Gradients, CrossAttention) {
   const std::vector<std::int32_t> queries{0, 3, 5}, keys{0, 2, 6};
   check_gradients(
       [=](const Context& ctx, const std::vector<Tensor>& in) {
-        return attention(ctx, {in[0], 0}, {in[1], 0}, {in[1], 8}, Sequences::packed(queries), Sequences::packed(keys),
-                         {.heads = 2, .kv_heads = 2, .key_width = 4, .value_width = 4, .scale = 0.7f, .dropping = {}, .place = ""});
+        return attention(ctx, {in[0], 0}, {in[1], 0}, {in[1], 8}, Sequences::packed(queries),
+                         Sequences::packed(keys),
+                         {.heads = 2,
+                          .kv_heads = 2,
+                          .key_width = 4,
+                          .value_width = 4,
+                          .scale = 0.7f,
+                          .dropping = {},
+                          .place = ""});
       },
       {random_tensor({5, 8}, 1), random_tensor({6, 16}, 2)}, context(true));
 }
@@ -158,7 +174,9 @@ TEST_F(Ops, ManyChunksOfTheOutputLayerGiveTheLossOfOne) {
   const double whole = linear_cross_entropy(ctx, x, W, {}, ids_tensor(targets), 0.1f, 1.0f).loss;
   double sum = 0.0;
   for (int i = 0; i < 600; ++i)
-    sum += linear_cross_entropy(ctx, x.rows(i, i + 1), W, {}, ids_tensor({&targets[std::size_t(i)], 1}), 0.1f, 1.0f).loss;
+    sum += linear_cross_entropy(ctx, x.rows(i, i + 1), W, {}, ids_tensor({&targets[std::size_t(i)], 1}), 0.1f,
+                                1.0f)
+               .loss;
   EXPECT_DOUBLE_EQ(whole, sum);
 }
 

@@ -28,7 +28,8 @@ void KeyValueCache::append(const Tensor& rows_NC, std::int64_t first, std::int64
   rows_ += N;
 }
 
-SelfAttention::SelfAttention(nn::Builder& builder, const std::string& name, const HeadShape& shape, float dropout)
+SelfAttention::SelfAttention(nn::Builder& builder, const std::string& name, const HeadShape& shape,
+                             float dropout)
     : shape_(shape),
       dropping_{dropout, builder.next_site()},
       qkv_(builder,
@@ -58,8 +59,8 @@ Tensor SelfAttention::operator()(const ops::Context& ctx, const Tensor& x_ND,
 }
 
 Tensor SelfAttention::step(const ops::Context& ctx, const Tensor& x_ND, KeyValueCache& cache,
-                           const std::shared_ptr<const Sequences>& tokens, const std::shared_ptr<const Sequences>& past,
-                           std::string_view place) const {
+                           const std::shared_ptr<const Sequences>& tokens,
+                           const std::shared_ptr<const Sequences>& past, std::string_view place) const {
   const Tensor qkv = qkv_(ctx, x_ND);
   const std::int64_t keys = key_columns(shape_);
   cache.append(qkv, keys, keys + value_columns(shape_));
@@ -67,25 +68,27 @@ Tensor SelfAttention::step(const ops::Context& ctx, const Tensor& x_ND, KeyValue
                                   options(true, place)));
 }
 
-CrossAttention::CrossAttention(nn::Builder& builder, const std::string& name, const HeadShape& shape, float dropout)
+CrossAttention::CrossAttention(nn::Builder& builder, const std::string& name, const HeadShape& shape,
+                               float dropout)
     : shape_(shape),
       dropping_{dropout, builder.next_site()},
       q_(builder, name + ".q_proj", shape.width, key_columns(shape)),
-      kv_(builder, {{name + ".k_proj", key_columns(shape)}, {name + ".v_proj", value_columns(shape)}}, shape.width,
-          packed_gain),
+      kv_(builder, {{name + ".k_proj", key_columns(shape)}, {name + ".v_proj", value_columns(shape)}},
+          shape.width, packed_gain),
       out_(builder, name + ".out_proj", value_columns(shape), shape.width) {}
 
 Tensor CrossAttention::operator()(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
                                   const std::shared_ptr<const Sequences>& queries,
-                                  const std::shared_ptr<const Sequences>& memory, std::string_view place) const {
+                                  const std::shared_ptr<const Sequences>& memory,
+                                  std::string_view place) const {
   const ops::AttentionOptions options{.heads = shape_.heads,
                                       .kv_heads = shape_.heads,
                                       .key_width = shape_.key_width,
                                       .value_width = shape_.value_width,
                                       .dropping = dropping_,
                                       .place = place};
-  return out_(ctx, ops::attention(ctx, {q_(ctx, x_ND), 0}, {keys_values, 0}, {keys_values, key_columns(shape_)}, queries,
-                                  memory, options));
+  return out_(ctx, ops::attention(ctx, {q_(ctx, x_ND), 0}, {keys_values, 0},
+                                  {keys_values, key_columns(shape_)}, queries, memory, options));
 }
 
 }  // namespace fovea::attention

@@ -19,8 +19,8 @@ struct HeadShape {
   std::int64_t value_width = 0;  ///< E_v
 };
 
-/// The keys and values of the tokens seen so far, one row a token, appended in place. Which rows are the past of which
-/// hypothesis is the business of Sequences::rows: nothing is ever moved when beams are reordered.
+/// The keys and values of the tokens seen so far, one row a token, appended in place. Which rows are the past
+/// of which hypothesis is the business of Sequences::rows: nothing is ever moved when beams are reordered.
 class KeyValueCache {
  public:
   /// Appends columns [first, first + width) of `rows_NC`; width is fixed by the first call.
@@ -42,11 +42,12 @@ class SelfAttention {
   SelfAttention(nn::Builder& builder, const std::string& name, const HeadShape& shape, float dropout);
 
   /// Over whole sequences; causal: a token sees itself and what came before.
-  Tensor operator()(const ops::Context& ctx, const Tensor& x_ND, const std::shared_ptr<const Sequences>& sequences,
-                    bool causal, std::string_view place) const;
+  Tensor operator()(const ops::Context& ctx, const Tensor& x_ND,
+                    const std::shared_ptr<const Sequences>& sequences, bool causal,
+                    std::string_view place) const;
 
-  /// One new token a row: appends its key and value to `cache`, then row i looks at `past`'s sequence i, which must
-  /// already count the new row.
+  /// One new token a row: appends its key and value to `cache`, then row i looks at `past`'s sequence i,
+  /// which must already count the new row.
   Tensor step(const ops::Context& ctx, const Tensor& x_ND, KeyValueCache& cache,
               const std::shared_ptr<const Sequences>& tokens, const std::shared_ptr<const Sequences>& past,
               std::string_view place) const;
@@ -69,8 +70,8 @@ class CrossAttention {
   Tensor keys_values(const ops::Context& ctx, const Tensor& memory_MD) const { return kv_(ctx, memory_MD); }
 
   Tensor operator()(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
-                    const std::shared_ptr<const Sequences>& queries, const std::shared_ptr<const Sequences>& memory,
-                    std::string_view place) const;
+                    const std::shared_ptr<const Sequences>& queries,
+                    const std::shared_ptr<const Sequences>& memory, std::string_view place) const;
 
  private:
   HeadShape shape_;

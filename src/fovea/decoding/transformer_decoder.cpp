@@ -14,7 +14,8 @@ class State : public DecodingState {
 
 }  // namespace
 
-std::unique_ptr<DecodingState> TransformerDecoder::start(const std::vector<std::vector<std::int32_t>>& sources) const {
+std::unique_ptr<DecodingState> TransformerDecoder::start(
+    const std::vector<std::vector<std::int32_t>>& sources) const {
   return std::make_unique<State>(model_.start(ctx_, sources));
 }
 

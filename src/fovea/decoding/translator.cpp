@@ -24,11 +24,13 @@ void expect_vocabulary(const char* side, std::int64_t tokens, std::int64_t rows)
               "do tokenizer and model belong together?");
 }
 
-void expect_specials(const text::Vocabulary& vocabulary, const models::TransformerConfig& config, const char* side) {
+void expect_specials(const text::Vocabulary& vocabulary, const models::TransformerConfig& config,
+                     const char* side) {
   if (vocabulary.eos() == config.eos && vocabulary.pad() == config.pad) return;
   throw Error(Error::Kind::model, side,
-              "</s> and <pad> are " + std::to_string(vocabulary.eos()) + " and " + std::to_string(vocabulary.pad()) +
-                  ", but config.json says " + std::to_string(config.eos) + " and " + std::to_string(config.pad),
+              "</s> and <pad> are " + std::to_string(vocabulary.eos()) + " and " +
+                  std::to_string(vocabulary.pad()) + ", but config.json says " + std::to_string(config.eos) +
+                  " and " + std::to_string(config.pad),
               "do tokenizer and model belong together?");
 }
 
@@ -44,8 +46,10 @@ std::string one_line(std::string text) {
 Translator::Translator(const models::Transformer& model, const text::TranslationTokenizer& tokenizer,
                        const kernels::Execution& exec)
     : model_(model), tokenizer_(tokenizer), decoder_(model, exec) {
-  expect_vocabulary("source vocabulary", tokenizer.source_vocabulary().size(), model.config().source_vocabulary);
-  expect_vocabulary("target vocabulary", tokenizer.target_vocabulary().size(), model.config().target_vocabulary);
+  expect_vocabulary("source vocabulary", tokenizer.source_vocabulary().size(),
+                    model.config().source_vocabulary);
+  expect_vocabulary("target vocabulary", tokenizer.target_vocabulary().size(),
+                    model.config().target_vocabulary);
   expect_specials(tokenizer.source_vocabulary(), model.config(), "source vocabulary");
   expect_specials(tokenizer.target_vocabulary(), model.config(), "target vocabulary");
 }
@@ -60,8 +64,8 @@ std::vector<Translator::Part> Translator::cut(std::span<const std::string> lines
   };
   for (std::size_t line = 0; line < lines.size(); ++line) {
     auto source = tokenizer_.encode_source(lines[line]);
-    const auto chunks =
-        source.size() > limit ? text::split_into_chunks(lines[line], limit, count) : std::vector<text::Chunk>();
+    const auto chunks = source.size() > limit ? text::split_into_chunks(lines[line], limit, count)
+                                              : std::vector<text::Chunk>();
     if (chunks.empty()) add(line, {lines[line], {}}, std::move(source));
     for (const auto& chunk : chunks) add(line, chunk, tokenizer_.encode_source(chunk.text));
   }
@@ -72,8 +76,9 @@ std::vector<Translator::Part> Translator::cut(std::span<const std::string> lines
 void Translator::expect_positions(std::size_t tokens) const {
   const std::int64_t most = model_.config().max_positions;
   if (std::cmp_less_equal(tokens, most)) return;
-  throw Error(Error::Kind::model, "config.json: max_position_embeddings",
-              "is " + std::to_string(most) + ", but a single character takes " + std::to_string(tokens) + " tokens");
+  throw Error(
+      Error::Kind::model, "config.json: max_position_embeddings",
+      "is " + std::to_string(most) + ", but a single character takes " + std::to_string(tokens) + " tokens");
 }
 
 void Translator::decode(std::vector<Part>& parts, const TranslateOptions& options) const {
@@ -96,12 +101,13 @@ Translation Translator::join(std::span<Part> parts) const {
   Translation translation;
   translation.parts = parts.size();
   for (const auto& part : parts)
-    for (const auto& hypothesis : part.hypotheses) translation.complete = translation.complete && hypothesis.complete;
+    for (const auto& hypothesis : part.hypotheses)
+      translation.complete = translation.complete && hypothesis.complete;
   if (parts.size() == 1) {
     translation.source = std::move(parts.front().source);
     for (auto& hypothesis : parts.front().hypotheses)
-      translation.candidates.push_back(
-          {one_line(tokenizer_.decode_target(hypothesis.tokens)), hypothesis.score, std::move(hypothesis.tokens)});
+      translation.candidates.push_back({one_line(tokenizer_.decode_target(hypothesis.tokens)),
+                                        hypothesis.score, std::move(hypothesis.tokens)});
     if (translation.candidates.empty()) translation.candidates.emplace_back();
     return translation;
   }
@@ -110,14 +116,16 @@ Translation Translator::join(std::span<Part> parts) const {
   double score = 0.0;
   for (const auto& part : parts) {
     chunks.push_back(part.chunk);
-    texts.push_back(part.hypotheses.empty() ? std::string() : tokenizer_.decode_target(part.hypotheses.front().tokens));
+    texts.push_back(part.hypotheses.empty() ? std::string()
+                                            : tokenizer_.decode_target(part.hypotheses.front().tokens));
     if (!part.hypotheses.empty()) score += part.hypotheses.front().score / static_cast<double>(parts.size());
   }
   translation.candidates.push_back({one_line(text::join_chunks(texts, chunks)), score, {}});
   return translation;
 }
 
-std::vector<Translation> Translator::translate(std::span<const std::string> lines, const TranslateOptions& options) const {
+std::vector<Translation> Translator::translate(std::span<const std::string> lines,
+                                               const TranslateOptions& options) const {
   const auto limit = static_cast<std::size_t>(
       std::max<std::int64_t>(2, std::min(options.max_tokens, model_.config().max_positions)));
   std::vector<Part> parts = cut(lines, limit);

@@ -15,29 +15,30 @@ namespace fovea::decoding {
 struct TranslateOptions {
   BeamOptions beam{};
   BatchPlanOptions batches{};
-  /// A line of more tokens is cut into sentences or parts of them, translated one by one and joined. Models are trained on
-  /// sentences: what is much longer than those comes out badly.
+  /// A line of more tokens is cut into sentences or parts of them, translated one by one and joined. Models
+  /// are trained on sentences: what is much longer than those comes out badly.
   std::int64_t max_tokens = 128;
 };
 
 /// A translation of a line, one of its n best.
 struct Candidate {
-  std::string text;                  ///< one line: where the model spelt a line end or NUL byte there is a space
-  double score = 0.0;                ///< as Hypothesis::score; of a cut line, the mean over its parts
+  std::string text;    ///< one line: where the model spelt a line end or NUL byte there is a space
+  double score = 0.0;  ///< as Hypothesis::score; of a cut line, the mean over its parts
   std::vector<std::int32_t> tokens;  ///< ids; empty for a cut line
 };
 
 struct Translation {
-  std::vector<Candidate> candidates;       ///< best first; at least one
-  std::vector<std::int32_t> source;        ///< ids of the line with eos; empty if it was cut or empty
-  std::size_t parts = 1;                   ///< more than one: the line was cut
-  bool complete = true;                    ///< false: some part was ended at the greatest length
+  std::vector<Candidate> candidates;  ///< best first; at least one
+  std::vector<std::int32_t> source;   ///< ids of the line with eos; empty if it was cut or empty
+  std::size_t parts = 1;              ///< more than one: the line was cut
+  bool complete = true;               ///< false: some part was ended at the greatest length
 
   const std::string& text() const { return candidates.front().text; }
 };
 
-/// Lines of text in, lines of text out, in order, as many as came. A line without anything to translate gives an empty one.
-/// What a line becomes does not depend on the others. Thread-safe for different executions only.
+/// Lines of text in, lines of text out, in order, as many as came. A line without anything to translate gives
+/// an empty one. What a line becomes does not depend on the others. Thread-safe for different executions
+/// only.
 class Translator {
  public:
   /// All must outlive the translator. Throws Error(model) if tokenizer and model disagree on the
@@ -45,7 +46,8 @@ class Translator {
   Translator(const models::Transformer& model, const text::TranslationTokenizer& tokenizer,
              const kernels::Execution& exec);
 
-  std::vector<Translation> translate(std::span<const std::string> lines, const TranslateOptions& options = {}) const;
+  std::vector<Translation> translate(std::span<const std::string> lines,
+                                     const TranslateOptions& options = {}) const;
 
   const models::Transformer& model() const { return model_; }
   const text::TranslationTokenizer& tokenizer() const { return tokenizer_; }

@@ -18,8 +18,9 @@ double clarity(const Tensor& weights_TS) {
 
 }  // namespace
 
-Tensor cross_attention(const ops::Context& ctx, const Transformer& model, std::span<const std::int32_t> source,
-                       std::span<const std::int32_t> target, int layer) {
+Tensor cross_attention(const ops::Context& ctx, const Transformer& model,
+                       std::span<const std::int32_t> source, std::span<const std::int32_t> target,
+                       int layer) {
   const auto& config = model.config();
   std::vector<std::int32_t> target_in{config.pad};
   target_in.insert(target_in.end(), target.begin(), target.end());
@@ -36,7 +37,8 @@ Tensor cross_attention(const ops::Context& ctx, const Transformer& model, std::s
     const Tensor mean_TS = attention::mean_over_heads(weights, config.heads, T, S);
     if (!clearest.defined() || clarity(mean_TS) > clarity(clearest)) clearest = mean_TS;
   }
-  if (!clearest.defined()) throw Error(Error::Kind::bug, "cross-attention", "no layer " + std::to_string(layer));
+  if (!clearest.defined())
+    throw Error(Error::Kind::bug, "cross-attention", "no layer " + std::to_string(layer));
   return clearest;
 }
 

@@ -28,8 +28,9 @@ void validate(const TransformerConfig& config, Error::Kind kind, std::string_vie
     if (!good) throw Error(kind, where, what);
   };
   const auto within = [&](std::int64_t value, std::int64_t least, std::int64_t most, const char* name) {
-    require(value >= least && value <= most, std::string(name) + " is " + std::to_string(value) + ", must be from " +
-                                                 std::to_string(least) + " to " + std::to_string(most));
+    require(value >= least && value <= most, std::string(name) + " is " + std::to_string(value) +
+                                                 ", must be from " + std::to_string(least) + " to " +
+                                                 std::to_string(most));
   };
   within(config.source_vocabulary, 4, 4'000'000, "source vocabulary");
   within(config.target_vocabulary, 4, 4'000'000, "target vocabulary");
@@ -42,7 +43,8 @@ void validate(const TransformerConfig& config, Error::Kind kind, std::string_vie
   within(config.value_width, 0, 4096, "value width");
   within(config.max_positions, 1, 1 << 20, "number of positions");
   require((config.key_width && config.value_width) || config.width % config.heads == 0,
-          "width " + std::to_string(config.width) + " is not a multiple of " + std::to_string(config.heads) + " heads");
+          "width " + std::to_string(config.width) + " is not a multiple of " + std::to_string(config.heads) +
+              " heads");
   require(!config.tie_source_target || config.source_vocabulary == config.target_vocabulary,
           "tied source and target embeddings need one vocabulary");
   for (const float p : {config.dropout, config.attention_dropout, config.activation_dropout})
@@ -89,8 +91,8 @@ DecoderLayer::DecoderLayer(nn::Builder& builder, const std::string& name, const 
       feed_forward_residual_(builder, name + ".final_layer_norm", config) {}
 
 template <class SelfAttention>
-Tensor DecoderLayer::sublayers(const ops::Context& ctx, Tensor x_ND, const SelfAttention& self, const Tensor& keys_values,
-                               const std::shared_ptr<const Sequences>& target,
+Tensor DecoderLayer::sublayers(const ops::Context& ctx, Tensor x_ND, const SelfAttention& self,
+                               const Tensor& keys_values, const std::shared_ptr<const Sequences>& target,
                                const std::shared_ptr<const Sequences>& source) const {
   x_ND = self_residual_(ctx, x_ND, self);
   x_ND = cross_residual_(ctx, x_ND, [&](const Tensor& x) {
@@ -102,7 +104,9 @@ Tensor DecoderLayer::sublayers(const ops::Context& ctx, Tensor x_ND, const SelfA
 Tensor DecoderLayer::forward(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
                              const std::shared_ptr<const Sequences>& target,
                              const std::shared_ptr<const Sequences>& source) const {
-  const auto self = [&](const Tensor& x) { return self_attention_(ctx, x, target, /*causal=*/true, self_place_); };
+  const auto self = [&](const Tensor& x) {
+    return self_attention_(ctx, x, target, /*causal=*/true, self_place_);
+  };
   return sublayers(ctx, x_ND, self, keys_values, target, source);
 }
 
@@ -110,7 +114,9 @@ Tensor DecoderLayer::step(const ops::Context& ctx, const Tensor& x_ND, const Ten
                           attention::KeyValueCache& cache, const std::shared_ptr<const Sequences>& tokens,
                           const std::shared_ptr<const Sequences>& past,
                           const std::shared_ptr<const Sequences>& source) const {
-  const auto self = [&](const Tensor& x) { return self_attention_.step(ctx, x, cache, tokens, past, self_place_); };
+  const auto self = [&](const Tensor& x) {
+    return self_attention_.step(ctx, x, cache, tokens, past, self_place_);
+  };
   return sublayers(ctx, x_ND, self, keys_values, tokens, source);
 }
 
@@ -132,31 +138,34 @@ Transformer::Transformer(const TransformerConfig& config, std::uint64_t seed) : 
   nn::Builder builder(parameters_);
   const auto embedding = nn::Initial::normal(1.0f / std::sqrt(static_cast<float>(config.width)));
   if (config.tie_source_target) {
-    source_embedding_ = parameters_.add("model.shared.weight", {config.source_vocabulary, config.width}, embedding);
+    source_embedding_ =
+        parameters_.add("model.shared.weight", {config.source_vocabulary, config.width}, embedding);
     target_embedding_ = source_embedding_;
   } else {
-    source_embedding_ =
-        parameters_.add("model.encoder.embed_tokens.weight", {config.source_vocabulary, config.width}, embedding);
-    target_embedding_ =
-        parameters_.add("model.decoder.embed_tokens.weight", {config.target_vocabulary, config.width}, embedding);
+    source_embedding_ = parameters_.add("model.encoder.embed_tokens.weight",
+                                        {config.source_vocabulary, config.width}, embedding);
+    target_embedding_ = parameters_.add("model.decoder.embed_tokens.weight",
+                                        {config.target_vocabulary, config.width}, embedding);
   }
   output_ = config.tie_output
                 ? target_embedding_
                 : parameters_.add("lm_head.weight", {config.target_vocabulary, config.width}, embedding);
   if (config.positions == TransformerConfig::Positions::learned) {
-    encoder_positions_ =
-        parameters_.add("model.encoder.embed_positions.weight", {config.max_positions, config.width}, embedding);
-    decoder_positions_ =
-        parameters_.add("model.decoder.embed_positions.weight", {config.max_positions, config.width}, embedding);
+    encoder_positions_ = parameters_.add("model.encoder.embed_positions.weight",
+                                         {config.max_positions, config.width}, embedding);
+    decoder_positions_ = parameters_.add("model.decoder.embed_positions.weight",
+                                         {config.max_positions, config.width}, embedding);
   } else {
     sinusoidal_ = attention::sinusoidal_positions(config.max_positions, config.width);
   }
   encoder_dropping_ = {config.dropout, builder.next_site()};
   decoder_dropping_ = {config.dropout, builder.next_site()};
   for (std::int64_t n = 0; n < config.encoder_layers; ++n)
-    encoder_.emplace_back(builder, "model.encoder.layers." + std::to_string(n), config, "encoder." + std::to_string(n));
+    encoder_.emplace_back(builder, "model.encoder.layers." + std::to_string(n), config,
+                          "encoder." + std::to_string(n));
   for (std::int64_t n = 0; n < config.decoder_layers; ++n)
-    decoder_.emplace_back(builder, "model.decoder.layers." + std::to_string(n), config, "decoder." + std::to_string(n));
+    decoder_.emplace_back(builder, "model.decoder.layers." + std::to_string(n), config,
+                          "decoder." + std::to_string(n));
   if (config.norm == TransformerConfig::Norm::pre) {
     encoder_norm_.emplace(builder, "model.encoder.layer_norm", config.width);
     decoder_norm_.emplace(builder, "model.decoder.layer_norm", config.width);
@@ -165,10 +174,11 @@ Transformer::Transformer(const TransformerConfig& config, std::uint64_t seed) : 
 }
 
 Tensor Transformer::embed(const ops::Context& ctx, std::span<const std::int32_t> ids,
-                          std::span<const std::int32_t> position, const nn::Parameter* table, const Tensor& positions,
-                          ops::Dropping dropping) const {
+                          std::span<const std::int32_t> position, const nn::Parameter* table,
+                          const Tensor& positions, ops::Dropping dropping) const {
   const float scale = config_.scale_embedding ? std::sqrt(static_cast<float>(config_.width)) : 1.0f;
-  return ops::embed(ctx, ops::ids_tensor(ids), table->value, scale, ops::ids_tensor(position), positions, dropping);
+  return ops::embed(ctx, ops::ids_tensor(ids), table->value, scale, ops::ids_tensor(position), positions,
+                    dropping);
 }
 
 Tensor Transformer::encode(const ops::Context& ctx, std::span<const std::int32_t> source,
@@ -195,15 +205,16 @@ ops::LossSums Transformer::loss(const ops::Context& ctx, const TranslationBatch&
   const auto target = Sequences::packed(batch.target_start);
   const Tensor memory_MD = encode(ctx, batch.source, source);
   const Tensor states_ND = decode(ctx, batch.target_in, target, memory_MD, source);
-  return ops::linear_cross_entropy(ctx, states_ND, output_->value, output_bias_, ops::ids_tensor(batch.target_out), label_smoothing,
-                                   weight);
+  return ops::linear_cross_entropy(ctx, states_ND, output_->value, output_bias_,
+                                   ops::ids_tensor(batch.target_out), label_smoothing, weight);
 }
 
 Tensor Transformer::logits(const ops::Context& ctx, const Tensor& states_ND) const {
   return ops::linear(ctx, states_ND, output_->value, output_bias_);
 }
 
-TransformerState Transformer::start(const ops::Context& ctx, std::span<const std::vector<std::int32_t>> sources) const {
+TransformerState Transformer::start(const ops::Context& ctx,
+                                    std::span<const std::vector<std::int32_t>> sources) const {
   TransformerState state;
   std::vector<std::int32_t> packed;
   state.source_start.push_back(0);
@@ -219,7 +230,8 @@ TransformerState Transformer::start(const ops::Context& ctx, std::span<const std
   return state;
 }
 
-Tensor Transformer::step(const ops::Context& ctx, TransformerState& state, std::span<const std::int32_t> tokens) const {
+Tensor Transformer::step(const ops::Context& ctx, TransformerState& state,
+                         std::span<const std::int32_t> tokens) const {
   const std::size_t rows = state.past.size();
   if (tokens.size() != rows)
     throw Error(Error::Kind::bug, "transformer: step",
@@ -230,7 +242,8 @@ Tensor Transformer::step(const ops::Context& ctx, TransformerState& state, std::
   std::vector<std::int32_t> position(rows);
   for (std::size_t i = 0; i < rows; ++i) {
     position[i] = static_cast<std::int32_t>(state.past[i].size());
-    state.past[i].push_back(static_cast<std::int32_t>(state.cache.front().rows() + static_cast<std::int64_t>(i)));
+    state.past[i].push_back(
+        static_cast<std::int32_t>(state.cache.front().rows() + static_cast<std::int64_t>(i)));
     one->start.push_back(static_cast<std::int64_t>(i));
     one->count.push_back(1);
     past->start.push_back(static_cast<std::int64_t>(past->rows.size()));

@@ -47,14 +47,15 @@ void validate(const TransformerConfig& config, Error::Kind kind, std::string_vie
 
 /// Sentence pairs, packed one after another without padding; sentence b of a side is [start[b], start[b+1]).
 struct TranslationBatch {
-  std::span<const std::int32_t> source;      ///< each ends in eos
+  std::span<const std::int32_t> source;  ///< each ends in eos
   std::span<const std::int32_t> source_start;
   std::span<const std::int32_t> target_in;   ///< pad (the start), y_1 .. y_n
   std::span<const std::int32_t> target_out;  ///< y_1 .. y_n, eos
   std::span<const std::int32_t> target_start;
 };
 
-/// LayerNorm(x + Dropout(sublayer(x))), section 3.1 and 5.4; or, pre-norm, x + Dropout(sublayer(LayerNorm(x))).
+/// LayerNorm(x + Dropout(sublayer(x))), section 3.1 and 5.4; or, pre-norm, x +
+/// Dropout(sublayer(LayerNorm(x))).
 class Residual {
  public:
   Residual(nn::Builder& builder, const std::string& norm_name, const TransformerConfig& config);
@@ -75,7 +76,9 @@ class Residual {
 class FeedForward {
  public:
   FeedForward(nn::Builder& builder, const std::string& name, const TransformerConfig& config);
-  Tensor operator()(const ops::Context& ctx, const Tensor& x_ND) const { return out_(ctx, in_(ctx, x_ND, inner_)); }
+  Tensor operator()(const ops::Context& ctx, const Tensor& x_ND) const {
+    return out_(ctx, in_(ctx, x_ND, inner_));
+  }
 
  private:
   nn::Linear in_, out_;
@@ -85,8 +88,10 @@ class FeedForward {
 /// Self-attention, then feed-forward; section 3.1.
 class EncoderLayer {
  public:
-  EncoderLayer(nn::Builder& builder, const std::string& name, const TransformerConfig& config, std::string place);
-  Tensor forward(const ops::Context& ctx, const Tensor& x_ND, const std::shared_ptr<const Sequences>& source) const;
+  EncoderLayer(nn::Builder& builder, const std::string& name, const TransformerConfig& config,
+               std::string place);
+  Tensor forward(const ops::Context& ctx, const Tensor& x_ND,
+                 const std::shared_ptr<const Sequences>& source) const;
 
  private:
   std::string place_;
@@ -99,23 +104,27 @@ class EncoderLayer {
 /// Masked self-attention, attention over the encoder's output, feed-forward; section 3.1.
 class DecoderLayer {
  public:
-  DecoderLayer(nn::Builder& builder, const std::string& name, const TransformerConfig& config, const std::string& place);
+  DecoderLayer(nn::Builder& builder, const std::string& name, const TransformerConfig& config,
+               const std::string& place);
 
   /// Keys and values of the encoder's output.
   Tensor keys_values(const ops::Context& ctx, const Tensor& memory_MD) const {
     return cross_attention_.keys_values(ctx, memory_MD);
   }
   Tensor forward(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
-                 const std::shared_ptr<const Sequences>& target, const std::shared_ptr<const Sequences>& source) const;
+                 const std::shared_ptr<const Sequences>& target,
+                 const std::shared_ptr<const Sequences>& source) const;
   /// One token a row; see SelfAttention::step.
-  Tensor step(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values, attention::KeyValueCache& cache,
-              const std::shared_ptr<const Sequences>& tokens, const std::shared_ptr<const Sequences>& past,
+  Tensor step(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
+              attention::KeyValueCache& cache, const std::shared_ptr<const Sequences>& tokens,
+              const std::shared_ptr<const Sequences>& past,
               const std::shared_ptr<const Sequences>& source) const;
 
  private:
   template <class SelfAttention>
   Tensor sublayers(const ops::Context& ctx, Tensor x_ND, const SelfAttention& self, const Tensor& keys_values,
-                   const std::shared_ptr<const Sequences>& target, const std::shared_ptr<const Sequences>& source) const;
+                   const std::shared_ptr<const Sequences>& target,
+                   const std::shared_ptr<const Sequences>& source) const;
 
   std::string self_place_, cross_place_;
   attention::SelfAttention self_attention_;
@@ -126,7 +135,8 @@ class DecoderLayer {
   Residual feed_forward_residual_;
 };
 
-/// A decoder in mid-sentence: for each row its past, as rows of the caches, and the sentence that it translates.
+/// A decoder in mid-sentence: for each row its past, as rows of the caches, and the sentence that it
+/// translates.
 struct TransformerState {
   std::vector<Tensor> keys_values;              ///< of the encoder's output, a layer each
   std::vector<attention::KeyValueCache> cache;  ///< of the tokens so far, a layer each
@@ -139,12 +149,13 @@ struct TransformerState {
   void reorder(std::span<const std::int32_t> parents);
 };
 
-/// The Transformer (Vaswani et al. 2017), as MarianMT arranges it: post-norm, biases everywhere, the decoder started on
-/// pad, target_vocabulary logits without bias. Deviations by option: pre-norm (with a norm after each stack), learned
-/// positions, head widths that are not width/heads.
+/// The Transformer (Vaswani et al. 2017), as MarianMT arranges it: post-norm, biases everywhere, the decoder
+/// started on pad, target_vocabulary logits without bias. Deviations by option: pre-norm (with a norm after
+/// each stack), learned positions, head widths that are not width/heads.
 class Transformer {
  public:
-  /// Parameters are allocated and set to their beginning by `seed`. Throws Error(bug) if the config is not valid.
+  /// Parameters are allocated and set to their beginning by `seed`. Throws Error(bug) if the config is not
+  /// valid.
   explicit Transformer(const TransformerConfig& config, std::uint64_t seed = 1);
   Transformer(const Transformer&) = delete;
   Transformer& operator=(const Transformer&) = delete;
@@ -163,7 +174,8 @@ class Transformer {
                 const std::shared_ptr<const Sequences>& source) const;
 
   /// Cross-entropy of a batch; with a tape, backward() then adds the gradients of weight * (sum of losses).
-  ops::LossSums loss(const ops::Context& ctx, const TranslationBatch& batch, float label_smoothing, float weight) const;
+  ops::LossSums loss(const ops::Context& ctx, const TranslationBatch& batch, float label_smoothing,
+                     float weight) const;
 
   /// A fixed shift [V] of the logits, as MarianMT's final_logits_bias; undefined: none. It is not learned.
   const Tensor& output_bias() const { return output_bias_; }
@@ -178,9 +190,12 @@ class Transformer {
   Tensor step(const ops::Context& ctx, TransformerState& state, std::span<const std::int32_t> tokens) const;
 
  private:
-  Tensor embed(const ops::Context& ctx, std::span<const std::int32_t> ids, std::span<const std::int32_t> position,
-               const nn::Parameter* table, const Tensor& positions, ops::Dropping dropping) const;
-  const Tensor& positions(const nn::Parameter* learned) const { return learned ? learned->value : sinusoidal_; }
+  Tensor embed(const ops::Context& ctx, std::span<const std::int32_t> ids,
+               std::span<const std::int32_t> position, const nn::Parameter* table, const Tensor& positions,
+               ops::Dropping dropping) const;
+  const Tensor& positions(const nn::Parameter* learned) const {
+    return learned ? learned->value : sinusoidal_;
+  }
 
   TransformerConfig config_;
   nn::Parameters parameters_;

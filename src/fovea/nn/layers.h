@@ -29,7 +29,8 @@ class Linear {
   /// Each part begins as a Linear of its own would, times `gain`.
   Linear(Builder& builder, std::vector<NamedRows> parts, std::int64_t in, float gain);
 
-  Tensor operator()(const ops::Context& ctx, const Tensor& x_ND, const ops::LinearOptions& options = {}) const {
+  Tensor operator()(const ops::Context& ctx, const Tensor& x_ND,
+                    const ops::LinearOptions& options = {}) const {
     return ops::linear(ctx, x_ND, weight_->value, bias_->value, options);
   }
 
@@ -47,7 +48,8 @@ class LayerNorm {
     return ops::add_norm(ctx, x_ND, {}, gamma_->value, beta_->value, eps_);
   }
   /// norm(residual + dropout(x))
-  Tensor add(const ops::Context& ctx, const Tensor& x_ND, const Tensor& residual_ND, ops::Dropping dropping) const {
+  Tensor add(const ops::Context& ctx, const Tensor& x_ND, const Tensor& residual_ND,
+             ops::Dropping dropping) const {
     return ops::add_norm(ctx, x_ND, residual_ND, gamma_->value, beta_->value, eps_, dropping);
   }
 

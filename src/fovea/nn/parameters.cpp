@@ -16,11 +16,21 @@ std::int64_t padded(std::int64_t elements) { return (elements + 15) / 16 * 16; }
 void fill(const Initial& initial, const RandomKey& key, std::span<float> values) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     switch (initial.kind) {
-      case Initial::Kind::zeros: values[i] = 0.0f; break;
-      case Initial::Kind::ones: values[i] = 1.0f; break;
-      case Initial::Kind::normal: values[i] = initial.scale * normal(key, i); break;
-      case Initial::Kind::uniform: values[i] = initial.scale * (2.0f * uniform(key, i) - 1.0f); break;
-      case Initial::Kind::values: values[i] = initial.values.at(i); break;
+      case Initial::Kind::zeros:
+        values[i] = 0.0f;
+        break;
+      case Initial::Kind::ones:
+        values[i] = 1.0f;
+        break;
+      case Initial::Kind::normal:
+        values[i] = initial.scale * normal(key, i);
+        break;
+      case Initial::Kind::uniform:
+        values[i] = initial.scale * (2.0f * uniform(key, i) - 1.0f);
+        break;
+      case Initial::Kind::values:
+        values[i] = initial.values.at(i);
+        break;
     }
   }
 }

@@ -13,8 +13,8 @@ namespace fovea::nn {
 struct Initial {
   enum class Kind { zeros, ones, normal, uniform, values };
   Kind kind = Kind::zeros;
-  float scale = 0.0f;          ///< standard deviation (normal) or bound (uniform)
-  std::vector<float> values;   ///< for Kind::values
+  float scale = 0.0f;         ///< standard deviation (normal) or bound (uniform)
+  std::vector<float> values;  ///< for Kind::values
 
   static Initial zeros() { return {}; }
   static Initial ones() { return {Kind::ones, 0.0f, {}}; }
@@ -23,7 +23,8 @@ struct Initial {
   static Initial xavier(std::int64_t in, std::int64_t out, float gain = 1.0f);
 };
 
-/// A part of a parameter that has a name of its own on disk: rows of a packed matrix, as q, k, v of one product.
+/// A part of a parameter that has a name of its own on disk: rows of a packed matrix, as q, k, v of one
+/// product.
 struct NamedRows {
   std::string name;
   std::int64_t rows = 0;
@@ -31,15 +32,15 @@ struct NamedRows {
 
 /// One learned tensor. Its value is a piece of the arena of its Parameters.
 struct Parameter {
-  std::string name;                ///< on disk, if it has no parts
+  std::string name;  ///< on disk, if it has no parts
   Shape shape;
   Initial initial;
-  std::vector<NamedRows> parts;    ///< on disk, if it is packed of several
-  Tensor value;                    ///< after Parameters::allocate()
+  std::vector<NamedRows> parts;  ///< on disk, if it is packed of several
+  Tensor value;                  ///< after Parameters::allocate()
 };
 
-/// All learned tensors of a model in one flat array, their gradients in another: an optimiser, an average or a norm is
-/// one pass over memory. Modules declare what they need, then allocate() binds it.
+/// All learned tensors of a model in one flat array, their gradients in another: an optimiser, an average or
+/// a norm is one pass over memory. Modules declare what they need, then allocate() binds it.
 class Parameters {
  public:
   /// Declares a parameter. The address stays valid for the life of this object.
@@ -55,7 +56,7 @@ class Parameters {
 
   std::deque<Parameter>& all() { return parameters_; }
   const std::deque<Parameter>& all() const { return parameters_; }
-  std::int64_t count() const;  ///< numbers learned
+  std::int64_t count() const;                             ///< numbers learned
   const Tensor& values() const { return values_; }        ///< [arena], gaps between parameters are zero
   const Tensor& gradients() const { return gradients_; }  ///< [arena]
 

@@ -8,7 +8,9 @@
 namespace fovea::ops {
 namespace {
 
-kernels::HeadStrides strides(const PackedHeads& operand, std::int64_t width) { return {operand.matrix.dim(1), width}; }
+kernels::HeadStrides strides(const PackedHeads& operand, std::int64_t width) {
+  return {operand.matrix.dim(1), width};
+}
 
 void expect_heads(const PackedHeads& operand, std::int64_t heads, std::int64_t width, const char* name) {
   if (operand.matrix.shape().rank() == 2 && operand.first >= 0 &&
@@ -20,7 +22,8 @@ void expect_heads(const PackedHeads& operand, std::int64_t heads, std::int64_t w
 }
 
 // The gradient matrix of an operand; q, k and v of one packed matrix share it and write their own columns.
-Tensor gradient_matrix(const PackedHeads& operand, std::initializer_list<std::pair<const PackedHeads*, Tensor*>> made) {
+Tensor gradient_matrix(const PackedHeads& operand,
+                       std::initializer_list<std::pair<const PackedHeads*, Tensor*>> made) {
   for (const auto& [other, gradient] : made)
     if (other->matrix.raw() == operand.matrix.raw()) return *gradient;
   return Tensor::empty(operand.matrix.shape());
@@ -51,7 +54,8 @@ Tensor attention(const Context& ctx, const PackedHeads& q, const PackedHeads& k,
   expect_heads(v, options.kv_heads, options.value_width, "v");
   if (queries->size() != keys->size())
     throw Error(Error::Kind::bug, "attention",
-                std::to_string(queries->size()) + " query sequences but " + std::to_string(keys->size()) + " key sequences");
+                std::to_string(queries->size()) + " query sequences but " + std::to_string(keys->size()) +
+                    " key sequences");
   const std::int64_t N = q.matrix.dim(0), width = options.heads * options.value_width;
   kernels::AttentionExtents extents;
   extents.sequences = queries->size();
@@ -69,7 +73,8 @@ Tensor attention(const Context& ctx, const PackedHeads& q, const PackedHeads& k,
   extents.k_count = keys->count.data();
   extents.key_rows = keys->rows.empty() ? nullptr : keys->rows.data();
   extents.causal = options.causal;
-  extents.scale = options.scale != 0.0f ? options.scale : 1.0f / std::sqrt(static_cast<float>(options.key_width));
+  extents.scale =
+      options.scale != 0.0f ? options.scale : 1.0f / std::sqrt(static_cast<float>(options.key_width));
   extents.dropout = ctx.dropout(options.dropping.p, options.dropping.site);
 
   Tensor context = Tensor::empty({N, width});

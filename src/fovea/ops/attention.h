@@ -9,9 +9,9 @@
 
 namespace fovea::ops {
 
-/// Which rows of a packed matrix belong to which sequence: sequence b has rows start[b] .. start[b] + count[b] - 1, or,
-/// where `rows` is given, rows[start[b]] .. rows[start[b] + count[b] - 1] (keys without gradient only: how hypotheses
-/// share their past in a cache).
+/// Which rows of a packed matrix belong to which sequence: sequence b has rows start[b] .. start[b] +
+/// count[b] - 1, or, where `rows` is given, rows[start[b]] .. rows[start[b] + count[b] - 1] (keys without
+/// gradient only: how hypotheses share their past in a cache).
 struct Sequences {
   std::vector<std::int64_t> start;
   std::vector<std::int64_t> count;
@@ -39,12 +39,12 @@ struct AttentionOptions {
 };
 
 /// Scaled dot product attention over packed sequences.
-///   context[t,h] = sum_j softmax_j(scale * q[t,h] . k[j,h]) v[j,h],  j over the keys of t's sequence that t may see
-/// Shapes   q in a matrix [N_q, .], k and v in matrices [N_k, .]; sequence b of `queries` looks at sequence b of `keys`
-/// Returns  context [N_q, heads * value_width]
-/// Edge     a row that sees nothing: zeros, no gradient
-/// Needs    for gradients: q, k, v together cover every column of their matrices once, sequences cover every row
-/// Source   Vaswani et al. 2017, section 3.2
+///   context[t,h] = sum_j softmax_j(scale * q[t,h] . k[j,h]) v[j,h],  j over the keys of t's sequence that t
+///   may see
+/// Shapes   q in a matrix [N_q, .], k and v in matrices [N_k, .]; sequence b of `queries` looks at sequence b
+/// of `keys` Returns  context [N_q, heads * value_width] Edge     a row that sees nothing: zeros, no gradient
+/// Needs    for gradients: q, k, v together cover every column of their matrices once, sequences cover every
+/// row Source   Vaswani et al. 2017, section 3.2
 Tensor attention(const Context& ctx, const PackedHeads& q, const PackedHeads& k, const PackedHeads& v,
                  std::shared_ptr<const Sequences> queries, std::shared_ptr<const Sequences> keys,
                  const AttentionOptions& options);

@@ -19,8 +19,8 @@ class Recorder {
   virtual void attention(std::string_view place, const Tensor& weights) = 0;
 };
 
-/// What a forward pass is told beside its inputs: how to run, whether it trains, where chance comes from, who watches.
-/// Passed along; nothing global decides what a function does.
+/// What a forward pass is told beside its inputs: how to run, whether it trains, where chance comes from, who
+/// watches. Passed along; nothing global decides what a function does.
 struct Context {
   kernels::Execution exec;
   Tape* tape = nullptr;          ///< records for backward(); none: inference

@@ -8,8 +8,8 @@
 namespace fovea::ops {
 namespace {
 
-// Rows of logits made at once: 256 rows of a 10k vocabulary are 10 MB, which stay in the last-level cache between the
-// product that writes them and the two that read their gradient.
+// Rows of logits made at once: 256 rows of a 10k vocabulary are 10 MB, which stay in the last-level cache
+// between the product that writes them and the two that read their gradient.
 constexpr std::int64_t chunk_rows = 256;
 
 }  // namespace
@@ -32,13 +32,14 @@ LossSums linear_cross_entropy(const Context& ctx, const Tensor& x, const Tensor&
   for (std::int64_t first = 0; first < N; first += chunk_rows) {
     const std::int64_t rows = std::min(chunk_rows, N - first);
     const float* x_rows = x.f32() + first * D;
-    kernels::gemm(ctx.exec, {.M = rows, .N = V, .K = D, .lda = D, .ldb = D, .ldc = V, .transpose_b = true}, x_rows,
-                  W.f32(), logits.f32(), {.bias = b.defined() ? b.f32() : nullptr});
-    kernels::cross_entropy(ctx.exec, {.N = rows, .V = V, .smoothing = smoothing, .weight = weight, .gradient = records},
-                           logits.f32(), targets.i32() + first, losses.f32() + first, losses.f32() + N + first);
+    kernels::gemm(ctx.exec, {.M = rows, .N = V, .K = D, .lda = D, .ldb = D, .ldc = V, .transpose_b = true},
+                  x_rows, W.f32(), logits.f32(), {.bias = b.defined() ? b.f32() : nullptr});
+    kernels::cross_entropy(
+        ctx.exec, {.N = rows, .V = V, .smoothing = smoothing, .weight = weight, .gradient = records},
+        logits.f32(), targets.i32() + first, losses.f32() + first, losses.f32() + N + first);
     if (d_x.defined())
-      kernels::gemm(ctx.exec, {.M = rows, .N = D, .K = V, .lda = V, .ldb = D, .ldc = D}, logits.f32(), W.f32(),
-                    d_x.f32() + first * D);
+      kernels::gemm(ctx.exec, {.M = rows, .N = D, .K = V, .lda = V, .ldb = D, .ldc = D}, logits.f32(),
+                    W.f32(), d_x.f32() + first * D);
     if (d_W.data)
       kernels::gemm(ctx.exec, {.M = V, .N = D, .K = rows, .lda = V, .ldb = D, .ldc = D, .transpose_a = true},
                     logits.f32(), x_rows, d_W.data, {.accumulate = d_W.accumulate || first > 0});

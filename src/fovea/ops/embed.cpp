@@ -13,7 +13,8 @@ void expect_within(const Tensor& ids, std::int64_t count, const char* what) {
   for (std::int64_t n = 0; n < ids.elements(); ++n) {
     if (id[n] >= 0 && id[n] < count) continue;
     throw Error(Error::Kind::bug, "embed",
-                std::string(what) + " " + std::to_string(id[n]) + " of a table with " + std::to_string(count) + " rows");
+                std::string(what) + " " + std::to_string(id[n]) + " of a table with " +
+                    std::to_string(count) + " rows");
   }
 }
 
@@ -32,7 +33,8 @@ Tensor embed(const Context& ctx, const Tensor& ids, const Tensor& table, float s
   }
   const kernels::EmbedExtents extents{N, D, scale, ctx.dropout(dropping.p, dropping.site)};
   Tensor y = Tensor::empty({N, D});
-  kernels::embed_forward(ctx.exec, extents, ids.i32(), table.f32(), positions.defined() ? position.i32() : nullptr,
+  kernels::embed_forward(ctx.exec, extents, ids.i32(), table.f32(),
+                         positions.defined() ? position.i32() : nullptr,
                          positions.defined() ? positions.f32() : nullptr, y.f32());
   if (!ctx.records({&table, &positions})) return y;
   require_grad(y);
@@ -49,8 +51,8 @@ Tensor embed(const Context& ctx, const Tensor& ids, const Tensor& table, float s
     float* d_positions = target(positions);
     Tensor unused;
     if (!d_table) d_table = (unused = Tensor::zeros(table.shape())).f32();
-    kernels::embed_backward(exec, extents, ids.i32(), positions.defined() ? position.i32() : nullptr, d_y.f32(), d_table,
-                            d_positions);
+    kernels::embed_backward(exec, extents, ids.i32(), positions.defined() ? position.i32() : nullptr,
+                            d_y.f32(), d_table, d_positions);
   });
   return y;
 }

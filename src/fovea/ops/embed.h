@@ -8,8 +8,8 @@
 namespace fovea::ops {
 
 /// y[n] = dropout(scale * table[ids[n]] + positions[position[n]]).
-/// Shapes   ids, position [N] (i32; position is ignored without positions); table [V, D]; positions [P, D] or undefined
-/// Throws   Error(bug) if an id or a position lies outside its table
+/// Shapes   ids, position [N] (i32; position is ignored without positions); table [V, D]; positions [P, D] or
+/// undefined Throws   Error(bug) if an id or a position lies outside its table
 Tensor embed(const Context& ctx, const Tensor& ids, const Tensor& table, float scale, const Tensor& position,
              const Tensor& positions, Dropping dropping = {});
 

@@ -9,17 +9,18 @@ namespace {
 using kernels::Activation;
 
 // Gradients of y = x W^T + b, given that of y.
-void linear_backward(const kernels::Execution& exec, const Tensor& x, const Tensor& W, const Tensor& b, const Tensor& d_y) {
+void linear_backward(const kernels::Execution& exec, const Tensor& x, const Tensor& W, const Tensor& b,
+                     const Tensor& d_y) {
   const std::int64_t out = W.dim(0), in = W.dim(1), N = x.dim(0);
   if (x.requires_grad()) {
     const auto d_x = gradient_target(x);
-    kernels::gemm(exec, {.M = N, .N = in, .K = out, .lda = out, .ldb = in, .ldc = in}, d_y.f32(), W.f32(), d_x.data,
-                  {.accumulate = d_x.accumulate});
+    kernels::gemm(exec, {.M = N, .N = in, .K = out, .lda = out, .ldb = in, .ldc = in}, d_y.f32(), W.f32(),
+                  d_x.data, {.accumulate = d_x.accumulate});
   }
   if (W.requires_grad()) {
     const auto d_W = gradient_target(W);
-    kernels::gemm(exec, {.M = out, .N = in, .K = N, .lda = out, .ldb = in, .ldc = in, .transpose_a = true}, d_y.f32(),
-                  x.f32(), d_W.data, {.accumulate = d_W.accumulate});
+    kernels::gemm(exec, {.M = out, .N = in, .K = N, .lda = out, .ldb = in, .ldc = in, .transpose_a = true},
+                  d_y.f32(), x.f32(), d_W.data, {.accumulate = d_W.accumulate});
   }
   if (b.requires_grad()) {
     const auto d_b = gradient_target(b);
@@ -30,7 +31,8 @@ void linear_backward(const kernels::Execution& exec, const Tensor& x, const Tens
 
 }  // namespace
 
-Tensor linear(const Context& ctx, const Tensor& x, const Tensor& W, const Tensor& b, const LinearOptions& options) {
+Tensor linear(const Context& ctx, const Tensor& x, const Tensor& W, const Tensor& b,
+              const LinearOptions& options) {
   expect_shape(W, {-1, -1}, "linear: W [out, in]");
   const std::int64_t out = W.dim(0), in = W.dim(1);
   expect_shape(x, {-1, in}, "linear: x [N, in]");
@@ -44,8 +46,8 @@ Tensor linear(const Context& ctx, const Tensor& x, const Tensor& W, const Tensor
   // Backward needs what came before the activation; relu's derivative can be read off its output.
   const bool keeps_pre = records && activation != Activation::identity && activation != Activation::relu;
   Tensor pre = keeps_pre ? Tensor::empty({N, out}) : Tensor();
-  kernels::gemm(ctx.exec, {.M = N, .N = out, .K = in, .lda = in, .ldb = in, .ldc = out, .transpose_b = true}, x.f32(),
-                W.f32(), y.f32(),
+  kernels::gemm(ctx.exec, {.M = N, .N = out, .K = in, .lda = in, .ldb = in, .ldc = out, .transpose_b = true},
+                x.f32(), W.f32(), y.f32(),
                 {.bias = b.defined() ? b.f32() : nullptr,
                  .pre_activation = keeps_pre ? pre.f32() : nullptr,
                  .activation = activation});
@@ -59,7 +61,8 @@ Tensor linear(const Context& ctx, const Tensor& x, const Tensor& W, const Tensor
     if (!d_y.defined()) return;
     // The gradient of y is nobody else's any more: overwrite it.
     if (activation != Activation::identity)
-      kernels::activation_backward(exec, d_y.elements(), activation, dropout, pre.f32(), d_y.f32(), d_y.f32());
+      kernels::activation_backward(exec, d_y.elements(), activation, dropout, pre.f32(), d_y.f32(),
+                                   d_y.f32());
     else if (dropout.active())
       kernels::residual_dropout(exec, d_y.elements(), dropout, d_y.f32(), nullptr, d_y.f32());
     linear_backward(exec, x, W, b, d_y);

@@ -14,6 +14,7 @@ struct LinearOptions {
 /// y = dropout(activation(x W^T + b)).
 /// Shapes   x [N, in]; W [out, in], as on disk; b [out] or undefined; y [N, out]
 /// Throws   Error naming the shapes if they disagree
-Tensor linear(const Context& ctx, const Tensor& x_ND, const Tensor& W, const Tensor& b, const LinearOptions& options = {});
+Tensor linear(const Context& ctx, const Tensor& x_ND, const Tensor& W, const Tensor& b,
+              const LinearOptions& options = {});
 
 }  // namespace fovea::ops

@@ -4,8 +4,8 @@
 
 namespace fovea::ops {
 
-Tensor add_norm(const Context& ctx, const Tensor& x, const Tensor& residual, const Tensor& gamma, const Tensor& beta,
-                float eps, Dropping dropping) {
+Tensor add_norm(const Context& ctx, const Tensor& x, const Tensor& residual, const Tensor& gamma,
+                const Tensor& beta, float eps, Dropping dropping) {
   expect_shape(x, {-1, -1}, "layer norm: x [N, D]");
   const std::int64_t N = x.dim(0), D = x.dim(1);
   if (residual.defined()) expect_shape(residual, {N, D}, "layer norm: residual [N, D]");
@@ -17,8 +17,8 @@ Tensor add_norm(const Context& ctx, const Tensor& x, const Tensor& residual, con
 
   Tensor y = Tensor::empty({N, D});
   if (!records) {
-    kernels::layer_norm_forward(ctx.exec, extents, x.f32(), added, gamma.f32(), beta.f32(), nullptr, y.f32(), nullptr,
-                                nullptr);
+    kernels::layer_norm_forward(ctx.exec, extents, x.f32(), added, gamma.f32(), beta.f32(), nullptr, y.f32(),
+                                nullptr, nullptr);
     return y;
   }
   // Without residual and dropout the sum is x itself.
@@ -48,8 +48,9 @@ Tensor add_norm(const Context& ctx, const Tensor& x, const Tensor& residual, con
     };
     float* d_gamma = target(gamma);
     float* d_beta = target(beta);
-    kernels::layer_norm_backward(exec, extents, d_y.f32(), sum.f32(), statistics.f32(), statistics.f32() + extents.N,
-                                 gamma.f32(), nullptr, d_sum.f32(), two ? d_x.f32() : nullptr, d_gamma, d_beta);
+    kernels::layer_norm_backward(exec, extents, d_y.f32(), sum.f32(), statistics.f32(),
+                                 statistics.f32() + extents.N, gamma.f32(), nullptr, d_sum.f32(),
+                                 two ? d_x.f32() : nullptr, d_gamma, d_beta);
     give_gradient(x, two ? d_x : d_sum);
     if (residual.requires_grad()) give_gradient(residual, d_sum);
   });

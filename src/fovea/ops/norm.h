@@ -10,13 +10,14 @@ struct Dropping {
   std::uint32_t site = 0;
 };
 
-/// y = LayerNorm(residual + dropout(x)), (s - mean) / sqrt(variance + eps) * gamma + beta with the biased variance.
-/// Shapes   x, residual [N, D] (residual may be undefined: LayerNorm(dropout(x))); gamma, beta [D]; y [N, D]
-/// Source   Ba, Kiros, Hinton 2016; the sum before it: Vaswani et al. 2017, section 3.1
+/// y = LayerNorm(residual + dropout(x)), (s - mean) / sqrt(variance + eps) * gamma + beta with the biased
+/// variance. Shapes   x, residual [N, D] (residual may be undefined: LayerNorm(dropout(x))); gamma, beta [D];
+/// y [N, D] Source   Ba, Kiros, Hinton 2016; the sum before it: Vaswani et al. 2017, section 3.1
 Tensor add_norm(const Context& ctx, const Tensor& x_ND, const Tensor& residual_ND, const Tensor& gamma,
                 const Tensor& beta, float eps, Dropping dropping = {});
 
 /// y = residual + dropout(x); x, residual, y [N, D].
-Tensor add_residual(const Context& ctx, const Tensor& x_ND, const Tensor& residual_ND, Dropping dropping = {});
+Tensor add_residual(const Context& ctx, const Tensor& x_ND, const Tensor& residual_ND,
+                    Dropping dropping = {});
 
 }  // namespace fovea::ops

@@ -8,9 +8,9 @@
 
 namespace fovea::ops {
 
-/// What was computed, in order, as the steps that send gradients back. A function of ops/ records one step when an input
-/// of it requires a gradient; backward() runs the steps from the last to the first and lets go of each at once, so that
-/// what was kept for it is free for the next.
+/// What was computed, in order, as the steps that send gradients back. A function of ops/ records one step
+/// when an input of it requires a gradient; backward() runs the steps from the last to the first and lets go
+/// of each at once, so that what was kept for it is free for the next.
 class Tape {
  public:
   void record(std::function<void()> step) { steps_.push_back(std::move(step)); }
@@ -32,8 +32,8 @@ struct GradientTarget {
 };
 GradientTarget gradient_target(const Tensor& tensor);
 
-/// Hands `gradient` over as a share of the gradient of `tensor`: kept as it is if it is the first, else added.
-/// Does nothing if `tensor` requires none.
+/// Hands `gradient` over as a share of the gradient of `tensor`: kept as it is if it is the first, else
+/// added. Does nothing if `tensor` requires none.
 void give_gradient(const Tensor& tensor, Tensor gradient);
 
 /// The gradient that has arrived at `tensor`; undefined if none did.
