@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string_view>
+
 #include <algorithm>
 #include <cmath>
 
@@ -21,14 +23,19 @@ using text::sample::Dice;
 
 /// Bytes of all kinds: words, spaces, any code points, malformed UTF-8; sometimes nothing, sometimes a lot.
 std::string awkward_line(Dice& dice) {
+  constexpr std::string_view pieces = "baren ung\t\xF0\x9F\x98\x80 \xE2\x80\xA8 . ";
+  constexpr std::string_view spaces = " \t\xC2\xA0\xE3\x80\x80";
+  const auto one_of = [&](std::string_view bytes) {
+    return bytes[dice(static_cast<std::uint32_t>(bytes.size()))];
+  };
   std::string line;
   const std::uint32_t length = dice(10) == 0 ? 0 : dice(20) == 0 ? 200 + dice(200) : dice(40);
   const std::uint32_t kind = dice(4);
   for (std::uint32_t i = 0; i < length; ++i) {
     if (kind == 0) text::append_utf8(line, text::sample::code_point(dice));
     if (kind == 1) line += static_cast<char>(dice(256));
-    if (kind == 2) line += "baren ung\t\xF0\x9F\x98\x80 \xE2\x80\xA8 . "[dice(24)];
-    if (kind == 3) line += " \t\xC2\xA0\xE3\x80\x80"[dice(7)];
+    if (kind == 2) line += one_of(pieces);
+    if (kind == 3) line += one_of(spaces);
   }
   return line;
 }

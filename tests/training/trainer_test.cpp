@@ -299,7 +299,8 @@ TEST(Trainer, MemoryStaysFlat) {
   data.recipe.training.batch_tokens = 48;
   data.recipe.training.validate_every = 100000;
   TinyTrainer tiny(data);
-  std::size_t resident = 0, allocations = 0;
+  [[maybe_unused]] std::size_t resident = 0;
+  std::size_t allocations = 0;
   tiny.updated = [&](const LogEntry& entry) {
     if (entry.update != 100) return;
     resident = resident_bytes();
@@ -307,7 +308,9 @@ TEST(Trainer, MemoryStaysFlat) {
   };
   tiny.run();
   EXPECT_EQ(storage_statistics().system_allocations, allocations);
+#ifndef __SANITIZE_ADDRESS__  // which keeps what was freed for a while
   EXPECT_LT(resident_bytes(), resident + (std::size_t{1} << 20));
+#endif
 }
 
 }  // namespace
