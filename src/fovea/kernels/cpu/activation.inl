@@ -1,13 +1,6 @@
 // Included once per instruction set: see for_each_isa.h.
 
-template <Activation activation>
-inline Floats activate(Floats x) {
-  if constexpr (activation == Activation::relu) return max(zero(), x);
-  if constexpr (activation == Activation::gelu) return mul(x, normal_law(x).cdf);
-  if constexpr (activation == Activation::silu) return mul(x, sigmoid(x));
-  if constexpr (activation == Activation::tanh) return tanh(x);
-  return x;
-}
+#include "fovea/kernels/cpu/activate.inl"
 
 /// derivative of the activation at x, times d.
 template <Activation activation>

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "fovea/kernels/cpu/functions.h"
 #include "fovea/kernels/cpu/simd.h"
 
 #define FOVEA_BODY "fovea/kernels/cpu/gemm.inl"

@@ -1,6 +1,6 @@
 // The body of cpu/gemm.cpp, included once per instruction set inside its namespace (for_each_isa.h).
 
-#include "fovea/kernels/cpu/epilogue_activation.inl"
+#include "fovea/kernels/cpu/activate.inl"
 
 // A tile of C fills the registers but for one row of B and one element of A:
 // 6 x 64 with 32 registers of 16 floats, 6 x 16 with 16 of 8.
