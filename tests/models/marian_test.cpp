@@ -12,6 +12,7 @@
 #include "fovea/base/bfloat16.h"
 #include "fovea/base/file.h"
 #include "tests/base/scratch.h"
+#include "tests/models/small_config.h"
 
 namespace fovea::models {
 namespace {
@@ -19,17 +20,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 using test::message_of;
 using test::ScratchFolder;
-
-TransformerConfig small_config() {
-  TransformerConfig config;
-  config.source_vocabulary = config.target_vocabulary = 13;
-  config.encoder_layers = config.decoder_layers = 2;
-  config.width = 16;
-  config.feed_forward = 24;
-  config.heads = 4;
-  config.max_positions = 32;
-  return config;
-}
 
 std::vector<TransformerConfig> varied_configs() {
   std::vector<TransformerConfig> configs(6, small_config());

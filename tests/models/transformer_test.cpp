@@ -6,20 +6,10 @@
 
 #include "fovea/base/random.h"
 #include "fovea/kernels/optimiser.h"
+#include "tests/models/small_config.h"
 
 namespace fovea::models {
 namespace {
-
-TransformerConfig small_config() {
-  TransformerConfig config;
-  config.source_vocabulary = config.target_vocabulary = 13;
-  config.encoder_layers = config.decoder_layers = 2;
-  config.width = 16;
-  config.feed_forward = 24;
-  config.heads = 4;
-  config.max_positions = 32;
-  return config;
-}
 
 std::vector<TransformerConfig> varied_configs() {
   std::vector<TransformerConfig> configs(5, small_config());

@@ -7,6 +7,7 @@
 #include <ctime>
 #include <vector>
 
+#include "fovea/models/marian.h"
 #include "fovea/training/schedule.h"
 
 namespace fovea::training {
@@ -30,12 +31,6 @@ double process_seconds() {
   timespec now{};
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
-std::optional<std::string> first_non_finite_value(const nn::Parameters& parameters) {
-  for (const auto& view : parameters.views())
-    if (!std::ranges::all_of(view.value.values(), [](float w) { return std::isfinite(w); })) return view.name;
-  return std::nullopt;
 }
 
 std::string place(std::int64_t update, const data::BatchPosition& at) {
@@ -194,9 +189,9 @@ void Trainer::validate() {
 
 void Trainer::save() {
   if (saved_ == state_.update) return;
-  if (const auto parameter = first_non_finite_value(model_.parameters()))
+  if (const auto broken = models::non_finite_tensors(model_); !broken.empty())
     throw Error(Error::Kind::diverged, "update " + std::to_string(state_.update),
-                "weights are not finite, first " + *parameter, remedy);
+                "weights are not finite, first " + broken.front(), remedy);
   if (events_.save) events_.save(state_);
   saved_ = state_.update;
 }
