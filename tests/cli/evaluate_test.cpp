@@ -123,6 +123,20 @@ TEST(Evaluate, AModelIsScoredAsItsTranslationsAre) {
   EXPECT_CONTAINS(bundled.out, "chrF2|");
 }
 
+TEST(Evaluate, I08_SwappedFilesAreWarnedOf) {
+  const data::TemporaryFolder folder;
+  const std::string model = test::SmallModel::folder().string();
+  const auto languages = text::TranslationTokenizer::read(model).settings();
+  ASSERT_NE(languages.source_language, "");
+  const std::string source = folder.write("t." + languages.source_language, "a b\n");
+  const std::string target = folder.write("t." + languages.target_language, "a b\n");
+  const std::string command = "evaluate --threads 1 --model " + model;
+  EXPECT_EQ(run_fovea(command + " --source " + source + " --reference " + target).err, "");
+  const auto swapped = run_fovea(command + " --source " + target + " --reference " + source);
+  EXPECT_EQ(swapped.code, 0);
+  EXPECT_CONTAINS(swapped.err, "source and target look swapped");
+}
+
 TEST(Evaluate, I16_TranslationsAreGivenOrMade) {
   const std::string reference = " --reference /dev/null";
   expect_failure(run_fovea("evaluate" + reference), 2, "name --hypothesis FILE, or --source FILE");

@@ -119,9 +119,26 @@ TEST(SentencePieceFile, C05_NoUnknownTwoUnknownsAnotherId) {
   EXPECT_EQ(model.encode("x"), (std::vector<std::int32_t>{3, 1}));
 }
 
-TEST(SentencePieceFile, C06_ScoreNotANumber) {
+TEST(SentencePieceFile, B12_C06_ScoreNotANumber) {
   for (const float score : {std::nanf(""), std::numeric_limits<float>::infinity()})
     expect_refused(ModelBuilder::small().piece("c", score).build(), "score that is not a number");
+}
+
+// Scores are log probabilities as a rule; others still choose between cuttings, as in the library.
+TEST(SentencePieceFile, B12_EqualAndPositiveScores) {
+  const auto model = [](float single, float pair) {
+    ModelBuilder builder;
+    builder.piece("</s>", 0, sample::control)
+        .piece("<unk>", 0, sample::unknown)
+        .piece("<pad>", 0, sample::control);
+    builder.piece("\xE2\x96\x81", single).piece("a", single).piece("b", single).piece("ab", pair);
+    return SentencePieceModel::parse(builder.build(), "m");
+  };
+  using Pieces = std::vector<std::string>;
+  EXPECT_EQ(model(-2, -2).encode_pieces("ab"), (Pieces{"\xE2\x96\x81", "ab"}));    // fewer of equal ones
+  EXPECT_EQ(model(3, 4).encode_pieces("ab"), (Pieces{"\xE2\x96\x81", "a", "b"}));  // 3 + 3 > 4
+  EXPECT_EQ(model(3, 7).encode_pieces("ab"), (Pieces{"\xE2\x96\x81", "ab"}));
+  EXPECT_EQ(model(0, 0).encode_pieces("aba").size(), model(0, 0).encode("aba").size());
 }
 
 TEST(SentencePieceFile, C07_UnknownTypes) {

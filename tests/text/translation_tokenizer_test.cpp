@@ -102,7 +102,7 @@ TEST(TranslationTokenizer, TheConfigurationSaysWhatMarianTokenizerReads) {
 }
 )");
   EXPECT_EQ(files.at("vocab.json"),
-R"({
+            R"({
   "</s>": 0,
   "<unk>": 1,
   "<pad>": 2,
@@ -173,7 +173,31 @@ TEST(TranslationTokenizer, ReadsADirectory) {
   std::filesystem::remove_all(directory);
 }
 
-TEST(TranslationTokenizer, BrokenVocabularies) {
+// A vocabulary cut anywhere is refused whole.
+TEST(TranslationTokenizer, B08_AVocabularyCutAnywhereIsRefused) {
+  const Files whole = TranslationTokenizer(trained(1), {}).files();
+  const std::string& json = whole.at("vocab.json");
+  for (std::size_t i = 0; i < 100; ++i) {
+    Files files = whole;
+    files["vocab.json"] = json.substr(0, json.size() * i / 100);
+    expect_refused(files, "vocab.json: ");
+  }
+}
+
+// The vocabulary decides which id an unknown piece has; without one, or with one beyond it, it is no
+// vocabulary.
+TEST(TranslationTokenizer, B11_TheUnknownPieceIsNeeded) {
+  const auto refused = [](std::string_view json, std::string_view what) {
+    Files files = opus_files();
+    files["vocab.json"] = json;
+    expect_refused(files, what);
+  };
+  refused(R"({"</s>": 0, "a": 1, "<pad>": 2})", "no piece <unk>");
+  refused(R"({"</s>": 0, "<unk>": 2000000000, "<pad>": 2})", "the id 2000000000 in a vocabulary of 3");
+  refused(R"({"</s>": 0, "<unk>": null, "<pad>": 2})", "no natural number");
+}
+
+TEST(TranslationTokenizer, B09_BrokenVocabularies) {
   const auto refused = [](std::string_view json, std::string_view what) {
     Files files = opus_files();
     files["vocab.json"] = json;
@@ -189,7 +213,8 @@ TEST(TranslationTokenizer, BrokenVocabularies) {
   refused(R"({"</s>": 0.5, "<unk>": 0, "<pad>": 1})", "no natural number");
   refused(R"({"</s>": "0", "<unk>": 0, "<pad>": 1})", "no natural number");
   refused(R"({"</s>": 4000000000, "<unk>": 0, "<pad>": 1})", "the id 4000000000 in a vocabulary of 3");
-  refused(R"({"</s>": 18446744073709551615, "<unk>": 0, "<pad>": 1})", "</s>: is 18446744073709551615, but an integer");
+  refused(R"({"</s>": 18446744073709551615, "<unk>": 0, "<pad>": 1})",
+          "</s>: is 18446744073709551615, but an integer");
   refused(R"({"": 3, "</s>": 0, "<unk>": 1, "<pad>": 2})", "an empty piece");
   refused("{\"\xff\": 3}", "UTF-8");
   refused(std::string(100000, '['), "nests deeper");

@@ -158,6 +158,19 @@ TEST(Run, I01_MissingAndEmptyTextIsOneErrorAndLeavesNothing) {
   EXPECT_CONTAINS(refusal(Error::Kind::usage, data, recipe), "names no training text");
 }
 
+TEST(Run, I08_SwappedFilesAreWarnedOf) {
+  TinyData data;
+  std::vector<std::string> notes;
+  std::filesystem::copy(data / "train.source", data / "t.aa");
+  std::filesystem::copy(data / "train.target", data / "t.bb");
+  data.recipe.data.train_source = "t.bb";
+  data.recipe.data.train_target = "t.aa";
+  data.recipe.training.updates = 1;
+  run(data, "run", {}, &notes);
+  EXPECT_TRUE(std::ranges::any_of(
+      notes, [](const std::string& note) { return note.find("look swapped") != std::string::npos; }));
+}
+
 TEST(Run, I07_LineCountsThatDifferNameBoth) {
   TinyData data;
   for (const int more : {1, 1000}) {

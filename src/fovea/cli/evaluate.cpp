@@ -10,6 +10,7 @@
 #include "fovea/cli/common.h"
 #include "fovea/cli/decoding_options.h"
 #include "fovea/cli/model_folder.h"
+#include "fovea/data/languages.h"
 #include "fovea/data/lines.h"
 #include "fovea/metrics/bleu.h"
 #include "fovea/metrics/chrf.h"
@@ -102,6 +103,11 @@ std::vector<std::string> translate(const std::vector<std::string>& source, const
   const std::string folder = model_folder(options.model);
   const auto how = translate_options(folder, options.decoding);
   const LoadedModel loaded = load_model(folder);
+  const auto& languages = loaded.tokenizer.settings();
+  for (const std::string& reference : options.references)
+    if (const auto doubt = data::swapped_languages(options.source, reference, languages.source_language,
+                                                   languages.target_language))
+      warn(*doubt);
   const kernels::ExecutionOwner exec(options.threads);
   const decoding::Translator translator(*loaded.model, loaded.tokenizer, exec.get());
   std::vector<std::string> translations;

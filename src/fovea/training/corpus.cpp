@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "fovea/base/file.h"
+#include "fovea/data/languages.h"
 #include "fovea/data/parallel_corpus.h"
 #include "fovea/text/sentencepiece_trainer.h"
 
@@ -26,6 +27,17 @@ void note_statistics(const char* what, const data::ParallelStatistics& found, co
     if (side->invalid_lines > 0)
       notes(std::string(what) + ": " + std::to_string(side->invalid_lines) +
             " lines are not UTF-8 and were repaired, the first at " + side->first_invalid);
+}
+
+data::ParallelText read_text(const DataOptions& options, const data::ParallelFiles& files, const char* what,
+                             const Notes& notes) {
+  if (!files.is_tsv())
+    if (const auto doubt = data::swapped_languages(files.source, files.target, options.source_language,
+                                                   options.target_language))
+      notes(*doubt);
+  auto text = data::read_parallel(files);
+  note_statistics(what, text.statistics, notes);
+  return text;
 }
 
 text::SentencePieceModel train_side(const TokenizerOptions& options, const std::vector<std::string>& lines) {
@@ -98,15 +110,16 @@ Corpus prepare_corpus(const Recipe& recipe, const std::filesystem::path& folder,
   if (options.train_tsv.empty() && (options.train_source.empty() || options.train_target.empty()))
     throw Error(Error::Kind::usage, "recipe", "names no training text",
                 "set data.train_source and data.train_target, or data.train_tsv");
-  const auto train = data::read_parallel(parallel_files(folder, options.train_source, options.train_target,
-                                                        options.train_tsv, options.tsv_columns));
-  note_statistics("training data", train.statistics, notes);
+  const auto train = read_text(options,
+                               parallel_files(folder, options.train_source, options.train_target,
+                                              options.train_tsv, options.tsv_columns),
+                               "training data", notes);
   data::ParallelText valid;
-  if (!options.valid_tsv.empty() || !options.valid_source.empty()) {
-    valid = data::read_parallel(parallel_files(folder, options.valid_source, options.valid_target,
-                                               options.valid_tsv, options.tsv_columns));
-    note_statistics("validation data", valid.statistics, notes);
-  }
+  if (!options.valid_tsv.empty() || !options.valid_source.empty())
+    valid = read_text(options,
+                      parallel_files(folder, options.valid_source, options.valid_target, options.valid_tsv,
+                                     options.tsv_columns),
+                      "validation data", notes);
   if (!tokenizer) tokenizer = make_tokenizer(recipe, train);
   const std::int64_t most = std::min(options.max_tokens, recipe.model.max_positions);
   Corpus corpus{*tokenizer, encode(*tokenizer, train, most, options.max_ratio, "training data", notes),
