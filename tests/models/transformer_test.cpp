@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "fovea/base/random.h"
 #include "fovea/kernels/optimiser.h"
@@ -66,7 +68,7 @@ class TransformerTest : public testing::Test {
   kernels::ExecutionOwner owner_{2};
 };
 
-TEST_F(TransformerTest, GradientsOfTheLossAreItsDerivatives_H01) {
+TEST_F(TransformerTest, H01_GradientsOfTheLossAreItsDerivatives) {
   for (auto config : varied_configs()) {
     // Differences across relu's kink are no derivatives; relu is checked where it is alone, in ops.
     if (config.activation == kernels::Activation::relu) config.activation = kernels::Activation::gelu;
@@ -99,7 +101,7 @@ TEST_F(TransformerTest, GradientsOfTheLossAreItsDerivatives_H01) {
   }
 }
 
-TEST_F(TransformerTest, StepByStepGivesTheLogitsOfTheWhole_G10) {
+TEST_F(TransformerTest, G10_StepByStepGivesTheLogitsOfTheWhole) {
   for (const auto& config : varied_configs()) {
     const Transformer model(config, 7);
     const ops::Context ctx = context();
@@ -140,7 +142,7 @@ TEST_F(TransformerTest, ReorderedRowsContinueTheirParents) {
   for (int v = 0; v < 13; ++v) EXPECT_EQ(logits.f32()[2 * 13 + v], expected.f32()[v]);
 }
 
-TEST_F(TransformerTest, ASentenceDoesNotFeelItsNeighbours_G09) {
+TEST_F(TransformerTest, G09_ASentenceDoesNotFeelItsNeighbours) {
   const Transformer model(small_config(), 7);
   const ops::Context ctx = context();
   const std::vector<std::int32_t> mine{3, 4, 5, 6, 0};
@@ -157,6 +159,71 @@ TEST_F(TransformerTest, ASentenceDoesNotFeelItsNeighbours_G09) {
     const auto together = model.encode(ctx, packed, ops::Sequences::packed(offsets));
     for (std::int64_t i = 0; i < alone.elements(); ++i)
       ASSERT_EQ(alone.f32()[i], together.f32()[together.elements() - alone.elements() + i]) << others;
+  }
+}
+
+bool all_finite(std::span<const float> values) {
+  return std::ranges::all_of(values, [](float x) { return std::isfinite(x); });
+}
+
+// Sides as long as the model takes, of one token, and of none, in one batch.
+TEST_F(TransformerTest, H10_LongShortAndEmptySentencesTogether) {
+  TransformerConfig config = small_config();
+  config.max_positions = 600;
+  Transformer model(config, 5);
+  model.parameters().allocate_gradients();
+  const std::vector<std::int32_t> longest(599, 7), one{4}, none;
+  Pairs pairs;
+  for (const auto& from : {longest, one, none})
+    for (const auto& to : {none, one, longest}) pairs.add(from, to);
+  ops::Context ctx = context();
+  ops::Tape tape;
+  ctx.tape = &tape;
+  const auto together = model.loss(ctx, pairs.batch(), 0.1f, 1.0f);
+  tape.backward();
+  EXPECT_TRUE(all_finite(model.parameters().gradients().values()));
+  ctx.tape = nullptr;
+  double apart = 0.0;
+  for (const auto& from : {longest, one, none})
+    for (const auto& to : {none, one, longest}) {
+      Pairs pair;
+      pair.add(from, to);
+      apart += model.loss(ctx, pair.batch(), 0.1f, 1.0f).loss;
+    }
+  EXPECT_NEAR(together.loss, apart, 1e-5 * apart);
+}
+
+// Random shapes, weights up to a thousand times their beginning, random sentences. Gradients are promised up
+// to ten times: beyond, products of weights may leave the range of floats.
+TEST_F(TransformerTest, H12_FiniteInFiniteOut) {
+  const kernels::ExecutionOwner one_thread(1);
+  for (std::uint32_t round = 0; round < 1000; ++round) {
+    const RandomKey key = RandomKey::of(77, round, site::sample);
+    const auto configs = varied_configs();
+    TransformerConfig config = configs[below(key, 0, std::uint32_t(configs.size()))];
+    config.encoder_layers = 1 + below(key, 1, 2);
+    config.decoder_layers = 1 + below(key, 2, 2);
+    Transformer model(config, round);
+    const float size = std::pow(10.0f, 3.0f * uniform(key, 3));
+    for (float& w : model.parameters().values().values()) w *= size;
+    Pairs pairs;
+    for (std::uint64_t i = 0, at = 10; i < 3; ++i) {
+      std::vector<std::int32_t> from(below(key, at++, 12)), to(below(key, at++, 12));
+      for (auto* side : {&from, &to})
+        for (auto& token : *side) token = std::int32_t(below(key, at++, 13));
+      pairs.add(from, to);
+    }
+    ops::Context ctx = context();
+    ctx.exec = one_thread.get();
+    ctx.training = round % 2 == 0;
+    model.parameters().allocate_gradients();
+    ops::Tape tape;
+    ctx.tape = &tape;
+    ASSERT_TRUE(std::isfinite(model.loss(ctx, pairs.batch(), 0.1f, 1.0f).loss)) << "round " << round;
+    tape.backward();
+    if (size <= 10.0f) {
+      ASSERT_TRUE(all_finite(model.parameters().gradients().values())) << "round " << round;
+    }
   }
 }
 

@@ -23,9 +23,9 @@ class Ops : public testing::Test {
   kernels::ExecutionOwner owner_{2};
 };
 
-using H01_Gradients = Ops;
+using Gradients = Ops;
 
-TEST_F(H01_Gradients, Linear) {
+TEST_F(Gradients, H01_Linear) {
   using kernels::Activation;
   for (const auto activation : {Activation::identity, Activation::gelu, Activation::silu, Activation::tanh}) {
     for (const float dropout : {0.0f, 0.4f}) {
@@ -39,7 +39,7 @@ TEST_F(H01_Gradients, Linear) {
   }
 }
 
-TEST_F(H01_Gradients, LinearWithRelu) {
+TEST_F(Gradients, H01_LinearWithRelu) {
   // Away from the kink: every pre-activation is at least 0.3 from zero, far more than the step moves it.
   Tensor x = Tensor::of({2, 2}, std::vector<float>{1, 0.5f, -1, 0.25f});
   Tensor W = Tensor::of({2, 2}, std::vector<float>{1, 0.2f, -0.8f, 0.4f});
@@ -50,7 +50,7 @@ TEST_F(H01_Gradients, LinearWithRelu) {
       {x, W, Tensor::zeros({2})}, context(true));
 }
 
-TEST_F(H01_Gradients, AddNorm) {
+TEST_F(Gradients, H01_AddNorm) {
   for (const float dropout : {0.0f, 0.3f}) {
     check_gradients(
         [=](const Context& ctx, const std::vector<Tensor>& in) {
@@ -66,7 +66,7 @@ TEST_F(H01_Gradients, AddNorm) {
   }
 }
 
-TEST_F(H01_Gradients, AddNormOfOneTensorTwice) {
+TEST_F(Gradients, H01_AddNormOfOneTensorTwice) {
   check_gradients(
       [](const Context& ctx, const std::vector<Tensor>& in) {
         return add_norm(ctx, in[0], in[0], in[1], in[2], 1e-5f, {0.3f, 1002});
@@ -74,7 +74,7 @@ TEST_F(H01_Gradients, AddNormOfOneTensorTwice) {
       {random_tensor({4, 9}, 1), random_tensor({9}, 3), random_tensor({9}, 4)}, context(true));
 }
 
-TEST_F(H01_Gradients, AddResidual) {
+TEST_F(Gradients, H01_AddResidual) {
   check_gradients(
       [](const Context& ctx, const std::vector<Tensor>& in) {
         return add_residual(ctx, in[0], in[1], {0.3f, 1002});
@@ -82,7 +82,7 @@ TEST_F(H01_Gradients, AddResidual) {
       {random_tensor({4, 9}, 1), random_tensor({4, 9}, 2)}, context(true));
 }
 
-TEST_F(H01_Gradients, Embed) {
+TEST_F(Gradients, H01_Embed) {
   const std::vector<std::int32_t> ids{3, 0, 3, 1}, position{0, 1, 2, 0};
   check_gradients(
       [=](const Context& ctx, const std::vector<Tensor>& in) {
@@ -91,7 +91,7 @@ TEST_F(H01_Gradients, Embed) {
       {random_tensor({5, 6}, 1), random_tensor({3, 6}, 2)}, context(true));
 }
 
-TEST_F(H01_Gradients, SelfAttentionOfPackedSentences) {
+TEST_F(Gradients, H01_SelfAttentionOfPackedSentences) {
   const std::vector<std::int32_t> offsets{0, 3, 4, 9};
   for (const bool causal : {false, true}) {
     check_gradients(
@@ -110,7 +110,7 @@ TEST_F(H01_Gradients, SelfAttentionOfPackedSentences) {
   }
 }
 
-TEST_F(H01_Gradients, CrossAttention) {
+TEST_F(Gradients, H01_CrossAttention) {
   const std::vector<std::int32_t> queries{0, 3, 5}, keys{0, 2, 6};
   check_gradients(
       [=](const Context& ctx, const std::vector<Tensor>& in) {
@@ -127,7 +127,7 @@ TEST_F(H01_Gradients, CrossAttention) {
       {random_tensor({5, 8}, 1), random_tensor({6, 16}, 2)}, context(true));
 }
 
-TEST_F(H01_Gradients, LinearCrossEntropy) {
+TEST_F(Gradients, H01_LinearCrossEntropy) {
   const std::vector<std::int32_t> targets{2, 0, 4, 4};
   for (const float smoothing : {0.0f, 0.2f}) {
     // The loss as a tensor: its gradient is made inside, for a weight of 1.
@@ -154,7 +154,7 @@ TEST_F(H01_Gradients, LinearCrossEntropy) {
   }
 }
 
-TEST_F(Ops, LossOfNoTokensIsZero_H03) {
+TEST_F(Ops, H03_LossOfNoTokensIsZero) {
   Context ctx = context(true);
   Tape tape;
   ctx.tape = &tape;
