@@ -60,23 +60,24 @@ struct Sentences {
     x.out = {d, width};
     x.q_start = x.k_start = starts.data();
     x.q_count = x.k_count = counts.data();
-    x.causal = causal;
+    if (causal) x.visible = Visibility::causal();
     x.scale = 0.125f;
     x.dropout = {dropout, key};
   }
   double operations() const {
-    const double pairs = x.causal ? length * (length + 1) / 2.0 : static_cast<double>(length) * length;
+    const double pairs =
+        x.visible.right == 0 ? length * (length + 1) / 2.0 : static_cast<double>(length) * length;
     return 4.0 * count * heads * pairs * width;
   }
   void forward(const Execution& exec) {
     const std::int64_t d = heads * width;
-    attention_forward(exec, x, qkv.data(), qkv.data() + d, qkv.data() + 2 * d, out.data(), lse.data(),
+    attention_forward(exec, x, {qkv.data(), qkv.data() + d, qkv.data() + 2 * d}, out.data(), lse.data(),
                       count * length);
   }
   void backward(const Execution& exec) {
     const std::int64_t d = heads * width;
-    attention_backward(exec, x, qkv.data(), qkv.data() + d, qkv.data() + 2 * d, out.data(), lse.data(),
-                       count * length, d_out.data(), d_qkv.data(), d_qkv.data() + d, d_qkv.data() + 2 * d);
+    attention_backward(exec, x, {qkv.data(), qkv.data() + d, qkv.data() + 2 * d}, out.data(), lse.data(),
+                       count * length, d_out.data(), {d_qkv.data(), d_qkv.data() + d, d_qkv.data() + 2 * d});
   }
 };
 
@@ -125,8 +126,9 @@ void decode(benchmark::State& state) {
   x.k_count = counts.data();
   if (state.range(3)) x.key_rows = rows.data();
   const ExecutionOwner exec(static_cast<int>(state.range(0)));
-  const double seconds = best_time(
-      state, [&] { attention_forward(exec.get(), x, q.data(), k.data(), v.data(), out.data(), nullptr, 0); });
+  const double seconds = best_time(state, [&] {
+    attention_forward(exec.get(), x, {q.data(), k.data(), v.data()}, out.data(), nullptr, 0);
+  });
   state.counters["GBs"] = 8e-9 * static_cast<double>(beams * keys * d) / seconds;
 }
 

@@ -72,21 +72,26 @@ Tensor attention(const Context& ctx, const PackedHeads& q, const PackedHeads& k,
   extents.k_start = keys->start.data();
   extents.k_count = keys->count.data();
   extents.key_rows = keys->rows.empty() ? nullptr : keys->rows.data();
-  extents.causal = options.causal;
+  if (options.causal) extents.visible = kernels::Visibility::causal();
   extents.scale =
       options.scale != 0.0f ? options.scale : 1.0f / std::sqrt(static_cast<float>(options.key_width));
   extents.dropout = ctx.dropout(options.dropping.p, options.dropping.site);
 
   Tensor context = Tensor::empty({N, width});
   const bool records = ctx.records({&q.matrix, &k.matrix, &v.matrix});
-  Tensor lse = records ? Tensor::empty({options.heads, N}) : Tensor();
-  Tensor weights;
-  if (ctx.recorder && ctx.recorder->wants(options.place))
-    weights = Tensor::empty({weights_count(*queries, *keys, options.heads)});
-  kernels::attention_forward(ctx.exec, extents, q.matrix.f32() + q.first, k.matrix.f32() + k.first,
-                             v.matrix.f32() + v.first, context.f32(), records ? lse.f32() : nullptr, N,
-                             weights.defined() ? weights.f32() : nullptr);
-  if (weights.defined()) ctx.recorder->attention(options.place, weights);
+  const bool recorded = ctx.recorder && ctx.recorder->wants(options.place);
+  Tensor lse = records || recorded ? Tensor::empty({options.heads, N}) : Tensor();
+  const kernels::AttentionInputs inputs{q.matrix.f32() + q.first, k.matrix.f32() + k.first,
+                                        v.matrix.f32() + v.first};
+  kernels::attention_forward(ctx.exec, extents, inputs, context.f32(), lse.defined() ? lse.f32() : nullptr,
+                             N);
+  if (recorded) {
+    const Tensor weights = Tensor::empty({weights_count(*queries, *keys, options.heads)});
+    kernels::AttentionWeights wanted;
+    wanted.all = weights.f32();
+    kernels::attention_weights(ctx.exec, extents, inputs, lse.f32(), N, wanted);
+    ctx.recorder->attention(options.place, weights);
+  }
   if (!records) return context;
 
   require_grad(context);
@@ -96,9 +101,10 @@ Tensor attention(const Context& ctx, const PackedHeads& q, const PackedHeads& k,
     Tensor d_q = Tensor::empty(q.matrix.shape());
     Tensor d_k = gradient_matrix(k, {{&q, &d_q}});
     Tensor d_v = gradient_matrix(v, {{&q, &d_q}, {&k, &d_k}});
-    kernels::attention_backward(exec, extents, q.matrix.f32() + q.first, k.matrix.f32() + k.first,
-                                v.matrix.f32() + v.first, context.f32(), lse.f32(), N, d_context.f32(),
-                                d_q.f32() + q.first, d_k.f32() + k.first, d_v.f32() + v.first);
+    kernels::attention_backward(
+        exec, extents, {q.matrix.f32() + q.first, k.matrix.f32() + k.first, v.matrix.f32() + v.first},
+        context.f32(), lse.f32(), N, d_context.f32(),
+        {d_q.f32() + q.first, d_k.f32() + k.first, d_v.f32() + v.first});
     give_gradient(q.matrix, d_q);
     if (d_k.raw() != d_q.raw()) give_gradient(k.matrix, d_k);
     if (d_v.raw() != d_q.raw() && d_v.raw() != d_k.raw()) give_gradient(v.matrix, d_v);
