@@ -66,7 +66,7 @@ TEST_F(PairsOp, AgreesWithTiledAttention) {
     mask->causal = causal;
     AttentionOptions options;
     options.heads = 4, options.kv_heads = 2, options.key_width = 8, options.value_width = 5;
-    options.causal = causal;
+    options.visible = causal ? kernels::Visibility::causal() : kernels::Visibility::everything();
     options.dropping = {0.3f, 1004};
     const Context ctx = context(true);
     const Tensor tiled = attention(ctx, {q}, {k}, {v}, queries, keys, options);

@@ -44,7 +44,7 @@ ops::AttentionOptions SelfAttention::options(bool causal, std::string_view place
           .kv_heads = shape_.heads,
           .key_width = shape_.key_width,
           .value_width = shape_.value_width,
-          .causal = causal,
+          .visible = causal ? kernels::Visibility::causal() : kernels::Visibility::everything(),
           .dropping = dropping_,
           .place = place};
 }
