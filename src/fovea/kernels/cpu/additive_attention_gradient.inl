@@ -78,7 +78,7 @@ inline void careful_gradient(const QueryColumns& query, const ScoreRow& q, const
       r = div(one, fma(factors, load(columns.factors + j * width), one));
     } else {
       const Floats x = add(load_first(q.raw + d, lanes), load_first(rows.rows[j].raw + d, lanes));
-      r = sigmoid(mul(broadcast(-2.0f), x));
+      r = sigmoid(mul(broadcast(-2.0f), saturated(x)));
     }
     const Floats with_r = mul(broadcast(query.d_scores[j]), r), with_slope = fnma(with_r, r, with_r);
     d_q = add(d_q, with_slope);

@@ -78,10 +78,13 @@ void factored_sums(const float* q, const ScoreRow* k, const ScoreVector& v, Floa
   FOVEA_UNROLL for (int i = 0; i < N; ++i) sums[i] = fnma(broadcast(2.0f), total[i], v.lanes);
 }
 
+// Where tanh no longer changes, and e^{2x} is neither infinite nor too small to be normal. NaN stays.
+inline Floats saturated(Floats x) { return min(broadcast(40.0f), max(broadcast(-40.0f), x)); }
+
 inline Floats exact_sum(const float* q, const float* k, const ScoreVector& v) {
   Floats total = zero();
   over_vectors(v.count, [&](std::int64_t d, auto lanes) {
-    total = fma(load(v.v + d), tanh(add(lanes.read(q + d), lanes.read(k + d))), total);
+    total = fma(load(v.v + d), tanh(saturated(add(lanes.read(q + d), lanes.read(k + d)))), total);
   });
   return total;
 }
