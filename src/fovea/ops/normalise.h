@@ -25,7 +25,7 @@ struct PairMask {
 struct NormaliseOptions {
   Normaliser normaliser = Normaliser::softmax;
   float temperature = 1.0f;
-  std::shared_ptr<const PairMask> mask;  ///< none: all keys are visible
+  std::shared_ptr<const PairMask> mask{};  ///< none: all keys are visible
 };
 
 /// weights = normaliser(scores / temperature) over each row's visible keys; hidden pairs and rows that see
