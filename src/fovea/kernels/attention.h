@@ -114,7 +114,7 @@ struct AttentionInputsOf {
 using AttentionInputs = AttentionInputsOf<float>;
 
 /// Their gradients, overwritten: q, k and v in the rows that sequences own, with the strides of q, k and v;
-/// bias where some sequence has a pair; relative [all of its floats] and sinks whole. bias, relative and
+/// bias where some sequence has a pair; relative and sinks whole. bias, relative and
 /// sinks may be null: not wanted.
 template <class Real>
 struct AttentionGradientsOf {

@@ -172,9 +172,8 @@ void attention_backward(const AttentionExtents& x, const AttentionInputsOf<Real>
                         const AttentionGradientsOf<Real>& d) {
   const std::int64_t group = x.heads / x.kv_heads, E = x.key_width, Ev = x.value_width;
   if (d.bias) clear_pairs(x, in, d.bias);
-  if (d.relative)
-    std::fill_n(d.relative, (x.relative.head == 0 ? 0 : (x.heads - 1) * x.relative.head) + x.relative.count,
-                Real{0});
+  for (std::int64_t h = 0; d.relative && h < x.heads; ++h)
+    std::fill_n(d.relative + h * x.relative.head, x.relative.count, Real{0});
   if (d.sinks) std::fill_n(d.sinks, x.heads, Real{0});
   std::vector<double> dq, dk, dv;
   for_each_head(x, in, [&](const Head<Real>& head) {
