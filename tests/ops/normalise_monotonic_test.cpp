@@ -11,8 +11,8 @@ namespace {
 using H01_MonotonicGradients = PairOps;
 using MonotonicOp = PairOps;
 
-std::shared_ptr<PairMask> causal() {
-  auto mask = std::make_shared<PairMask>();
+std::shared_ptr<VisiblePairs> causal() {
+  auto mask = std::make_shared<VisiblePairs>();
   mask->causal = true;
   return mask;
 }
@@ -21,7 +21,7 @@ TEST_F(H01_MonotonicGradients, Monotonic) {
   const PairsPtr pairs = pairs_of(2, {3, 2, 0}, {4, 5, 2});
   for (const MonotonicMode mode : {MonotonicMode::recursive, MonotonicMode::parallel})
     for (const float noise : {0.0f, 1.0f})
-      for (const auto& mask : {std::shared_ptr<PairMask>(), causal()})
+      for (const auto& mask : {std::shared_ptr<VisiblePairs>(), causal()})
         check_gradients(
             [&](const Context& ctx, const std::vector<Tensor>& in) {
               return monotonic(ctx, in[0], pairs, {mode, noise, 1001, mask});
@@ -41,7 +41,7 @@ TEST_F(H01_MonotonicGradients, MonotonicFromAPreviousRow) {
 
 TEST_F(H01_MonotonicGradients, Chunkwise) {
   const PairsPtr pairs = pairs_of(2, {3, 2, 0}, {4, 5, 2});
-  for (const auto& mask : {std::shared_ptr<PairMask>(), causal()})
+  for (const auto& mask : {std::shared_ptr<VisiblePairs>(), causal()})
     check_gradients(
         [&](const Context& ctx, const std::vector<Tensor>& in) {
           return chunkwise(ctx, monotonic(ctx, in[0], pairs, {.mask = mask}), in[1], pairs, 3, mask);

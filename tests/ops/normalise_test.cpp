@@ -9,8 +9,8 @@ namespace {
 using H01_NormaliseGradients = PairOps;
 using NormaliseOp = PairOps;
 
-std::shared_ptr<PairMask> causal_mask() {
-  auto mask = std::make_shared<PairMask>();
+std::shared_ptr<VisiblePairs> causal_mask() {
+  auto mask = std::make_shared<VisiblePairs>();
   mask->causal = true;
   return mask;
 }
@@ -47,7 +47,7 @@ TEST_F(H01_NormaliseGradients, SoftmaxAndSparsemax) {
   masked->left = 2;
   for (std::int64_t i = 0; i < pairs->elements() / 2; ++i) masked->mask.push_back(i % 5 != 1);
   for (const Normaliser normaliser : {Normaliser::softmax, Normaliser::sparsemax})
-    for (const auto& mask : {std::shared_ptr<PairMask>(), causal_mask(), masked}) {
+    for (const auto& mask : {std::shared_ptr<VisiblePairs>(), causal_mask(), masked}) {
       const NormaliseOptions options{normaliser, 0.8f, mask};
       check_gradients([&](const Context& ctx,
                           const std::vector<Tensor>& in) { return normalise(ctx, in[0], pairs, options); },
@@ -68,16 +68,16 @@ TEST_F(NormaliseOp, EveryParameterChangesTheAnswer) {
   const PairsPtr pairs = pairs_of(2, {6}, {7});
   const Tensor scores = random_tensor({pairs->elements()}, 2);
   const Context ctx = context();
-  const auto answer = [&](const PairMask& mask, Normaliser normaliser = Normaliser::softmax,
+  const auto answer = [&](const VisiblePairs& mask, Normaliser normaliser = Normaliser::softmax,
                           float temperature = 1) {
-    return normalise(ctx, scores, pairs, {normaliser, temperature, std::make_shared<PairMask>(mask)});
+    return normalise(ctx, scores, pairs, {normaliser, temperature, std::make_shared<VisiblePairs>(mask)});
   };
   const Tensor plain = answer({});
   EXPECT_FALSE(differ(plain, normalise(ctx, scores, pairs, {})));
   EXPECT_TRUE(differ(plain, answer({}, Normaliser::sparsemax)));
   EXPECT_TRUE(differ(plain, answer({}, Normaliser::hardmax)));
   EXPECT_TRUE(differ(plain, answer({}, Normaliser::softmax, 0.5f)));
-  PairMask mask;
+  VisiblePairs mask;
   mask.causal = true;
   const Tensor causal = answer(mask);
   EXPECT_TRUE(differ(plain, causal));
@@ -114,10 +114,10 @@ TEST_F(NormaliseOp, EveryParameterChangesTheAnswer) {
 TEST_F(NormaliseOp, MasksThatDoNotFit) {
   const PairsPtr pairs = pairs_of(2, {3, 1}, {2, 4});
   const Tensor scores = Tensor::zeros({20});
-  const auto with = [&](const PairMask& mask) {
-    normalise(context(), scores, pairs, {.mask = std::make_shared<PairMask>(mask)});
+  const auto with = [&](const VisiblePairs& mask) {
+    normalise(context(), scores, pairs, {.mask = std::make_shared<VisiblePairs>(mask)});
   };
-  PairMask mask;
+  VisiblePairs mask;
   mask.mask.assign(11, 1);
   expect_error([&] { with(mask); }, "a mask of 11 is neither [H,T,S] nor [T,S] of H 2, T 3+1, S 2+4");
   mask = {};

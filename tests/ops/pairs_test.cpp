@@ -44,7 +44,7 @@ TEST_F(H01_PairGradients, PairDropout) {
 TEST_F(H01_PairGradients, SelfAttentionInOnePackedMatrix) {
   const auto sequences = sequences_of({4, 3});
   const PairsPtr pairs = Pairs::of(sequences, sequences, 2);
-  auto mask = std::make_shared<PairMask>();
+  auto mask = std::make_shared<VisiblePairs>();
   mask->causal = true;
   for (const Normaliser normaliser : {Normaliser::softmax, Normaliser::sparsemax})
     check_gradients(
@@ -61,7 +61,7 @@ TEST_F(PairsOp, AgreesWithTiledAttention) {
   const auto queries = sequences_of({5, 1, 17}), keys = sequences_of({5, 3, 20});
   const PairsPtr pairs = Pairs::of(queries, keys, 4);
   const Tensor q = random_tensor({23, 32}, 1), k = random_tensor({28, 16}, 2), v = random_tensor({28, 10}, 3);
-  auto mask = std::make_shared<PairMask>();
+  auto mask = std::make_shared<VisiblePairs>();
   for (const bool causal : {false, true}) {
     mask->causal = causal;
     AttentionOptions options;

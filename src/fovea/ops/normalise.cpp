@@ -14,7 +14,7 @@ kernels::NormaliseExtents extents(const Pairs& pairs, const NormaliseOptions& op
 
 }  // namespace
 
-kernels::PairVisibility PairMask::of(const Pairs& pairs) const {
+kernels::PairVisibility VisiblePairs::of(const Pairs& pairs) const {
   kernels::PairVisibility visible;
   visible.alignment = alignment;
   visible.causal = causal;

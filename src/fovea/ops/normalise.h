@@ -8,7 +8,7 @@ namespace fovea::ops {
 using kernels::Normaliser;
 
 /// Which pairs see each other; kernels/pairs_visibility.h has the rules. What is empty admits all.
-struct PairMask {
+struct VisiblePairs {
   kernels::RowAlignment alignment = kernels::RowAlignment::end;
   bool causal = false;
   std::int64_t left = -1, right = -1;  ///< window, keys before and after; below 0: unbounded
@@ -25,7 +25,7 @@ struct PairMask {
 struct NormaliseOptions {
   Normaliser normaliser = Normaliser::softmax;
   float temperature = 1.0f;
-  std::shared_ptr<const PairMask> mask{};  ///< none: all keys are visible
+  std::shared_ptr<const VisiblePairs> mask{};  ///< none: all keys are visible
 };
 
 /// weights = normaliser(scores / temperature) over each row's visible keys; hidden pairs and rows that see

@@ -3,7 +3,7 @@
 namespace fovea::ops {
 namespace {
 
-kernels::PairVisibility visibility(const Pairs& pairs, const std::shared_ptr<const PairMask>& mask) {
+kernels::PairVisibility visibility(const Pairs& pairs, const std::shared_ptr<const VisiblePairs>& mask) {
   return mask ? mask->of(pairs) : kernels::PairVisibility{};
 }
 
@@ -54,7 +54,7 @@ Tensor monotonic(const Context& ctx, const Tensor& scores, const PairsPtr& pairs
 }
 
 Tensor chunkwise(const Context& ctx, const Tensor& alpha, const Tensor& energies, const PairsPtr& pairs,
-                 std::int64_t width, const std::shared_ptr<const PairMask>& mask) {
+                 std::int64_t width, const std::shared_ptr<const VisiblePairs>& mask) {
   pairs->expect(alpha, "chunkwise: alpha");
   pairs->expect(energies, "chunkwise: energies");
   Tensor beta = Tensor::empty(alpha.shape());

@@ -11,7 +11,7 @@ struct MonotonicOptions {
   MonotonicMode mode = MonotonicMode::recursive;
   float noise = 0.0f;      ///< standard deviation of the noise on scores while training (Raffel et al. use 1)
   std::uint32_t site = 0;  ///< of the noise
-  std::shared_ptr<const PairMask> mask{};
+  std::shared_ptr<const VisiblePairs> mask{};
 };
 
 /// Monotonic attention: alpha[t,j], the probability that output t stops at key j, from scores (energies with
@@ -30,6 +30,6 @@ Tensor monotonic(const Context& ctx, const Tensor& scores, const PairsPtr& pairs
 /// `width` keys that ends where the monotonic attention alpha stops, in expectation. With alpha in hard mode
 /// it is the decoder's. Shapes   alpha, energies, result: pairs. Grads to both
 Tensor chunkwise(const Context& ctx, const Tensor& alpha, const Tensor& energies, const PairsPtr& pairs,
-                 std::int64_t width, const std::shared_ptr<const PairMask>& mask = nullptr);
+                 std::int64_t width, const std::shared_ptr<const VisiblePairs>& mask = nullptr);
 
 }  // namespace fovea::ops
