@@ -3,6 +3,9 @@
 #include <algorithm>
 
 #include "fovea/ops/additive_attention.h"
+#include "fovea/ops/pairs_bias.h"
+#include "fovea/ops/pairs_local.h"
+#include "fovea/ops/relative.h"
 
 namespace fovea::attention {
 namespace {
@@ -72,6 +75,10 @@ Attended with_weights(const Context& ctx, const AttendOptions& options, Kernel k
   return attended;
 }
 
+kernels::RowAlignment alignment_of(const AttendOptions& options) {
+  return options.visible.to_end ? kernels::RowAlignment::end : kernels::RowAlignment::start;
+}
+
 // Bytes over the pairs for a mask that broadcasts, or blocks of one.
 class PackedMask {
  public:
@@ -107,7 +114,7 @@ class PackedMask {
 std::shared_ptr<const ops::PairMask> pair_mask(const AttendOptions& options, const ops::Pairs& pairs) {
   auto mask = std::make_shared<ops::PairMask>();
   const auto bound = [](std::int64_t keys) { return keys >= Visibility::unbounded ? -1 : keys; };
-  mask->alignment = options.visible.to_end ? kernels::RowAlignment::end : kernels::RowAlignment::start;
+  mask->alignment = alignment_of(options);
   mask->left = bound(options.visible.left);
   mask->right = bound(options.visible.right);
   if (options.local.centre.defined()) {
@@ -121,13 +128,14 @@ std::shared_ptr<const ops::PairMask> pair_mask(const AttendOptions& options, con
   return mask;
 }
 
-Tensor explicit_scores(const Context& ctx, const Score& score, const PackedHeads& q, const Memory& memory,
-                       const PairsPtr& pairs) {
+Tensor explicit_scores(const Context& ctx, const Score& score, const PackedHeads& q,
+                       const std::shared_ptr<const Sequences>& queries, const Memory& memory, const PairsPtr& pairs) {
   switch (score.form()) {
     case Score::Form::dot:
       return ops::dot_scores(ctx, q, memory.keys, pairs, {score.kv_heads(), score.width(), score.scale()});
     case Score::Form::additive:
-      return ops::additive_scores(ctx, q, memory.keys, score.v(ctx), pairs, {.width = score.width()});
+      return ops::additive_scores(ctx, q, memory.keys, score.v(ctx), queries, memory.sequences,
+                                  {.heads = score.heads(), .width = score.width()});
     case Score::Form::pairs:
       break;
   }
@@ -147,15 +155,15 @@ Tensor weights_of(const Context& ctx, const Tensor& scores, const PairsPtr& pair
                                                                         : ops::Normaliser::hardmax;
   const Tensor weights = ops::normalise(ctx, scores, pairs, {normaliser, options.temperature, mask});
   if (!options.local.centre.defined()) return weights;
-  return ops::local_gaussian(ctx, weights, options.local.centre, pairs,
-                             static_cast<float>(options.local.reach) / 2.0f);
+  return ops::gaussian_window(ctx, weights, options.local.centre,
+                              static_cast<float>(options.local.reach) / 2.0f, pairs);
 }
 
 Attended attend_by_pairs(const Context& ctx, const Score& score, const PackedHeads& q,
                          const std::shared_ptr<const Sequences>& queries, const Memory& memory,
                          const AttendOptions& options) {
   const PairsPtr pairs = ops::Pairs::of(queries, memory.sequences, score.heads());
-  Tensor scores = explicit_scores(ctx, score, q, memory, pairs);
+  Tensor scores = explicit_scores(ctx, score, q, queries, memory, pairs);
   if (const PairTerms* const terms = options.terms.get()) {
     if (terms->bias.defined()) scores = ops::add_bias(ctx, scores, terms->bias, pairs);
     if (terms->relative.defined())
@@ -163,11 +171,18 @@ Attended attend_by_pairs(const Context& ctx, const Score& score, const PackedHea
           ctx, scores, terms->relative, terms->relative_zero, pairs,
           options.visible.to_end ? kernels::RowAlignment::end : kernels::RowAlignment::start);
   }
+  const auto alignment = alignment_of(options);
+  const ops::ClippedRelative by_key{score.width(), score.scale(), alignment};
+  if (options.relative_vectors.keys.defined())
+    scores = ops::add_relative_keys(ctx, scores, q, options.relative_vectors.keys, pairs, by_key);
   const Tensor weights = weights_of(ctx, scores, pairs, options);
   if (ctx.recorder && ctx.recorder->wants(options.place)) ctx.recorder->attention(options.place, weights);
   const Tensor kept = ops::pair_dropout(ctx, weights, pairs, options.dropping);
-  return {ops::mix(ctx, kept, memory.values, pairs, {score.kv_heads(), memory.value_width}),
-          options.weights == WeightsWanted::no ? Tensor() : weights, Kernel::pairs};
+  Tensor context = ops::mix(ctx, kept, memory.values, pairs, {score.kv_heads(), memory.value_width});
+  if (options.relative_vectors.values.defined())
+    context = ops::add_relative_values(ctx, context, kept, options.relative_vectors.values, pairs,
+                                       {memory.value_width, 1.0f, alignment});
+  return {context, options.weights == WeightsWanted::no ? Tensor() : weights, Kernel::pairs};
 }
 
 }  // namespace
@@ -218,6 +233,8 @@ Attended attend(const Context& ctx, const Score& score, const PackedHeads& q,
   if (!(options.temperature > 0.0f))
     misused("a temperature of " + std::to_string(options.temperature), "it divides the scores: above 0");
   expect_served(score, options);
+  if (options.relative_vectors.keys.defined() && score.form() != Score::Form::dot)
+    misused("vectors by distance for keys with " + std::string(score.name()) + " scores", "they join dot products");
   const Kernel kernel = serving(score, options).kernel;
   const PackedHeads projected = score.queries(ctx, q);
   if (kernel == Kernel::tiled_dot)
@@ -232,7 +249,7 @@ Attended attend(const Context& ctx, const Score& score, const PackedHeads& q,
                                      {.heads = score.heads(),
                                       .width = score.width(),
                                       .value_width = memory.value_width,
-                                      .visible = options.visible,
+                                      .visible = {options.visible.left, options.visible.right},
                                       .dropping = options.dropping,
                                       .place = options.place});
     });

@@ -22,6 +22,16 @@ struct LocalCentre {
   std::int64_t reach = 10;
 };
 
+/// Learned vectors for the distance of a key, clipped to +-R, that join keys and values:
+///   score(t,j) += scale q[t] . keys[clip(j - i) + R],   context[t] += sum_j w[j] values[clip(j - i) + R]
+/// Shapes   keys [2R + 1, E], values [2R + 1, Ev], shared by heads; either may be undefined
+/// Source   Shaw, Uszkoreit, Vaswani 2018
+struct RelativeVectors {
+  Tensor keys, values;
+
+  bool defined() const { return keys.defined() || values.defined(); }
+};
+
 /// Whether the weights are handed out beside the context.
 enum class WeightsWanted {
   no,
@@ -37,6 +47,7 @@ struct AttendOptions {
   Normaliser normaliser = Normaliser::softmax;
   float temperature = 1.0f;  ///< scores are divided by it
   LocalCentre local = {};
+  RelativeVectors relative_vectors = {};
   ops::MonotonicOptions monotonic = {};  ///< mode and noise, for Normaliser::monotonic
   Tensor previous = {};                  ///< monotonic, step by step: the weights of the step before
   ops::Dropping dropping = {};           ///< of weights
