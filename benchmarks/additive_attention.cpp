@@ -3,7 +3,7 @@
 //
 //   taskset -c 0 bench_additive_attention --benchmark_filter=threads:1
 //   bench_additive_attention --benchmark_filter=threads:2
-//   bench_additive_attention --peer THREADS B T S D E [REPEATS]    # best ms forward, forward and backward
+//   bench_additive_attention --peer THREADS B T S D E REPEATS [FOLDER]
 
 #include <benchmark/benchmark.h>
 
@@ -13,6 +13,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "fovea/base/random.h"
@@ -182,20 +185,33 @@ BENCHMARK(step)->Apply(step_shapes);
 BENCHMARK(prepared_step)->Apply(step_shapes);
 BENCHMARK(backward)->Name("step_backward")->Apply(step_shapes);
 
-// What peers/additive_attention.py asks for: a line of JSON.
+void write(const std::string& folder, const char* name, const std::vector<float>& values) {
+  std::ofstream(folder + "/" + name, std::ios::binary)
+      .write(reinterpret_cast<const char*>(values.data()),
+             static_cast<std::streamsize>(values.size() * sizeof(float)));
+}
+
+// What peers/additive_attention.py asks for: times as a line of JSON, operands and results in a folder.
 int peer(int count, char** words) {
   const auto number = [&](int i) { return std::atoll(words[i]); };
   Work work({number(1), number(2), number(3), number(4), number(5)});
   const ExecutionOwner exec(static_cast<int>(number(0)));
-  const long long repeats = count > 6 ? number(6) : 20;
   double forward = 1e30, both = 1e30;
-  for (long long i = 0; i < repeats; ++i) {
+  for (long long i = 0; i < number(6); ++i) {
     const double first = seconds_of([&] { work.forward(exec.get()); });
     const double second = seconds_of([&] { work.backward(exec.get()); });
     forward = std::min(forward, first);
     both = std::min(both, first + second);
   }
   std::printf("{\"forward_ms\": %.4f, \"both_ms\": %.4f}\n", forward * 1e3, both * 1e3);
+  if (count <= 7) return 0;
+  const std::pair<const char*, const std::vector<float>*> tensors[] = {
+      {"q", &work.q},         {"k", &work.k},
+      {"v", &work.v},         {"value", &work.value},
+      {"d_out", &work.d_out}, {"out", &work.out},
+      {"d_q", &work.d_q},     {"d_k", &work.d_k},
+      {"d_v", &work.d_v},     {"d_value", &work.d_value}};
+  for (const auto& [name, values] : tensors) write(words[7], name, *values);
   return 0;
 }
 
@@ -203,7 +219,7 @@ int peer(int count, char** words) {
 }  // namespace fovea::kernels
 
 int main(int argc, char** argv) {
-  if (argc >= 8 && std::strcmp(argv[1], "--peer") == 0) return fovea::kernels::peer(argc - 2, argv + 2);
+  if (argc >= 9 && std::strcmp(argv[1], "--peer") == 0) return fovea::kernels::peer(argc - 2, argv + 2);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   benchmark::RunSpecifiedBenchmarks();

@@ -388,6 +388,12 @@ TEST_P(AdditiveKernels, PreparedKeysGiveTheSameBits) {
       additive_attention_forward(fast_.get(), p.extents(), in, with.out.data(), with.lse.data(), p.q_rows);
       additive_scores_forward(fast_.get(), p.extents(), in, with.scores.data());
       EXPECT_TRUE(same_bits(plain, with));
+      if (!indexed) {
+        Gradients g(p);
+        additive_attention_backward(fast_.get(), p.extents(), in, plain.out.data(), plain.lse.data(),
+                                    p.q_rows, p.d_out.data(), g.to());
+        EXPECT_TRUE(same_bits(g, backward(p, plain, fast_.get())));
+      }
       if (GetParam() == KernelSet::reference || huge) continue;
       // They are read: half the factors change the answer.
       for (float& x : prepared) x *= 0.5f;

@@ -40,9 +40,8 @@ struct AdditiveExtents {
 template <class Real>
 struct AdditiveInputsOf {
   const Real *q, *k, *v;
-  const Real* value = nullptr;  ///< not read by scores
-  const float* prepared =
-      nullptr;  ///< of additive_prepare, by rows of k, or none; inference alone gains by it
+  const Real* value = nullptr;      ///< not read by scores
+  const float* prepared = nullptr;  ///< of additive_prepare, by rows of k, or none
 };
 using AdditiveInputs = AdditiveInputsOf<float>;
 
@@ -59,7 +58,8 @@ using AdditiveGradients = AdditiveGradientsOf<float>;
 std::int64_t additive_prepared_row(std::int64_t heads, std::int64_t width);
 
 /// prepared[r] = what scores need of row r of k, for r < rows, once for all calls that read these keys: as
-/// where a decoder asks the same sentence at every step. Rows may be prepared one by one, as a cache grows.
+/// where a decoder asks the same sentence at every step, forward and backward. Rows may be prepared one by
+/// one, as a cache grows.
 void additive_prepare(const Execution& exec, std::int64_t rows, std::int64_t heads, std::int64_t width,
                       HeadStrides strides, const float* k, float* prepared);
 

@@ -93,7 +93,7 @@ class BackwardCall {
   explicit BackwardCall(const AdditiveBackward& call)
       : call_(call),
         x_(call.x),
-        sizes_(x_, call.in),
+        sizes_(x_),
         padded_(padded_width(x_.width)),
         total_(2.5 * total_cost(x_, call.in)),
         workers_(workers_for(call.exec, total_)),

@@ -19,12 +19,12 @@ inline std::int64_t gradient_queries(std::int64_t keys) {
 }
 
 struct GradientSizes {
-  std::int64_t pairs = 0, factors = 0;  // of the largest sequence
-  GradientSizes(const AdditiveExtents& x, const AdditiveInputs& in) {
+  std::int64_t pairs = 0, rows = 0;  // of the largest sequence
+  explicit GradientSizes(const AdditiveExtents& x) {
     for (std::int64_t b = 0; b < x.sequences; ++b) {
       const std::int64_t keys = x.k_count[b];
       pairs = std::max(pairs, std::min(x.q_count[b], gradient_queries(keys)) * ((keys + 15) / 16 * 16));
-      if (keeps_factors(x, in, keys)) factors = std::max(factors, keys * factor_row(x.width));
+      if (keys * factor_row(x.width) <= factor_cache) rows = std::max(rows, keys * factor_row(x.width));
     }
   }
 };
@@ -33,7 +33,7 @@ class BackwardHead {
  public:
   static std::int64_t shared_scratch(const AdditiveExtents& x, const GradientSizes& sizes) {
     const std::int64_t row = factor_row(x.width);
-    return 2 * padded_width(x.width) + 2 * 64 * row + 64 + 3 * sizes.pairs + sizes.factors;
+    return 2 * padded_width(x.width) + 2 * 64 * row + 64 + 3 * sizes.pairs + 2 * sizes.rows;
   }
   static std::int64_t worker_scratch(const AdditiveExtents& x) {
     return key_block * factor_row(x.width) + 16;
@@ -57,6 +57,7 @@ class BackwardHead {
         d_scores_(weights_ + sizes.pairs),
         kept_(d_scores_ + sizes.pairs),
         all_(keeps_factors(x_, head.in, head.keys) ? kept_ + sizes.pairs : nullptr),
+        k_sums_(head.keys * row_ <= factor_cache ? kept_ + sizes.pairs + sizes.rows : nullptr),
         d_v_(d_v),
         v_(head.in.v + head.h * x_.width, x_.width, shared) {
     std::fill_n(v_sums_, padded_, 0.0f);
@@ -82,6 +83,7 @@ class BackwardHead {
     for (std::int64_t t = 0; t < nq_; ++t) {
       queries_[t] = {head_.in.q + head_.q(t0_ + t), q_factors_ + t * row_};
       seen_[t] = head_.seen(t0_ + t);
+      if (!call_.scores_alone) d_out_[t] = call_.d_out + head_.out(t0_ + t);
     }
   }
 
@@ -108,11 +110,10 @@ class BackwardHead {
     const Piece d(padded_, width, part, parts);
     for (std::int64_t j0 = 0; d.begin < d.end && j0 < head_.keys; j0 += key_block)
       score_columns(j0, d, panel, scratch);
-    for (std::int64_t t = 0; t < nq_; ++t) {
-      float* const to = call_.to.q + head_.q(t0_ + t);
-      for (std::int64_t at = d.begin; at < d.end && at < x_.width; at += width)
-        store_first_of(to + at, mul(slope(at), load(q_sums_ + t * row_ + at)), lanes(at));
-    }
+    for (std::int64_t t = 0; t < nq_; ++t)
+      finish_columns(q_sums_ + t * row_, d, call_.to.q + head_.q(t0_ + t));
+    for (std::int64_t j = 0; k_sums_ && last_ && j < head_.keys; ++j)
+      finish_columns(k_sums_ + j * row_, d, call_.to.k + head_.k(j));
     if (!call_.scores_alone) {
       const Piece e(x_.value_width, 16, part, parts);
       if (e.begin < e.end) value_columns(e);
@@ -174,18 +175,14 @@ class BackwardHead {
                [&](std::int64_t t, std::int64_t j, int count, Floats* sums) {
                  score_quad(queries_[rows.begin + t], keys.rows + j, count, v_, sums);
                });
-    over_quads(seen, nq, n, d_scores_ + to, stride_,
-               [&](std::int64_t t, std::int64_t j, int count, Floats* sums) {
-                 const float* const d_out = call_.d_out + head_.out(t0_ + rows.begin + t);
-                 dot_quad(d_out, values + j, count, x_.value_width, sums);
-               });
+    dots(seen, d_out_ + rows.begin, nq, values, n, x_.value_width, d_scores_ + to, stride_);
   }
 
   // Scores become weights times dropout's multipliers, d_out.value becomes gradients of scores.
   void finish_row(std::int64_t t) {
     const KeySpan seen = seen_[t];
     const Floats lse = broadcast(call_.log_sum_exp[head_.lse(t0_ + t, call_.lse_stride)]);
-    const float *d_out = call_.d_out + head_.out(t0_ + t), *out = call_.out + head_.out(t0_ + t);
+    const float *d_out = d_out_[t], *out = call_.out + head_.out(t0_ + t);
     Floats dot = zero(), total = zero();
     over_vectors(x_.value_width, [&](std::int64_t e, auto lanes) {
       dot = fma(lanes.read(d_out + e), lanes.read(out + e), dot);
@@ -243,18 +240,31 @@ class BackwardHead {
     return all;
   }
 
+  void finish_columns(const float* sums, const Piece& columns, float* to) const {
+    for (std::int64_t d = columns.begin; d < columns.end && d < x_.width; d += width)
+      store_first_of(to + d, mul(slope(d), load(sums + d)), lanes(d));
+  }
+
+  // Sums of keys gather in rows side by side while they fit; else in the gradient itself.
   void open_panel(const KeyRows& keys, std::int64_t d, KeyColumns& panel) const {
-    for (std::int64_t j = 0; j < keys.count; ++j) {
-      store(panel.factors + j * width, load(keys.rows[j].factors + d));
-      const float* const d_k = call_.to.k + head_.k(keys.first + j) + d;
-      store(panel.sums + j * width, first_ ? zero() : load_first_of(d_k, lanes(d)));
+    for (std::int64_t i = 0; i < keys.count; ++i) {
+      const std::int64_t j = keys.first + i;
+      store(panel.factors + i * width, load(keys.rows[i].factors + d));
+      Floats sums = zero();
+      if (!first_)
+        sums = k_sums_ ? load(k_sums_ + j * row_ + d) : load_first_of(call_.to.k + head_.k(j) + d, lanes(d));
+      store(panel.sums + i * width, sums);
     }
   }
 
   void close_panel(const KeyRows& keys, std::int64_t d, const KeyColumns& panel) const {
-    for (std::int64_t j = 0; j < keys.count; ++j) {
-      const Floats sums = load(panel.sums + j * width);
-      store_first_of(call_.to.k + head_.k(keys.first + j) + d, last_ ? mul(slope(d), sums) : sums, lanes(d));
+    for (std::int64_t i = 0; i < keys.count; ++i) {
+      const std::int64_t j = keys.first + i;
+      const Floats sums = load(panel.sums + i * width);
+      if (k_sums_)
+        store(k_sums_ + j * row_ + d, sums);
+      else
+        store_first_of(call_.to.k + head_.k(j) + d, last_ ? mul(slope(d), sums) : sums, lanes(d));
     }
   }
 
@@ -278,8 +288,6 @@ class BackwardHead {
 
   // d_value (+)= weights^T d_out
   void value_columns(const Piece& e) const {
-    const float* d_out[64];
-    for (std::int64_t t = 0; t < nq_; ++t) d_out[t] = call_.d_out + head_.out(t0_ + t);
     const bool same = seen_[0].begin == seen_[nq_ - 1].begin && seen_[0].end == seen_[nq_ - 1].end;
     const bool whole = same && seen_[0].begin == 0 && seen_[0].end == head_.keys;
     if (first_ && !whole)
@@ -289,7 +297,7 @@ class BackwardHead {
       mix({.a = weights_ + t0 * stride_ + span.begin,
            .a_row = 1,
            .a_step = stride_,
-           .b = d_out + t0,
+           .b = d_out_ + t0,
            .c = call_.to.value + head_.value(span.begin),
            .c_row = x_.value.row,
            .n = t1 - t0,
@@ -305,11 +313,12 @@ class BackwardHead {
   const AdditiveHead& head_;
   const float* given_;  // d_scores of this head, of scores alone
   std::int64_t row_, padded_, stride_;
-  float *v_sums_, *q_factors_, *q_sums_, *row_sums_, *weights_, *d_scores_, *kept_, *all_, *d_v_;
+  float *v_sums_, *q_factors_, *q_sums_, *row_sums_, *weights_, *d_scores_, *kept_, *all_, *k_sums_, *d_v_;
   ScoreVector v_;
   std::int64_t t0_ = 0, nq_ = 0;
   bool first_ = true, last_ = true;
   float total_ = 0.0f;
   ScoreRow queries_[64];
+  const float* d_out_[64];
   KeySpan seen_[64];
 };

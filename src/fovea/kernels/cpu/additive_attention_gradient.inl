@@ -44,7 +44,7 @@ struct QueryColumns {
 };
 
 template <int N>
-void factored_gradient(const QueryColumns& queries, KeySpan keys, KeyColumns& columns, float* v_sums) {
+void factored_gradient(QueryColumns queries, KeySpan keys, KeyColumns& columns, float* v_sums) {
   Floats q[N], d_q[N], d_v = load(v_sums);
   FOVEA_UNROLL for (int i = 0; i < N; ++i) {
     q[i] = load(queries.factors + i * queries.row);
@@ -67,9 +67,9 @@ void factored_gradient(const QueryColumns& queries, KeySpan keys, KeyColumns& co
 }
 
 // One query by keys of which any may lie beyond what factors can hold. `raw` vectors have `lanes` floats.
-inline void careful_gradient(const QueryColumns& query, const ScoreRow& q, const KeyRows& rows,
-                             std::int64_t d, int lanes, const ScoreVector& v, KeySpan keys,
-                             KeyColumns& columns, float* v_sums) {
+inline void careful_gradient(QueryColumns query, const ScoreRow& q, const KeyRows& rows, std::int64_t d,
+                             int lanes, const ScoreVector& v, KeySpan keys, KeyColumns& columns,
+                             float* v_sums) {
   Floats d_q = load(query.sums), d_v = load(v_sums);
   const Floats factors = load(query.factors), one = broadcast(1.0f);
   for (std::int64_t j = keys.begin; j < keys.end; ++j) {

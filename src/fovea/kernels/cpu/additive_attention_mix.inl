@@ -44,20 +44,20 @@ void mix_tile(const Mix& m, std::int64_t r0, std::int64_t e, int last) {
   }
 }
 
-template <int V, bool Whole>
-void mix_columns(const Mix& m, std::int64_t rows, std::int64_t e, int last) {
-  constexpr int most = max_rows(V) < 6 ? max_rows(V) : 6;
-  std::int64_t r = 0;
-  for (; r + most <= rows; r += most) mix_tile<most, V, Whole>(m, r, e, last);
-  for (; r + 2 <= rows; r += 2) mix_tile<2, V, Whole>(m, r, e, last);
-  if (r < rows) mix_tile<1, V, Whole>(m, r, e, last);
-}
-
-// Columns [e0, e1) of `rows` rows.
-inline void mix(const Mix& m, std::int64_t rows, std::int64_t e0, std::int64_t e1) {
+template <int R>
+void mix_rows(const Mix& m, std::int64_t r, std::int64_t e0, std::int64_t e1) {
   constexpr std::int64_t wide = block_vectors * width;
   std::int64_t e = e0;
-  for (; e + wide <= e1; e += wide) mix_columns<block_vectors, true>(m, rows, e, width);
-  for (; e + width <= e1; e += width) mix_columns<1, true>(m, rows, e, width);
-  if (e < e1) mix_columns<1, false>(m, rows, e, static_cast<int>(e1 - e));
+  for (; e + wide <= e1; e += wide) mix_tile<R, block_vectors, true>(m, r, e, width);
+  for (; e + width <= e1; e += width) mix_tile<R, 1, true>(m, r, e, width);
+  if (e < e1) mix_tile<R, 1, false>(m, r, e, static_cast<int>(e1 - e));
+}
+
+// Columns [e0, e1) of `rows` rows; row after row, as memory lies.
+inline void mix(const Mix& m, std::int64_t rows, std::int64_t e0, std::int64_t e1) {
+  constexpr int most = max_rows(block_vectors);
+  std::int64_t r = 0;
+  for (; r + most <= rows; r += most) mix_rows<most>(m, r, e0, e1);
+  for (; r + 2 <= rows; r += 2) mix_rows<2>(m, r, e0, e1);
+  if (r < rows) mix_rows<1>(m, r, e0, e1);
 }

@@ -5,27 +5,30 @@ inline constexpr std::int64_t key_block = 128;
 
 inline Floats magnitude(Floats x) { return max(sub(zero(), x), x); }
 
-// The largest |x| of a row; infinity if something of it is not finite.
-inline float largest_magnitude(const float* row, std::int64_t count) {
+// The largest |x| of what is added; infinity if something of it is not finite.
+struct Magnitudes {
   Floats largest = zero(), broken = zero();
-  over_vectors(count, [&](std::int64_t d, auto lanes) {
-    const Floats x = lanes.read(row + d);
+  void add(Floats x) {
     largest = max(largest, magnitude(x));
     broken = fma(x, zero(), broken);  // NaN of infinity and of NaN
-  });
-  return sum(broken) == 0.0f ? max_of(largest) : std::numeric_limits<float>::infinity();
-}
+  }
+  float most() const {
+    return sum(broken) == 0.0f ? max_of(largest) : std::numeric_limits<float>::infinity();
+  }
+};
 
 // See additive_attention_plan.h.
 void make_factors(const float* row, std::int64_t count, float* to) {
   const std::int64_t padded = padded_width(count);
+  Magnitudes magnitudes;
   over_vectors(count, [&](std::int64_t d, auto lanes) {
     const Floats x = lanes.read(row + d);
+    magnitudes.add(x);
     store(to + d, exp(add(x, x)));
   });
   for (std::int64_t d = (count + width - 1) / width * width; d < padded; d += width)
     store(to + d, broadcast(1.0f));
-  to[padded] = largest_magnitude(row, count);
+  to[padded] = magnitudes.most();
 }
 
 // v with zeros to whole vectors.
@@ -39,9 +42,13 @@ struct ScoreVector {
       : v(scratch), count(n), padded(padded_width(n)), lanes(zero()) {
     std::copy_n(from, n, scratch);
     std::fill(scratch + n, scratch + padded, 0.0f);
-    for (std::int64_t d = 0; d < padded; d += width) lanes = add(lanes, load(v + d));
+    Magnitudes magnitudes;
+    for (std::int64_t d = 0; d < padded; d += width) {
+      lanes = add(lanes, load(v + d));
+      magnitudes.add(load(v + d));
+    }
     // Larger ones would overflow when multiplied with a denominator: then never factored.
-    limit = largest_magnitude(v, padded) < 1e18f ? factored_limit : -1.0f;
+    limit = magnitudes.most() < 1e18f ? factored_limit : -1.0f;
   }
   float largest(const float* factors) const { return factors[padded]; }
   bool factored(const float* q_factors, const float* k_factors) const {
@@ -104,18 +111,6 @@ inline void score_quad(const ScoreRow& q, const ScoreRow* k, int n, const ScoreV
   }
 }
 
-// sums over lanes of x * rows[i], for n <= 4 rows.
-inline void dot_quad(const float* x, const float* const* rows, int n, std::int64_t count, Floats* sums) {
-  const float* row[4];
-  for (int i = 0; i < 4; ++i) row[i] = rows[std::min(i, n - 1)];
-  Floats total[4] = {zero(), zero(), zero(), zero()};
-  over_vectors(count, [&](std::int64_t e, auto lanes) {
-    const Floats at = lanes.read(x + e);
-    FOVEA_UNROLL for (int i = 0; i < 4; ++i) total[i] = fma(at, lanes.read(row[i] + e), total[i]);
-  });
-  std::copy_n(total, n, sums);
-}
-
 // Adds up lanes for as many groups of four sums at once as a vector holds.
 class LaneSums {
  public:
@@ -154,6 +149,35 @@ void over_quads(const KeySpan* seen, std::int64_t nq, std::int64_t nk, float* to
       if (seen[t].meets(j, j + n)) quad(t, j, n, sums.next(to + t * stride + j, n));
   }
   sums.finish();
+}
+
+// to[t*stride + j] = x[t] . rows[j], for tiles of four keys and a vector's worth of pairs of which one is
+// seen.
+inline void dots(const KeySpan* seen, const float* const* x, std::int64_t nq, const float* const* rows,
+                 std::int64_t nk, std::int64_t count, float* to, std::int64_t stride) {
+  constexpr int tall = width / 4;
+  for (std::int64_t j = 0; j < nk; j += 4)
+    for (std::int64_t t = 0; t < nq; t += tall) {
+      const int keys = static_cast<int>(std::min<std::int64_t>(4, nk - j));
+      const int queries = static_cast<int>(std::min<std::int64_t>(tall, nq - t));
+      if (!KeySpan{seen[t].begin, seen[t + queries - 1].end}.meets(j, j + keys)) continue;
+      const float *a[tall], *b[4];
+      for (int i = 0; i < tall; ++i) a[i] = x[t + std::min(i, queries - 1)];
+      for (int i = 0; i < 4; ++i) b[i] = rows[j + std::min(i, keys - 1)];
+      Floats sums[width];
+      FOVEA_UNROLL for (int i = 0; i < width; ++i) sums[i] = zero();
+      over_vectors(count, [&](std::int64_t e, auto lanes) {
+        Floats key[4];
+        FOVEA_UNROLL for (int i = 0; i < 4; ++i) key[i] = lanes.read(b[i] + e);
+        FOVEA_UNROLL for (int q = 0; q < tall; ++q) {
+          const Floats query = lanes.read(a[q] + e);
+          FOVEA_UNROLL for (int i = 0; i < 4; ++i) sums[4 * q + i] = fma(query, key[i], sums[4 * q + i]);
+        }
+      });
+      alignas(64) float totals[width];
+      store(totals, lane_sums(sums));
+      for (int q = 0; q < queries; ++q) std::copy_n(totals + 4 * q, keys, to + (t + q) * stride + j);
+    }
 }
 
 // Queries and keys in rectangles that all of a group's queries see, and row by row what only some do.
