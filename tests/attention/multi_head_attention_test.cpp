@@ -23,7 +23,9 @@ class TorchMultiHead : public testing::Test {
     if (tensor.shape().rank() != 3) return tensor;
     return tensor.reshape({tensor.dim(0) * tensor.dim(1), tensor.dim(2)});  // [B, T, D] as rows
   }
-  bool has(const std::string& name) const { return file_.has(name_ + "." + name); }
+  bool has(const std::string& name) const {
+    return std::ranges::count(file_.tensors(), name_ + "." + name, &formats::TensorInfo::name) > 0;
+  }
 
   static void expect_near(const Tensor& got, const Tensor& want, const std::string& what) {
     ASSERT_TRUE(got.defined()) << what;

@@ -111,8 +111,8 @@ class PackedMask {
   std::vector<std::uint8_t> bytes_;
 };
 
-std::shared_ptr<const ops::PairMask> pair_mask(const AttendOptions& options, const ops::Pairs& pairs) {
-  auto mask = std::make_shared<ops::PairMask>();
+std::shared_ptr<const ops::VisiblePairs> pair_mask(const AttendOptions& options, const ops::Pairs& pairs) {
+  auto mask = std::make_shared<ops::VisiblePairs>();
   const auto bound = [](std::int64_t keys) { return keys >= Visibility::unbounded ? -1 : keys; };
   mask->alignment = alignment_of(options);
   mask->left = bound(options.visible.left);
@@ -129,7 +129,8 @@ std::shared_ptr<const ops::PairMask> pair_mask(const AttendOptions& options, con
 }
 
 Tensor explicit_scores(const Context& ctx, const Score& score, const PackedHeads& q,
-                       const std::shared_ptr<const Sequences>& queries, const Memory& memory, const PairsPtr& pairs) {
+                       const std::shared_ptr<const Sequences>& queries, const Memory& memory,
+                       const PairsPtr& pairs) {
   switch (score.form()) {
     case Score::Form::dot:
       return ops::dot_scores(ctx, q, memory.keys, pairs, {score.kv_heads(), score.width(), score.scale()});
@@ -224,7 +225,10 @@ Serving serving(const Score& score, const AttendOptions& options) {
 
 Memory remember(const Context& ctx, const Score& score, const PackedHeads& k, const PackedHeads& v,
                 std::int64_t value_width, std::shared_ptr<const Sequences> sequences) {
-  return {score.keys(ctx, k), v, value_width, std::move(sequences)};
+  Memory memory{score.keys(ctx, k), v, value_width, std::move(sequences), {}};
+  if (score.form() == Score::Form::additive && !ctx.tape)
+    memory.prepared = ops::prepare_additive_keys(ctx, memory.keys, score.heads(), score.width());
+  return memory;
 }
 
 Attended attend(const Context& ctx, const Score& score, const PackedHeads& q,
@@ -234,7 +238,8 @@ Attended attend(const Context& ctx, const Score& score, const PackedHeads& q,
     misused("a temperature of " + std::to_string(options.temperature), "it divides the scores: above 0");
   expect_served(score, options);
   if (options.relative_vectors.keys.defined() && score.form() != Score::Form::dot)
-    misused("vectors by distance for keys with " + std::string(score.name()) + " scores", "they join dot products");
+    misused("vectors by distance for keys with " + std::string(score.name()) + " scores",
+            "they join dot products");
   const Kernel kernel = serving(score, options).kernel;
   const PackedHeads projected = score.queries(ctx, q);
   if (kernel == Kernel::tiled_dot)
@@ -251,7 +256,8 @@ Attended attend(const Context& ctx, const Score& score, const PackedHeads& q,
                                       .value_width = memory.value_width,
                                       .visible = {options.visible.left, options.visible.right},
                                       .dropping = options.dropping,
-                                      .place = options.place});
+                                      .place = options.place,
+                                      .prepared = memory.prepared});
     });
   return attend_by_pairs(ctx, score, projected, queries, memory, options);
 }

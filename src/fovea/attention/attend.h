@@ -52,7 +52,7 @@ struct AttendOptions {
   Tensor previous = {};                  ///< monotonic, step by step: the weights of the step before
   ops::Dropping dropping = {};           ///< of weights
   WeightsWanted weights = WeightsWanted::no;
-  std::string_view place = {};           ///< its name for the recorder
+  std::string_view place = {};  ///< its name for the recorder
 };
 
 /// What serves a call, fastest first.
@@ -76,6 +76,7 @@ struct Memory {
   PackedHeads keys, values;
   std::int64_t value_width = 0;  ///< Ev of a head of values
   std::shared_ptr<const Sequences> sequences;
+  Tensor prepared = {};  ///< of additive keys, without a tape: see ops::prepare_additive_keys
 };
 
 /// Shapes   k [N_k, D_k], v in a matrix [N_k, .]: the score's kv_heads heads of value_width side by side

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "fovea/ops/additive_attention.h"
 #include "fovea/ops/norm.h"
 #include "fovea/ops/unfold.h"
 #include "fovea/ops/unit_heads.h"
@@ -92,8 +93,7 @@ PackedHeads AdditiveScore::keys(const ops::Context& ctx, const PackedHeads& k) c
 
 Tensor AdditiveScore::v(const ops::Context& ctx) const {
   if (!gain_) return v_->value;
-  const std::int64_t H = heads_.heads, D = heads_.width;
-  return ops::unit_heads(ctx, v_->value.reshape({1, H * D}), H, gain_->value).reshape({H, D});
+  return ops::weight_normalised(ctx, v_->value, gain_->value);
 }
 
 LocationScore::LocationScore(nn::Builder& builder, const std::string& name, std::int64_t query_width,
