@@ -42,7 +42,7 @@ TEST(RotaryFrequencies, LinearIsPositionsInterpolated) {
 }
 
 // By NTK's own condition: the fastest pair stays, the slowest is interpolated by the whole factor.
-TEST(RotaryFrequencies, NtkKeepsTheFastestAndStretchesTheSlowestByTheFactor) {
+TEST(RotaryFrequencies, NtkKeepsTheFirstPairAndStretchesTheLastByTheFactor) {
   const std::int64_t d = 64;
   const RotarySettings settings{.rotated = d, .scaling = {.rule = RotaryRule::ntk, .factor = 8.0}};
   const auto w = rotary_frequencies(settings, 0);

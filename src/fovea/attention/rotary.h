@@ -19,6 +19,8 @@ namespace fovea::attention {
 ///             less) by a ramp over e; cos and sin times the attention factor (Peng et al. 2023, section 3.3)
 ///   llama3    w_e for wavelengths below L0/high_frequency, w_e / f above L0/low_frequency, between them
 ///             blended by how often the wave fits into L0 (Llama 3.1)
+/// L0 is `original_max_position_embeddings` where the config names it, else `max_position_embeddings`. The
+/// formulas are those of transformers' modeling_rope_utils.
 enum class RotaryRule { none, linear, ntk, dynamic, yarn, llama3 };
 
 /// The rule that a config.json calls `name`: default, linear, ntk, dynamic, yarn, llama3. Throws
