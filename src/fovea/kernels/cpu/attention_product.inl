@@ -48,22 +48,42 @@ FOVEA_INLINE void last_triangle(const Product& p, const float* const (&a)[R], Fl
   }
 }
 
+template <int R, int V>
+FOVEA_INLINE void product_start(const Product& p, Floats (&c)[R][V]) {
+  if (!p.add) {
+    FOVEA_UNROLL for (int r = 0; r < R; ++r) { FOVEA_UNROLL for (int v = 0; v < V; ++v) c[r][v] = zero(); }
+    return;
+  }
+  FOVEA_UNROLL for (int r = 0; r < R; ++r) {
+    FOVEA_UNROLL for (int v = 0; v < V; ++v) c[r][v] = load(p.c + r * p.c_row + v * width);
+  }
+  if (!p.before) return;
+  FOVEA_UNROLL for (int r = 0; r < R; ++r) {
+    const Floats factor = broadcast(p.before[r]);
+    FOVEA_UNROLL for (int v = 0; v < V; ++v) c[r][v] = mul(factor, c[r][v]);
+  }
+}
+
+template <int R, int V>
+FOVEA_INLINE void product_finish(const Product& p, Floats (&c)[R][V]) {
+  if (p.after) {
+    FOVEA_UNROLL for (int r = 0; r < R; ++r) {
+      const Floats factor = broadcast(p.after[r]);
+      FOVEA_UNROLL for (int v = 0; v < V; ++v) c[r][v] = mul(factor, c[r][v]);
+    }
+  }
+  FOVEA_UNROLL for (int r = 0; r < R; ++r) {
+    FOVEA_UNROLL for (int v = 0; v < V; ++v) store(p.c + r * p.c_row + v * width, c[r][v]);
+  }
+}
+
 // R rows; the edges leave at least R - 1 steps between the triangles.
 template <int R, int V>
 void product_tile(const Product& p) {
   const float* a[R];
   Floats c[R][V];
-  FOVEA_UNROLL for (int r = 0; r < R; ++r) {
-    a[r] = p.a + r * p.a_row;
-    FOVEA_UNROLL for (int v = 0; v < V; ++v) {
-      if (!p.add)
-        c[r][v] = zero();
-      else if (!p.before)
-        c[r][v] = load(p.c + r * p.c_row + v * width);
-      else
-        c[r][v] = mul(broadcast(p.before[r]), load(p.c + r * p.c_row + v * width));
-    }
-  }
+  FOVEA_UNROLL for (int r = 0; r < R; ++r) a[r] = p.a + r * p.a_row;
+  product_start(p, c);
   const std::int64_t begin = std::clamp<std::int64_t>(p.edges.first + R - 1, 0, p.n);
   const std::int64_t end = std::clamp<std::int64_t>(p.edges.seen, 0, p.n);
   if (begin > 0) first_triangle<R, V>(p, a, c);
@@ -80,12 +100,7 @@ void product_tile(const Product& p) {
     step += p.a_step;
   }
   if (end < p.n) last_triangle<R, V>(p, a, c);
-  FOVEA_UNROLL for (int r = 0; r < R; ++r) {
-    FOVEA_UNROLL for (int v = 0; v < V; ++v) {
-      if (p.after) c[r][v] = mul(broadcast(p.after[r]), c[r][v]);
-      store(p.c + r * p.c_row + v * width, c[r][v]);
-    }
-  }
+  product_finish(p, c);
 }
 
 using ProductTile = void (*)(const Product&);
@@ -136,6 +151,57 @@ inline void multiply(const Product& whole, std::int64_t rows, std::int64_t colum
       if (part.before) part.before += most;
       if (part.after) part.after += most;
     }
+  }
+}
+
+// to[j,:] = sum over d < count of rows[j,d] lanes[d,:] for R rows and V vectors of lanes.
+template <int R, int V>
+void score_tile(const float* rows, std::int64_t row, std::int64_t count, const float* lanes, float* to,
+                std::int64_t stride) {
+  const float* a[R];
+  Floats c[R][V];
+  FOVEA_UNROLL for (int r = 0; r < R; ++r) {
+    a[r] = rows + r * row;
+    FOVEA_UNROLL for (int v = 0; v < V; ++v) c[r][v] = zero();
+  }
+  for (std::int64_t d = 0; d < count; ++d, lanes += stride) {
+    Floats b[V];
+    FOVEA_UNROLL for (int v = 0; v < V; ++v) b[v] = load(lanes + v * width);
+    FOVEA_UNROLL for (int r = 0; r < R; ++r) {
+      const Floats x = broadcast(a[r][d]);
+      FOVEA_UNROLL for (int v = 0; v < V; ++v) c[r][v] = fma(x, b[v], c[r][v]);
+    }
+  }
+  FOVEA_UNROLL for (int r = 0; r < R; ++r) {
+    FOVEA_UNROLL for (int v = 0; v < V; ++v) store(to + r * stride + v * width, c[r][v]);
+  }
+}
+
+using ScoreTile = void (*)(const float*, std::int64_t, std::int64_t, const float*, float*, std::int64_t);
+inline constexpr int most_score_rows = 16;
+
+template <int V, std::size_t... R>
+constexpr std::array<ScoreTile, most_score_rows> score_tiles_of(std::index_sequence<R...>) {
+  return {&score_tile<static_cast<int>(R) + 1, V>...};
+}
+template <std::size_t... V>
+constexpr auto score_tiles(std::index_sequence<V...>) {
+  return std::array<std::array<ScoreTile, most_score_rows>, sizeof...(V)>{
+      score_tiles_of<static_cast<int>(V) + 1>(
+          std::make_index_sequence<score_rows(static_cast<int>(V) + 1)>{})...};
+}
+inline constexpr auto score_table = score_tiles(std::make_index_sequence<block_vectors>{});
+
+// The scores of n keys for at most block_vectors vectors of lanes, in tiles of nearly equal size.
+inline void score_product(const float* rows, std::int64_t row, std::int64_t n, std::int64_t count,
+                          const float* lanes, std::int64_t vectors, float* to, std::int64_t stride) {
+  const int most = score_rows(static_cast<int>(vectors));
+  for (std::int64_t tiles = (n + most - 1) / most; tiles > 0; --tiles) {
+    const std::int64_t r = (n + tiles - 1) / tiles;
+    score_table[vectors - 1][r - 1](rows, row, count, lanes, to, stride);
+    rows += r * row;
+    to += r * stride;
+    n -= r;
   }
 }
 
