@@ -77,16 +77,16 @@ FOVEA_INLINE void product_finish(const Product& p, Floats (&c)[R][V]) {
   }
 }
 
-// R rows; the edges leave at least R - 1 steps between the triangles.
-template <int R, int V>
+// R rows; the edges leave at least R - 1 steps between the triangles. Without `First`, there is no first one.
+template <int R, int V, bool First>
 void product_tile(const Product& p) {
   const float* a[R];
   Floats c[R][V];
   FOVEA_UNROLL for (int r = 0; r < R; ++r) a[r] = p.a + r * p.a_row;
   product_start(p, c);
-  const std::int64_t begin = std::clamp<std::int64_t>(p.edges.first + R - 1, 0, p.n);
+  const std::int64_t begin = First ? std::clamp<std::int64_t>(p.edges.first + R - 1, 0, p.n) : 0;
   const std::int64_t end = std::clamp<std::int64_t>(p.edges.seen, 0, p.n);
-  if (begin > 0) first_triangle<R, V>(p, a, c);
+  if constexpr (First) first_triangle<R, V>(p, a, c);
   const float* from = p.b + begin * p.b_row;
   std::int64_t step = begin * p.a_step;
   for (std::int64_t k = begin; k < end; ++k) {
@@ -105,19 +105,21 @@ void product_tile(const Product& p) {
 
 using ProductTile = void (*)(const Product&);
 
-template <int V, std::size_t... R>
+template <int V, bool First, std::size_t... R>
 constexpr std::array<ProductTile, 8> product_tiles_of(std::index_sequence<R...>) {
-  return {&product_tile<static_cast<int>(R) + 1, V>...};
+  return {&product_tile<static_cast<int>(R) + 1, V, First>...};
 }
 
 // By vectors of columns less one, and rows less one.
-template <std::size_t... V>
+template <bool First, std::size_t... V>
 constexpr auto product_tiles(std::index_sequence<V...>) {
-  return std::array<std::array<ProductTile, 8>, sizeof...(V)>{product_tiles_of<static_cast<int>(V) + 1>(
-      std::make_index_sequence<max_rows(static_cast<int>(V) + 1)>{})...};
+  return std::array<std::array<ProductTile, 8>, sizeof...(V)>{
+      product_tiles_of<static_cast<int>(V) + 1, First>(
+          std::make_index_sequence<max_rows(static_cast<int>(V) + 1)>{})...};
 }
 
-inline constexpr auto tile_table = product_tiles(std::make_index_sequence<block_vectors>{});
+inline constexpr auto tile_table = product_tiles<false>(std::make_index_sequence<block_vectors>{});
+inline constexpr auto first_tile_table = product_tiles<true>(std::make_index_sequence<block_vectors>{});
 
 // Rows a tile for `rows` rows in all, nearly equal: by vectors of columns less one, and rows.
 inline constexpr std::int64_t max_block = block_vectors * width;  // queries of a block
@@ -133,24 +135,35 @@ constexpr auto tile_rows() {
 }
 inline constexpr auto tile_rows_table = tile_rows();
 
-// The product of `rows` rows, at most most_rows, by `columns` columns, a multiple of width.
-inline void multiply(const Product& whole, std::int64_t rows, std::int64_t columns) {
-  for (std::int64_t v = 0, vectors = 0, left = columns / width; left > 0; v += vectors, left -= vectors) {
-    vectors = left <= block_vectors ? left : std::min<std::int64_t>(block_vectors, (left + 1) / 2);
+// The product of `rows` rows, at most most_rows, by `columns` columns, a multiple of width. Uses `p` up: a
+// copy of what was just written field by field would cost as much as a small product.
+inline void multiply(Product& p, std::int64_t rows, std::int64_t columns) {
+  const bool narrow = p.edges.seen - p.edges.first < most_rows;
+  for (std::int64_t left = columns / width; left > 0;) {
+    const std::int64_t vectors =
+        left <= block_vectors ? left : std::min<std::int64_t>(block_vectors, (left + 1) / 2);
     std::int64_t most = tile_rows_table[vectors - 1][rows];
-    if (whole.edges.seen - whole.edges.first < most - 1) most = 1;  // a window narrower than a tile
-    Product part = whole;
-    part.b += v * width;
-    part.c += v * width;
-    for (std::int64_t r = 0; r < rows; r += most) {
-      tile_table[vectors - 1][std::min(most, rows - r) - 1](part);
-      part.a += most * part.a_row;
-      part.c += most * part.c_row;
-      part.edges.seen += most;
-      part.edges.first += most;
-      if (part.before) part.before += most;
-      if (part.after) part.after += most;
+    if (narrow && p.edges.seen - p.edges.first < most - 1) most = 1;  // a window narrower than a tile
+    std::int64_t r = 0;
+    for (; r < rows; r += most) {
+      const auto& table = p.edges.first > -most ? first_tile_table : tile_table;
+      table[vectors - 1][std::min(most, rows - r) - 1](p);
+      p.a += most * p.a_row;
+      p.c += most * p.c_row;
+      p.edges.seen += most;
+      p.edges.first += most;
+      if (p.before) p.before += most;
+      if (p.after) p.after += most;
     }
+    left -= vectors;
+    if (left == 0) return;
+    p.a -= r * p.a_row;
+    p.b += vectors * width;
+    p.c += vectors * width - r * p.c_row;
+    p.edges.seen -= r;
+    p.edges.first -= r;
+    if (p.before) p.before -= r;
+    if (p.after) p.after -= r;
   }
 }
 
@@ -215,7 +228,7 @@ inline bool all_finite(const float* rows, std::int64_t row_stride, std::int64_t 
 
 // As multiply, where pairs besides those the edges hide are nobody's: they have A = 0, and are skipped in the
 // rare case that B is not finite.
-inline void multiply_visible(const Product& p, std::int64_t rows, std::int64_t columns) {
+inline void multiply_visible(Product& p, std::int64_t rows, std::int64_t columns) {
   if (all_finite(p.b, p.b_row, p.n, columns)) return multiply(p, rows, columns);
   for (std::int64_t r = 0; r < rows; ++r)
     for (std::int64_t e = 0; e < columns; e += width) {

@@ -143,7 +143,7 @@ namespace fovea::kernels::cpu::avx512 {
 
 inline constexpr int block_vectors = 4;
 constexpr int max_rows(int vectors) { return vectors == 4 ? 6 : 8; }
-constexpr int score_rows(int vectors) { return vectors == 1 ? 16 : vectors == 2 ? 12 : vectors == 3 ? 8 : 6; }
+constexpr int score_rows(int vectors) { return vectors == 4 ? 6 : 8; }
 
 inline Floats select_less(Floats a, Floats b, Floats x, Floats y) {
   return {_mm512_mask_mov_ps(y.v, _mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), x.v)};
