@@ -161,6 +161,16 @@ TEST_P(AttentionOptions, ManyAtOnceAsTheReference) {
   }
 }
 
+TEST_P(AttentionOptions, NoQueriesOrNoKeys) {
+  Options plain;
+  plain.sinks = plain.relative = plain.bias = true;
+  for (const auto& lengths : {std::pair{0, 5}, std::pair{5, 0}, std::pair{0, 0}}) {
+    plain.queries = {lengths.first};
+    plain.keys = {lengths.second};
+    check(plain);
+  }
+}
+
 TEST_P(AttentionOptions, SlowManyAtOnceAsTheReference) {
   for (std::uint64_t seed = 1000; seed < 2500; ++seed) {
     check(draw_options(seed), seed);

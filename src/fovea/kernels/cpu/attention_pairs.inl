@@ -49,7 +49,7 @@ template <class Body>
 void run_pair_units(const AttentionBackward& call, std::int64_t units, const Body& body) {
   Arena count;
   PairGradients(call, count);
-  const int workers = static_cast<int>(std::min<std::int64_t>(call.exec.pool->size(), units));
+  const int workers = static_cast<int>(std::clamp<std::int64_t>(units, 1, call.exec.pool->size()));
   run_workers(call.exec, workers, [&](int worker) {
     Arena arena(call.exec.workspace->get(worker, 3, count.used()));
     PairGradients pairs(call, arena);
@@ -282,7 +282,8 @@ void attention_weights(const AttentionWeighing& call) {
   const std::int64_t heads = w.heads ? w.head_count : x.heads;
   Arena count;
   Weigher(call, count);
-  const int workers = static_cast<int>(std::min<std::int64_t>(call.exec.pool->size(), x.sequences * heads));
+  const int workers =
+      static_cast<int>(std::clamp<std::int64_t>(x.sequences * heads, 1, call.exec.pool->size()));
   run_workers(call.exec, workers, [&](int worker) {
     Arena arena(call.exec.workspace->get(worker, 3, count.used()));
     Weigher work(call, arena);
