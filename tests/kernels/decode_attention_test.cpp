@@ -167,7 +167,7 @@ TEST_P(DecodeKernels, GroupsAndWidths) {
   for (const DType dtype : dtypes)
     for (const std::int64_t width : {1, 15, 16, 17, 40, 59, 64, 80, 96, 111, 128, 256})
       for (const std::int64_t group : {1, 2, 3, 4, 8})
-        check({.keys = {37, 300},
+        check({.keys = {37, 100},
                .heads = 2 * group,
                .kv_heads = 2,
                .key_width = width,
@@ -196,11 +196,11 @@ TEST_P(DecodeKernels, SeveralQueries) {
 
 TEST_P(DecodeKernels, SoftCapSinksBiasAndWindow) {
   for (const DType dtype : dtypes) {
-    const Shape shape{.keys = {0, 7, 90, 400}, .heads = 4, .kv_heads = 2, .key_width = 32, .dtype = dtype};
-    for (const float cap : {0.0f, 0.5f, 20.0f})
+    const Shape shape{.keys = {0, 7, 300}, .heads = 4, .kv_heads = 2, .key_width = 32, .dtype = dtype};
+    for (const float cap : {0.0f, 0.5f})
       for (const bool sinks : {false, true})
-        for (const std::int64_t distances : {0, 1, 12, 500})
-          for (const std::int64_t window : {-1, 0, 1, 15, 16, 100, 399}) {
+        for (const std::int64_t distances : {0, 12, 500})
+          for (const std::int64_t window : {-1, 0, 15, 16, 100}) {
             Shape s = shape;
             s.soft_cap = cap;
             s.sinks = sinks;
@@ -314,7 +314,7 @@ TEST_P(DecodeKernels, NothingSeenIsZero) {
     const Result r = decode(p, exec_.get());
     for (const std::int64_t row : {1, 3, 4})
       for (std::int64_t h = 0; h < 2; ++h) {
-        EXPECT_EQ(r.lse[h * p.q_rows + row], sinks ? p.sinks[h] : -infinity);
+        EXPECT_FLOAT_EQ(r.lse[h * p.q_rows + row], sinks ? p.sinks[h] : -infinity);
         for (std::int64_t e = 0; e < 16; ++e) EXPECT_EQ(r.out[row * p.out_strides.row + h * 16 + e], 0.0f);
       }
   }

@@ -1,9 +1,10 @@
-// A span of keys of one sequence and cached head: block after block, with a running maximum. Included by
-// decode_attention.inl.
+// A span of keys of one sequence and cached head: block after block, with a running maximum. Scores are in
+// units of log 2, so that weights are powers of 2. Included by decode_attention.inl.
 
+inline constexpr float log2_e = 1.44269504f, ln_2 = 0.693147181f;
 inline constexpr float no_key = -std::numeric_limits<float>::infinity();
 
-// What query rows know of the keys so far: largest score, sum of exp(score - largest), and the values mixed
+// What query rows know of the keys so far: largest score, sum of 2^(score - largest), and the values mixed
 // by those. Rows are (query t, head g of the group): t * group + g.
 struct RowStates {
   float* data;
@@ -34,7 +35,7 @@ inline void scale_values(float* values, std::int64_t columns, float factor) {
 inline void merge_states(const RowStates& earlier, const RowStates& later) {
   for (std::int64_t row = 0; row < earlier.rows; ++row) {
     const float largest = std::max(earlier.largest(row), later.largest(row)), top = reference_score(largest);
-    const float a = std::exp(earlier.largest(row) - top), b = std::exp(later.largest(row) - top);
+    const float a = std::exp2(earlier.largest(row) - top), b = std::exp2(later.largest(row) - top);
     float *to = earlier.mixed(row), *from = later.mixed(row);
     for (std::int64_t e = 0; e < earlier.columns; e += width)
       store(to + e, fma(load(from + e), broadcast(b), mul(load(to + e), broadcast(a))));
@@ -50,14 +51,15 @@ inline void finish_rows(const DecodeCall& call, std::int64_t b, std::int64_t kv_
   const std::int64_t group = x.heads / call.cache.layout.kv_heads;
   for (std::int64_t row = 0; row < states.rows; ++row) {
     const std::int64_t h = kv_head * group + row % group, query_row = x.q_start[b] + row / group;
-    const float sink = x.sinks ? x.sinks[h] : no_key;
+    const float sink = x.sinks ? x.sinks[h] * log2_e : no_key;
     const float largest = std::max(states.largest(row), sink), top = reference_score(largest);
-    const float factor = std::exp(states.largest(row) - top);
-    const float total = states.sum(row) * factor + std::exp(sink - top);
+    const float factor = std::exp2(states.largest(row) - top);
+    const float total = states.sum(row) * factor + std::exp2(sink - top);
     scale_values(states.mixed(row), states.columns, total == 0.0f ? 0.0f : factor / total);
     std::copy_n(states.mixed(row), call.cache.layout.value_width,
                 call.out + query_row * x.out.row + h * x.out.head);
-    if (call.log_sum_exp) call.log_sum_exp[h * call.lse_stride + query_row] = largest + std::log(total);
+    if (call.log_sum_exp)
+      call.log_sum_exp[h * call.lse_stride + query_row] = largest * ln_2 + std::log(total);
   }
 }
 
@@ -102,7 +104,7 @@ class SpanWorker {
       const std::int64_t h = kv_head_ * group_ + row % group_, query_row = x.q_start[b_] + row / group_;
       tiles_.prepare(layout_, call_.q + query_row * x.q.row + h * x.q.head,
                      q_ + row * prepared_bytes(layout_), factors_ + row);
-      factors_[row] *= x.scale;
+      factors_[row] *= x.scale * log2_e;
     }
   }
 
@@ -170,30 +172,38 @@ class SpanWorker {
 
   // Dot products of a row become weights relative to its largest score, which the state then knows.
   void weigh(std::int64_t row, float* scores, KeyRange lanes, std::int64_t slots, std::int64_t origin) {
+    float factor = factors_[row];
+    if (call_.x.soft_cap > 0.0f || call_.x.distance_bias || !(factor > 0.0f)) {
+      adjust(row, scores, slots, origin);
+      factor = 1.0f;
+    }
+    std::fill(scores, scores + lanes.begin, no_key);
+    std::fill(scores + lanes.end, scores + slots, no_key);
+    Floats tops = broadcast(no_key), sums = zero();
+    for (std::int64_t j = 0; j < slots; j += width) tops = max(tops, load(scores + j));
+    const float before = states_.largest(row), largest = std::max(before, max_of(tops) * factor);
+    const Floats minus_top = broadcast(-reference_score(largest)), scale = broadcast(factor);
+    for (std::int64_t j = 0; j < slots; j += width) {
+      const Floats weight = exp2(fma(load(scores + j), scale, minus_top));
+      sums = add(sums, weight);
+      store(scores + j, weight);
+    }
+    const float kept = largest == before ? 1.0f : std::exp2(before - reference_score(largest));
+    scale_values(states_.mixed(row), states_.columns, kept);
+    states_.sum(row) = states_.sum(row) * kept + sum(sums);
+    states_.largest(row) = largest;
+  }
+
+  // Everything that happens to scores beyond a positive factor.
+  void adjust(std::int64_t row, float* scores, std::int64_t slots, std::int64_t origin) const {
     const Floats factor = broadcast(factors_[row]);
     for (std::int64_t j = 0; j < slots; j += width) store(scores + j, mul(load(scores + j), factor));
     if (call_.x.soft_cap > 0.0f) cap(scores, slots);
     if (call_.x.distance_bias) add_bias(row, scores, slots, origin);
-    std::fill(scores, scores + lanes.begin, no_key);
-    std::fill(scores + lanes.end, scores + slots, no_key);
-    Floats tops = broadcast(states_.largest(row)), sums = zero();
-    for (std::int64_t j = 0; j < slots; j += width) tops = max(tops, load(scores + j));
-    const float largest = max_of(tops);
-    const Floats top = broadcast(reference_score(largest));
-    for (std::int64_t j = 0; j < slots; j += width) {
-      const Floats weight = exp(sub(load(scores + j), top));
-      sums = add(sums, weight);
-      store(scores + j, weight);
-    }
-    const float before =
-        largest == states_.largest(row) ? 1.0f : std::exp(states_.largest(row) - reference_score(largest));
-    scale_values(states_.mixed(row), states_.columns, before);
-    states_.sum(row) = states_.sum(row) * before + sum(sums);
-    states_.largest(row) = largest;
   }
 
   void cap(float* scores, std::int64_t slots) const {
-    const Floats bound = broadcast(call_.x.soft_cap);
+    const Floats bound = broadcast(call_.x.soft_cap * log2_e);
     for (std::int64_t j = 0; j < slots; j += width)
       store(scores + j, mul(bound, tanh(div(load(scores + j), bound))));
   }
@@ -203,7 +213,7 @@ class SpanWorker {
     const float* const bias = x.distance_bias + (kv_head_ * group_ + row % group_) * x.distances;
     const std::int64_t position = call_.cache.length[b_] - states_.rows / group_ + row / group_;
     for (std::int64_t j = 0; j < slots; ++j)
-      scores[j] += bias[std::clamp<std::int64_t>(position - origin - j, 0, x.distances - 1)];
+      scores[j] += log2_e * bias[std::clamp<std::int64_t>(position - origin - j, 0, x.distances - 1)];
   }
 
   const DecodeCall& call_;

@@ -2,81 +2,105 @@
 // Included by decode_attention.inl.
 
 inline constexpr int tile_vectors = 16 / width;
-// Keys are added up in two chains, so that additions need not wait for one another, where registers allow.
-inline constexpr int chains = registers >= 32 ? 2 : 1;
+// Tiles of keys, or blocks of 16 columns, that one broadcast of a query or weight serves; and query rows at
+// once. The sums of rows and tiles stay in registers.
+inline constexpr int tiles_at_once = registers >= 32 ? 2 : 1;
 inline constexpr int decode_rows = registers >= 32 ? 8 : registers >= 16 ? 4 : 2;
 
-// scores[r][0..16) = q[r] . key, keys [count][16].
-template <int R>
-void score_tile(const float* keys, std::int64_t count, const float* q, std::int64_t q_stride, float* scores) {
-  Floats sums[chains][R][tile_vectors];
-  FOVEA_UNROLL for (int c = 0; c < chains; ++c) {
+// scores[r][tile][0..16) = q[r] . key, tiles of keys [count][16].
+template <int R, int tiles>
+void score_tiles(const std::byte* const* tile, std::int64_t count, const float* q, std::int64_t q_stride,
+                 float* scores) {
+  const float* keys[tiles];
+  Floats sums[tiles][R][tile_vectors];
+  FOVEA_UNROLL for (int i = 0; i < tiles; ++i) {
+    keys[i] = reinterpret_cast<const float*>(tile[i]);
     FOVEA_UNROLL for (int r = 0; r < R; ++r) {
-      FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v) sums[c][r][v] = zero();
+      FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v) sums[i][r][v] = zero();
     }
   }
-  const auto add_row = [&](std::int64_t d, int c) __attribute__((always_inline)) {
-    FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v) {
-      const Floats key = load(keys + d * 16 + v * width);
-      FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[c][r][v] =
-          fma(broadcast(q[r * q_stride + d]), key, sums[c][r][v]);
+  for (std::int64_t d = 0; d < count; ++d) {
+    Floats key[tiles][tile_vectors];
+    FOVEA_UNROLL for (int i = 0; i < tiles; ++i) {
+      FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v) key[i][v] = load(keys[i] + d * 16 + v * width);
     }
-  };
-  std::int64_t d = 0;
-  for (; d + chains <= count; d += chains) {
-    FOVEA_UNROLL for (int c = 0; c < chains; ++c) add_row(d + c, c);
-  }
-  if (d < count) add_row(d, 0);
-  FOVEA_UNROLL for (int r = 0; r < R; ++r) {
-    FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v) {
-      Floats sum = sums[0][r][v];
-      if constexpr (chains == 2) sum = add(sum, sums[chains - 1][r][v]);
-      store(scores + r * block_slots + v * width, sum);
-    }
-  }
-}
-
-// out[r][:] += sum_j weights[r][j] value[j], values [columns/16][16 slots][16].
-template <int R>
-void mix_tile(const float* values, std::int64_t columns, const float* weights, float* out) {
-  for (std::int64_t e = 0; e < columns; e += 16, values += 256) {
-    Floats sums[R][tile_vectors];
     FOVEA_UNROLL for (int r = 0; r < R; ++r) {
-      FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v) sums[r][v] =
-          load(out + r * columns + e + v * width);
-    }
-    for (int j = 0; j < 16; ++j) {
-      FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v) {
-        const Floats value = load(values + j * 16 + v * width);
-        FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[r][v] =
-            fma(broadcast(weights[r * block_slots + j]), value, sums[r][v]);
+      const Floats x = broadcast(q[r * q_stride + d]);
+      FOVEA_UNROLL for (int i = 0; i < tiles; ++i) {
+        FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v) sums[i][r][v] = fma(x, key[i][v], sums[i][r][v]);
       }
     }
+  }
+  FOVEA_UNROLL for (int i = 0; i < tiles; ++i) {
     FOVEA_UNROLL for (int r = 0; r < R; ++r) {
       FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v)
-          store(out + r * columns + e + v * width, sums[r][v]);
+          store(scores + r * block_slots + i * 16 + v * width, sums[i][r][v]);
     }
   }
 }
 
-using ScoreTile = void (*)(const float*, std::int64_t, const float*, std::int64_t, float*);
-using MixTile = void (*)(const float*, std::int64_t, const float*, float*);
+template <int R>
+void score_rows(const CacheLayout& layout, const std::byte* const* tiles, std::int64_t count, const float* q,
+                float* scores) {
+  const std::int64_t q_stride = prepared_bytes(layout) / 4;
+  std::int64_t i = 0;
+  for (; i + tiles_at_once <= count; i += tiles_at_once)
+    score_tiles<R, tiles_at_once>(tiles + i, layout.key_rows(), q, q_stride, scores + i * 16);
+  for (; i < count; ++i) score_tiles<R, 1>(tiles + i, layout.key_rows(), q, q_stride, scores + i * 16);
+}
+
+// out[r][:] += sum_j weights[r][j] value[j] for `blocks` blocks of 16 columns; values [blocks][16 slots][16].
+template <int R, int blocks>
+void mix_columns(const float* values, std::int64_t columns, const float* weights, float* out) {
+  Floats sums[blocks][R][tile_vectors];
+  FOVEA_UNROLL for (int i = 0; i < blocks; ++i) {
+    FOVEA_UNROLL for (int r = 0; r < R; ++r) {
+      FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v) sums[i][r][v] =
+          load(out + r * columns + i * 16 + v * width);
+    }
+  }
+  for (int j = 0; j < 16; ++j) {
+    Floats value[blocks][tile_vectors];
+    FOVEA_UNROLL for (int i = 0; i < blocks; ++i) {
+      FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v) value[i][v] =
+          load(values + i * 256 + j * 16 + v * width);
+    }
+    FOVEA_UNROLL for (int r = 0; r < R; ++r) {
+      const Floats x = broadcast(weights[r * block_slots + j]);
+      FOVEA_UNROLL for (int i = 0; i < blocks; ++i) {
+        FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v) sums[i][r][v] =
+            fma(x, value[i][v], sums[i][r][v]);
+      }
+    }
+  }
+  FOVEA_UNROLL for (int i = 0; i < blocks; ++i) {
+    FOVEA_UNROLL for (int r = 0; r < R; ++r) {
+      FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v)
+          store(out + r * columns + i * 16 + v * width, sums[i][r][v]);
+    }
+  }
+}
+
+template <int R>
+void mix_rows(const CacheLayout& layout, const std::byte* const* tiles, std::int64_t count,
+              const float* weights, float* out) {
+  const std::int64_t columns = layout.value_columns();
+  for (std::int64_t i = 0; i < count; ++i, weights += 16) {
+    const float* const values = reinterpret_cast<const float*>(tiles[i]);
+    std::int64_t e = 0;
+    for (; e + 16 * tiles_at_once <= columns; e += 16 * tiles_at_once)
+      mix_columns<R, tiles_at_once>(values + e * 16, columns, weights, out + e);
+    for (; e < columns; e += 16) mix_columns<R, 1>(values + e * 16, columns, weights, out + e);
+  }
+}
 
 template <int R>
 constexpr int at_most = R < decode_rows ? R : decode_rows;
-
-inline ScoreTile score_tile_of(int rows) {
-  constexpr ScoreTile table[] = {&score_tile<1>,          &score_tile<2>,          &score_tile<at_most<3>>,
-                                 &score_tile<at_most<4>>, &score_tile<at_most<5>>, &score_tile<at_most<6>>,
-                                 &score_tile<at_most<7>>, &score_tile<at_most<8>>};
-  return table[rows - 1];
-}
-inline MixTile mix_tile_of(int rows) {
-  constexpr MixTile table[] = {&mix_tile<1>,          &mix_tile<2>,          &mix_tile<at_most<3>>,
-                               &mix_tile<at_most<4>>, &mix_tile<at_most<5>>, &mix_tile<at_most<6>>,
-                               &mix_tile<at_most<7>>, &mix_tile<at_most<8>>};
-  return table[rows - 1];
-}
+#define FOVEA_FOR_ROWS(function)                                                                   \
+  {                                                                                                \
+    &function<1>, &function<at_most<2>>, &function<at_most<3>>, &function<at_most<4>>,             \
+        &function<at_most<5>>, &function<at_most<6>>, &function<at_most<7>>, &function<at_most<8>> \
+  }
 
 inline void prepare_f32(const CacheLayout& layout, const float* q, std::byte* to, float* factor) {
   auto* const row = reinterpret_cast<float*>(to);
@@ -87,18 +111,18 @@ inline void prepare_f32(const CacheLayout& layout, const float* q, std::byte* to
 
 inline void scores_f32(const CacheLayout& layout, const std::byte* const* tiles, std::int64_t count,
                        const std::byte* q, int rows, float* scores, float*) {
-  const ScoreTile score = score_tile_of(rows);
-  for (std::int64_t i = 0; i < count; ++i)
-    score(reinterpret_cast<const float*>(tiles[i]), layout.key_rows(), reinterpret_cast<const float*>(q),
-          prepared_bytes(layout) / 4, scores + i * 16);
+  using Function = void (*)(const CacheLayout&, const std::byte* const*, std::int64_t, const float*, float*);
+  static constexpr Function by_rows[] = FOVEA_FOR_ROWS(score_rows);
+  by_rows[rows - 1](layout, tiles, count, reinterpret_cast<const float*>(q), scores);
 }
 
 inline void mix_f32(const CacheLayout& layout, const std::byte* const* tiles, std::int64_t count,
                     float* weights, int rows, float* out, float*) {
-  const MixTile mix = mix_tile_of(rows);
-  for (std::int64_t i = 0; i < count; ++i)
-    mix(reinterpret_cast<const float*>(tiles[i]), layout.value_columns(), weights + i * 16, out);
+  using Function = void (*)(const CacheLayout&, const std::byte* const*, std::int64_t, const float*, float*);
+  static constexpr Function by_rows[] = FOVEA_FOR_ROWS(mix_rows);
+  by_rows[rows - 1](layout, tiles, count, weights, out);
 }
+#undef FOVEA_FOR_ROWS
 
 // Rows of 16 pairs become two rows of 16 each.
 inline void widen_bf16(const std::byte* tile, std::int64_t rows, float* to) {
