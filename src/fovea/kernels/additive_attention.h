@@ -68,9 +68,9 @@ void additive_prepare(const Execution& exec, std::int64_t rows, std::int64_t hea
 /// log_sum_exp, if given, is [H, rows of q] with row stride `lse_stride`: log sum_j exp(score), what backward
 /// and weights need. A row that sees nothing gives zeros (log_sum_exp = -infinity). What is hidden never
 /// leaks, NaN included; a NaN that is seen stays one. A sequence's bits depend on its own lengths and
-/// operands alone, not on its neighbours or the number of threads. Cost     T*S*(D + E) a head; where |q| +
-/// |k| < 22 a tanh costs four instructions, about 4 times as many
-///          beyond; memory of a tile a worker: nothing of [T,S,D] and no [T,S]
+/// operands alone, not on its neighbours or the number of threads.
+/// Cost     T*S*(D + E) a head. Where max|q[t]| + max|k[j]| < 21.9 a tanh costs four instructions, beyond
+///          it some seven times as many. Memory of a tile a worker: nothing of [T,S,D] and no [T,S]
 /// Throws   Error(bug) if a width is not positive, a window below zero, or dropout not in [0, 1)
 /// Source   Bahdanau, Cho, Bengio 2015, appendix A.1.2
 void additive_attention_forward(const Execution& exec, const AdditiveExtents& extents,

@@ -25,9 +25,8 @@ Tensor prepare_additive_keys(const Context& ctx, const PackedHeads& k, std::int6
 
 /// Additive attention over packed sequences.
 ///   score(t,j) = sum_d v[h,d] tanh(q[t,h,d] + k[j,h,d]),   context[t,h] = sum_j softmax_j(score) value[j,h]
-/// Shapes   q in a matrix [N_q, .], k and value in matrices [N_k, .], v [H, D]; sequence b of `queries` looks
-/// at
-///          sequence b of `keys`. A bias is added to q or k by the caller
+/// Shapes   q in a matrix [N_q, .], k and value in matrices [N_k, .], v [H, D]; sequence b of
+///          `queries` looks at sequence b of `keys`. A bias is added to q or k by the caller
 /// Returns  context [N_q, H * E]
 /// Edge     a row that sees nothing: zeros, no gradient
 /// Needs    for gradients: sequences cover every row of the matrices once; keys not picked by index
@@ -44,8 +43,9 @@ Tensor additive_scores(const Context& ctx, const PackedHeads& q, const PackedHea
                        const AdditiveOptions& options);
 
 /// g[h] v[h,:] / |v[h,:]|: v [H, D], g [H]. Gives the score vector of normalised additive attention (with a
-/// bias in its tanh). Throws Error(diverged) if a row of v is zero or not finite. Source   Salimans and
-/// Kingma 2016, equation (2)
+/// bias in its tanh).
+/// Throws   Error(diverged) if a row of v is zero or not finite
+/// Source   Salimans and Kingma 2016, equation (2)
 Tensor weight_normalised(const Context& ctx, const Tensor& v_HD, const Tensor& g_H);
 
 }  // namespace fovea::ops

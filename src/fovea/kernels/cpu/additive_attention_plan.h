@@ -9,7 +9,7 @@
 /// What additive attention's vector code shares across instruction sets: a call, one head of it, what costs.
 namespace fovea::kernels::cpu {
 
-/// With e^{2(q+k)} = e^{2q} e^{2k} a tanh costs one multiply-add and half a division (docs/decisions). Rows
+/// With e^{2(q+k)} = e^{2q} e^{2k} a tanh costs one multiply-add and half a division. Rows
 /// of factors e^{2x}, padded with ones to whole vectors of every set, are followed by the row's largest |x|:
 /// they serve a pair of rows if |q| + |k| < factored_limit, so that the product of two factored denominators,
 /// (1 + e^{2(q+k)})^2, stays finite. Rows that are not a multiple of 1024 bytes apart also keep clear of each

@@ -3,19 +3,34 @@
 
 inline constexpr std::int64_t key_block = 128;
 
-inline Floats magnitude(Floats x) { return max(sub(zero(), x), x); }
-
 // The largest |x| of what is added; infinity if something of it is not finite.
 struct Magnitudes {
-  Floats largest = zero(), broken = zero();
+  Floats most = zero(), least = zero(), broken = zero();
   void add(Floats x) {
-    largest = max(largest, magnitude(x));
+    most = max(most, x);
+    least = min(least, x);
     broken = fma(x, zero(), broken);  // NaN of infinity and of NaN
   }
-  float most() const {
-    return sum(broken) == 0.0f ? max_of(largest) : std::numeric_limits<float>::infinity();
+  float largest() const {
+    return sum(broken) == 0.0f ? max_of(max(most, sub(zero(), least)))
+                               : std::numeric_limits<float>::infinity();
   }
 };
+
+// e^{2x}, relative error below 1.2e-7, for |x| <= factored_limit; beyond, nobody uses it. e^{2x} = 2^n e^{2r}
+// with |r| <= ln2/4, as exp in simd.h but for what it does at the ends; minimax polynomial of degree 6.
+inline Floats exp_of_twice(Floats v) {
+  const Floats x = min(broadcast(factored_limit), max(broadcast(-factored_limit), v));
+  const Floats n = round(mul(x, broadcast(2.88539008f)));
+  const Floats r = fnma(n, broadcast(-1.06097220e-4f), fnma(n, broadcast(0.3466796875f), x));
+  Floats y = broadcast(8.855581683e-02f);
+  y = fma(y, r, broadcast(2.679940994e-01f));
+  y = fma(y, r, broadcast(6.666916171e-01f));
+  y = fma(y, r, broadcast(1.333313581e+00f));
+  y = fma(y, r, broadcast(1.999999630e+00f));
+  y = fma(y, r, broadcast(2.000000006e+00f));
+  return scale_by_power(fma(y, r, broadcast(1.0f)), n);
+}
 
 // See additive_attention_plan.h.
 void make_factors(const float* row, std::int64_t count, float* to) {
@@ -24,11 +39,11 @@ void make_factors(const float* row, std::int64_t count, float* to) {
   over_vectors(count, [&](std::int64_t d, auto lanes) {
     const Floats x = lanes.read(row + d);
     magnitudes.add(x);
-    store(to + d, exp(add(x, x)));
+    store(to + d, exp_of_twice(x));
   });
   for (std::int64_t d = (count + width - 1) / width * width; d < padded; d += width)
     store(to + d, broadcast(1.0f));
-  to[padded] = magnitudes.most();
+  to[padded] = magnitudes.largest();
 }
 
 // v with zeros to whole vectors.
@@ -48,7 +63,7 @@ struct ScoreVector {
       magnitudes.add(load(v + d));
     }
     // Larger ones would overflow when multiplied with a denominator: then never factored.
-    limit = magnitudes.most() < 1e18f ? factored_limit : -1.0f;
+    limit = magnitudes.largest() < 1e18f ? factored_limit : -1.0f;
   }
   float largest(const float* factors) const { return factors[padded]; }
   bool factored(const float* q_factors, const float* k_factors) const {
