@@ -46,5 +46,20 @@ TEST_F(CoverageOp, ByHandAndStepByStep) {
   }
 }
 
+TEST_F(CoverageOp, EqualsSendTheGradientToTheWeights) {
+  const PairsPtr pairs = pairs_of(1, {1}, {3});
+  Tensor w = Tensor::of({3}, std::vector<float>{0.25f, 0.5f, 0.25f});
+  Tensor c = Tensor::of({3}, std::vector<float>{0.25f, 0.25f, 0.5f});
+  require_grad(w), require_grad(c);
+  Tape tape;
+  Context ctx = context();
+  ctx.tape = &tape;
+  const Tensor loss = coverage_loss(ctx, w, c, pairs);
+  give_gradient(loss, Tensor::full({1, 1}, 2.0f));
+  tape.backward();
+  EXPECT_FALSE(differ(w.grad(), Tensor::of({3}, std::vector<float>{2, 0, 2})));
+  EXPECT_FALSE(differ(c.grad(), Tensor::of({3}, std::vector<float>{0, 2, 0})));
+}
+
 }  // namespace
 }  // namespace fovea::ops
