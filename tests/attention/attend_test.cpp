@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "fovea/attention/classic.h"
+#include "fovea/attention/match_score.h"
 #include "fovea/attention/relative_bias.h"
 #include "fovea/ops/elementwise.h"
 #include "tests/ops/gradient_check.h"
@@ -369,6 +370,64 @@ TEST_F(Attend, LocationSeesWhereItLookedBefore) {
         return attend(ctx, score, {q}, one_each, moved).context;
       },
       {random_tensor({8}, 9, 0.5f)}, context());
+}
+
+TEST_F(Attend, ScoresHaveNames) {
+  for (const std::string& name : score_names()) {
+    nn::Parameters parameters;
+    nn::Builder builder(parameters);
+    const auto score =
+        make_score(builder, "score", {.name = name, .query_width = width, .key_width = width, .heads = 2});
+    parameters.allocate(1);
+    EXPECT_EQ(score->heads(), 2);
+    EXPECT_EQ(answer(*score).shape().text(), "[7, 6]") << name;
+    if (name != "additive_normalised") {
+      EXPECT_EQ(score->name(), name);
+    }
+  }
+  nn::Parameters parameters;
+  nn::Builder builder(parameters);
+  EXPECT_NE(refusal([&] { make_score(builder, "s", {.name = "aditive"}); }).find("did you mean additive?"),
+            std::string::npos);
+  EXPECT_NE(refusal([&] {
+              make_score(builder, "s", {.name = "dot", .query_width = 4, .key_width = 6});
+            }).find("queries 4 wide, keys 6"),
+            std::string::npos);
+}
+
+// A match of one hidden layer without biases is Luong's concat; a score of one's own may be anything.
+TEST_F(Attend, MatchAndCustomScores) {
+  nn::Parameters parameters;
+  nn::Builder builder(parameters);
+  const ConcatScore concat(builder, "concat", width, width, {1, 1, 5});
+  const MatchScore match(builder, "match", width, width, 1, {{5}});
+  const MatchScore deep(builder, "deep", width, width, 2, {{7, 4}, kernels::Activation::gelu});
+  parameters.allocate(4);
+  const auto weight = [&](const std::string& name) {
+    for (const auto& view : parameters.views())
+      if (view.name == name) return view.value;
+    return Tensor();
+  };
+  for (const auto& [from, to] : {std::pair{"concat.W.weight", "match.layers.0.query.weight"},
+                                 {"concat.U.weight", "match.layers.0.key.weight"},
+                                 {"concat.v", "match.layers.1.weight"}})
+    std::ranges::copy(weight(from).values(), weight(to).f32());
+  const auto attend_whole = [&](const Score& score) {
+    const Memory memory = remember(context(), score, {inputs_[1]}, {inputs_[2]}, 6, keys_);
+    return attend(context(), score, {inputs_[0]}, queries_, memory).context;
+  };
+  expect_near(attend_whole(concat), attend_whole(match));
+  EXPECT_EQ(answer(deep).shape().text(), "[7, 6]");
+  const DotScore dot({2, 2, 3});
+  const CustomScore own("own", 2,
+                        [](const Context& ctx, const Tensor& q, const Tensor& k, const ops::PairsPtr& pairs) {
+                          return ops::dot_scores(ctx, {q}, {k}, pairs, {2, 3, 1.0f});
+                        });
+  expect_near(answer(dot), answer(own));
+  EXPECT_EQ(attend_with(context(), own, inputs_).kernel, Kernel::pairs);
+  check_gradients(
+      [&](const Context& ctx, const std::vector<Tensor>& in) { return attend_with(ctx, deep, in).context; },
+      inputs_, context(), 1e-2);
 }
 
 TEST_F(Attend, ClassicModulesAreTheirFormulas) {

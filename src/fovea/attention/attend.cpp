@@ -208,6 +208,7 @@ Serving serving(const Score& score, const AttendOptions& options) {
   if (options.local.centre.defined()) return {Kernel::pairs, "each query has a centre of its own"};
   if (options.weights == WeightsWanted::with_gradient)
     return {Kernel::pairs, "weights that take a gradient have to be kept"};
+  if (options.relative_vectors.defined()) return {Kernel::pairs, "vectors by distance join each pair"};
   switch (score.form()) {
     case Score::Form::dot:
       return {Kernel::tiled_dot, ""};
