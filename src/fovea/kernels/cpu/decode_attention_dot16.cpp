@@ -43,34 +43,36 @@ void prepare_bf16(const CacheLayout& layout, const float* q, std::byte* to, floa
   *factor = 1.0f;
 }
 
-// Two tiles share the broadcasts of the queries.
-template <int R, int tiles>
-void score_bf16(const std::byte* const* tile, std::int64_t pairs, const std::byte* q, std::int64_t q_bytes,
-                float* scores) {
-  __m512 sums[tiles][R];
-  FOVEA_UNROLL for (int i = 0; i < tiles; ++i) {
-    FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[i][r] = _mm512_setzero_ps();
-  }
-  for (std::int64_t d = 0; d < pairs; ++d) {
-    __m512i key[tiles];
-    FOVEA_UNROLL for (int i = 0; i < tiles; ++i) key[i] = _mm512_loadu_si512(tile[i] + d * 64);
-    FOVEA_UNROLL for (int r = 0; r < R; ++r) {
-      const __m512i x = pair_at(q + r * q_bytes, d);
-      FOVEA_UNROLL for (int i = 0; i < tiles; ++i) sums[i][r] = dot(sums[i][r], key[i], x);
+// Sums of R rows in two chains, so that additions need not wait for one another.
+template <int R>
+void score_bf16(const std::byte* keys, const std::byte* next, std::int64_t pairs, const std::byte* q,
+                std::int64_t q_bytes, float* scores) {
+  __m512 sums[2][R];
+  FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[0][r] = sums[1][r] = _mm512_setzero_ps();
+  std::int64_t d = 0;
+  for (; d + 2 <= pairs; d += 2) {
+    FOVEA_UNROLL for (int c = 0; c < 2; ++c) {
+      fetch_line<R>(next, d + c);
+      const __m512i key = _mm512_loadu_si512(keys + (d + c) * 64);
+      FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[c][r] =
+          dot(sums[c][r], key, pair_at(q + r * q_bytes, d + c));
     }
   }
-  FOVEA_UNROLL for (int i = 0; i < tiles; ++i) {
-    FOVEA_UNROLL for (int r = 0; r < R; ++r) _mm512_storeu_ps(scores + r * block_slots + i * 16, sums[i][r]);
+  if (d < pairs) {
+    const __m512i key = _mm512_loadu_si512(keys + d * 64);
+    FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[0][r] = dot(sums[0][r], key, pair_at(q + r * q_bytes, d));
   }
+  FOVEA_UNROLL for (int r = 0; r < R; ++r)
+      _mm512_storeu_ps(scores + r * block_slots, _mm512_add_ps(sums[0][r], sums[1][r]));
 }
 
 template <int R>
 void scores_bf16_rows(const CacheLayout& layout, const std::byte* const* tiles, std::int64_t count,
                       const std::byte* q, float* scores) {
-  const std::int64_t pairs = layout.key_rows() / 2, q_bytes = prepared_bytes(layout);
-  std::int64_t i = 0;
-  for (; i + 2 <= count; i += 2) score_bf16<R, 2>(tiles + i, pairs, q, q_bytes, scores + i * 16);
-  if (i < count) score_bf16<R, 1>(tiles + i, pairs, q, q_bytes, scores + i * 16);
+  for (std::int64_t i = 0; i < count; ++i) {
+    score_bf16<R>(tiles[i], tiles[i + fetch_ahead], layout.key_rows() / 2, q, prepared_bytes(layout),
+                  scores + i * 16);
+  }
 }
 
 // Weights [rows][block_slots] become pairs of bf16 in the first half of each row.
@@ -83,23 +85,23 @@ void pair_weights(float* weights, int rows, std::int64_t count) {
   }
 }
 
-// `blocks` blocks of 16 columns share the broadcasts of the weights.
-template <int R, int blocks>
-void mix_bf16(const std::byte* values, std::int64_t columns, const float* weights, float* out) {
-  __m512 sums[blocks][R];
-  FOVEA_UNROLL for (int i = 0; i < blocks; ++i) {
-    FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[i][r] = _mm512_loadu_ps(out + r * columns + i * 16);
-  }
-  for (int j = 0; j < 8; ++j) {
-    __m512i value[blocks];
-    FOVEA_UNROLL for (int i = 0; i < blocks; ++i) value[i] = _mm512_loadu_si512(values + i * 512 + j * 64);
+template <int R>
+void mix_bf16(const std::byte* values, const std::byte* next, std::int64_t columns, const float* weights,
+              float* out) {
+  for (std::int64_t e = 0; e < columns; e += 16, values += 512, next += 512) {
+    __m512 sums[2][R];
     FOVEA_UNROLL for (int r = 0; r < R; ++r) {
-      const __m512i x = pair_at(weights + r * block_slots, j);
-      FOVEA_UNROLL for (int i = 0; i < blocks; ++i) sums[i][r] = dot(sums[i][r], value[i], x);
+      sums[0][r] = _mm512_loadu_ps(out + r * columns + e);
+      sums[1][r] = _mm512_setzero_ps();
     }
-  }
-  FOVEA_UNROLL for (int i = 0; i < blocks; ++i) {
-    FOVEA_UNROLL for (int r = 0; r < R; ++r) _mm512_storeu_ps(out + r * columns + i * 16, sums[i][r]);
+    FOVEA_UNROLL for (int j = 0; j < 8; ++j) {
+      fetch_line<R>(next, j);
+      const __m512i value = _mm512_loadu_si512(values + j * 64);
+      FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[j % 2][r] =
+          dot(sums[j % 2][r], value, pair_at(weights + r * block_slots, j));
+    }
+    FOVEA_UNROLL for (int r = 0; r < R; ++r)
+        _mm512_storeu_ps(out + r * columns + e, _mm512_add_ps(sums[0][r], sums[1][r]));
   }
 }
 
@@ -107,11 +109,8 @@ template <int R>
 void mix_bf16_rows(const CacheLayout& layout, const std::byte* const* tiles, std::int64_t count,
                    float* weights, float* out) {
   pair_weights(weights, R, count);
-  const std::int64_t columns = layout.value_columns();
-  for (std::int64_t i = 0; i < count; ++i, weights += 8) {
-    std::int64_t e = 0;
-    for (; e + 32 <= columns; e += 32) mix_bf16<R, 2>(tiles[i] + e * 32, columns, weights, out + e);
-    if (e < columns) mix_bf16<R, 1>(tiles[i] + e * 32, columns, weights, out + e);
+  for (std::int64_t i = 0; i < count; ++i) {
+    mix_bf16<R>(tiles[i], tiles[i + fetch_ahead], layout.value_columns(), weights + i * 8, out);
   }
 }
 
@@ -147,6 +146,7 @@ void scores_i8_rows(const CacheLayout& layout, const std::byte* const* tiles, st
     __m512i sums[R];
     FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[r] = _mm512_setzero_si512();
     for (std::int64_t d = 0; d < pairs; ++d) {
+      if (d % 2 == 0) fetch_line<R>(tiles[i + fetch_ahead], d / 2);
       const __m512i key = widened(keys + d * 32);
       FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[r] =
           _mm512_dpwssd_epi32(sums[r], key, pair_at(q + r * q_bytes, d));
@@ -190,6 +190,7 @@ void mix_i8_rows(const CacheLayout& layout, const std::byte* const* tiles, std::
       __m512i sums[R];
       FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[r] = _mm512_setzero_si512();
       FOVEA_UNROLL for (int j = 0; j < 8; ++j) {
+        if (j % 2 == 0) fetch_line<R>(tiles[i + fetch_ahead] + e * 16, j / 2);
         const __m512i value = widened(values + j * 32);
         FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[r] =
             _mm512_dpwssd_epi32(sums[r], value, pair_at(weights + r * block_slots, i * 8 + j));
