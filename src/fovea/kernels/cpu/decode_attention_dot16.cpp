@@ -4,11 +4,9 @@
 #include <immintrin.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <limits>
 
-#include "fovea/base/bfloat16.h"
 #include "fovea/kernels/cpu/attention_simd.h"
 #include "fovea/kernels/cpu/decode_attention_plan.h"
 
@@ -34,12 +32,26 @@ inline __m512i widened(const std::byte* p) {
   return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
 
+inline bool all_finite(__m512 x) {
+  const __m512 most = _mm512_set1_ps(std::numeric_limits<float>::max());
+  return _mm512_cmp_ps_mask(_mm512_abs_ps(x), most, _CMP_NLE_UQ) == 0;
+}
+
 // --- bf16
 
+// Calls body(d, x) with 16 elements of a query at a time, zeros after the last.
+template <class Body>
+inline void for_query(const CacheLayout& layout, const float* q, const Body& body) {
+  for (std::int64_t d = 0; d < layout.key_rows(); d += 16) {
+    const std::int64_t left = std::clamp<std::int64_t>(layout.key_width - d, 0, 16);
+    body(d, _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << left) - 1u), q + d));
+  }
+}
+
 void prepare_bf16(const CacheLayout& layout, const float* q, std::byte* to, float* factor) {
-  auto* const row = reinterpret_cast<bfloat16*>(to);
-  for (std::int64_t d = 0; d < layout.key_width; ++d) row[d] = bfloat16(q[d]);
-  for (std::int64_t d = layout.key_width; d < layout.key_rows(); ++d) row[d] = bfloat16{};
+  for_query(layout, q, [&](std::int64_t d, __m512 x) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + d * 2), (__m256i)_mm512_cvtneps_pbh(x));
+  });
   *factor = 1.0f;
 }
 
@@ -122,19 +134,19 @@ float most_query(const CacheLayout& layout) {
 }
 
 void prepare_i8(const CacheLayout& layout, const float* q, std::byte* to, float* factor) {
-  auto* const row = reinterpret_cast<std::int16_t*>(to);
-  float largest = 0.0f;
+  __m512 largest = _mm512_setzero_ps();
   bool finite = true;
-  for (std::int64_t d = 0; d < layout.key_width; ++d) {
-    finite &= std::isfinite(q[d]);
-    largest = std::max(largest, std::abs(q[d]));
-  }
-  std::fill_n(row, layout.key_rows(), std::int16_t{0});
-  *factor = finite ? largest / most_query(layout) : std::numeric_limits<float>::quiet_NaN();
-  if (!(*factor > 0.0f)) return;
-  const float most = most_query(layout);
-  for (std::int64_t d = 0; d < layout.key_width; ++d)
-    row[d] = static_cast<std::int16_t>(std::lrint(std::clamp(q[d] / *factor, -most, most)));
+  for_query(layout, q, [&](std::int64_t, __m512 x) {
+    largest = _mm512_max_ps(_mm512_abs_ps(x), largest);
+    finite &= all_finite(x);
+  });
+  const float top = _mm512_reduce_max_ps(largest), most = most_query(layout);
+  const __m512 scale = _mm512_set1_ps(finite && top / most > 0.0f ? most / top : 0.0f);
+  for_query(layout, q, [&](std::int64_t d, __m512 x) {
+    const __m512i words = finite ? _mm512_cvtps_epi32(_mm512_mul_ps(x, scale)) : _mm512_setzero_si512();
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + d * 2), _mm512_cvtsepi32_epi16(words));
+  });
+  *factor = finite ? top / most : std::numeric_limits<float>::quiet_NaN();
 }
 
 template <int R>
@@ -166,7 +178,7 @@ float round_weights(float* row, const std::byte* const* tiles, std::int64_t coun
     const __m512 x = _mm512_mul_ps(_mm512_loadu_ps(row + i * 16), _mm512_loadu_ps(tiles[i]));
     _mm512_storeu_ps(row + i * 16, x);
     largest = _mm512_max_ps(x, largest);
-    finite &= _mm512_cmp_ps_mask(x, _mm512_set1_ps(std::numeric_limits<float>::max()), _CMP_NLE_UQ) == 0;
+    finite &= all_finite(x);
   }
   if (!finite) return std::numeric_limits<float>::quiet_NaN();
   const float top = _mm512_reduce_max_ps(largest), worth = top / 32767.0f;

@@ -25,6 +25,8 @@ inline constexpr std::int64_t block_tiles = block_slots / CacheLayout::tile_slot
 /// Parts that a sequence's keys are cut into at most: what threads share, and what is merged.
 inline constexpr std::int64_t most_spans = 32;
 
+inline constexpr std::int64_t least_blocks = 2;  // of a span
+
 struct KeyRange {
   std::int64_t begin, end;
 };
@@ -48,7 +50,7 @@ struct SpanPlan {
     first_block = oldest.begin / block_slots;
     end_block = (newest.end + block_slots - 1) / block_slots;
     const std::int64_t blocks = T > 0 ? std::max<std::int64_t>(0, end_block - first_block) : 0;
-    blocks_a_span = std::max<std::int64_t>(1, (blocks + most_spans - 1) / most_spans);
+    blocks_a_span = std::max(least_blocks, (blocks + most_spans - 1) / most_spans);
     spans = T > 0 ? std::max<std::int64_t>(1, (blocks + blocks_a_span - 1) / blocks_a_span) : 0;
   }
 };
