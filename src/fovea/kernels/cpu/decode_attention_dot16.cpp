@@ -149,23 +149,34 @@ void prepare_i8(const CacheLayout& layout, const float* q, std::byte* to, float*
   *factor = finite ? top / most : std::numeric_limits<float>::quiet_NaN();
 }
 
+// sums[r] += key * pair of row r
+template <int R>
+FOVEA_INLINE void add_products(__m512i* sums, __m512i x, const void* pairs, std::int64_t row_bytes,
+                               std::int64_t i) {
+  FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[r] =
+      _mm512_dpwssd_epi32(sums[r], x, pair_at(static_cast<const std::byte*>(pairs) + r * row_bytes, i));
+}
+
 template <int R>
 void scores_i8_rows(const CacheLayout& layout, const std::byte* const* tiles, std::int64_t count,
                     const std::byte* q, float* scores) {
   const std::int64_t pairs = layout.key_rows() / 2, q_bytes = prepared_bytes(layout);
   for (std::int64_t i = 0; i < count; ++i) {
-    const std::byte* const keys = tiles[i] + 64;
-    __m512i sums[R];
-    FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[r] = _mm512_setzero_si512();
-    for (std::int64_t d = 0; d < pairs; ++d) {
-      if (d % 2 == 0) fetch_line<R>(tiles[i + fetch_ahead], d / 2);
-      const __m512i key = widened(keys + d * 32);
-      FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[r] =
-          _mm512_dpwssd_epi32(sums[r], key, pair_at(q + r * q_bytes, d));
-    }
     const __m512 scales = _mm512_loadu_ps(tiles[i]);
-    FOVEA_UNROLL for (int r = 0; r < R; ++r) _mm512_storeu_ps(
-        scores + r * block_slots + i * 16, _mm512_mul_ps(_mm512_cvtepi32_ps(sums[r]), scales));
+    const std::byte* const keys = tiles[i] + 64;
+    __m512i sums[2][R];
+    FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[0][r] = sums[1][r] = _mm512_setzero_si512();
+    std::int64_t d = 0;
+    for (; d + 2 <= pairs; d += 2) {
+      fetch_line<R>(tiles[i + fetch_ahead], d / 2);
+      add_products<R>(sums[0], widened(keys + d * 32), q, q_bytes, d);
+      add_products<R>(sums[1], widened(keys + d * 32 + 32), q, q_bytes, d + 1);
+    }
+    if (d < pairs) add_products<R>(sums[0], widened(keys + d * 32), q, q_bytes, d);
+    FOVEA_UNROLL for (int r = 0; r < R; ++r) {
+      const __m512 sum = _mm512_cvtepi32_ps(_mm512_add_epi32(sums[0][r], sums[1][r]));
+      _mm512_storeu_ps(scores + r * block_slots + i * 16, _mm512_mul_ps(sum, scales));
+    }
   }
 }
 
@@ -195,22 +206,21 @@ void mix_i8_rows(const CacheLayout& layout, const std::byte* const* tiles, std::
                  float* out) {
   float worth[R];
   for (int r = 0; r < R; ++r) worth[r] = round_weights(weights + r * block_slots, tiles, count);
-  const std::int64_t columns = layout.value_columns();
+  const std::int64_t columns = layout.value_columns(), row_bytes = block_slots * sizeof(float);
   for (std::int64_t i = 0; i < count; ++i) {
     const std::byte* values = tiles[i] + 64;
     for (std::int64_t e = 0; e < columns; e += 16, values += 256) {
-      __m512i sums[R];
-      FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[r] = _mm512_setzero_si512();
-      FOVEA_UNROLL for (int j = 0; j < 8; ++j) {
-        if (j % 2 == 0) fetch_line<R>(tiles[i + fetch_ahead] + e * 16, j / 2);
-        const __m512i value = widened(values + j * 32);
-        FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[r] =
-            _mm512_dpwssd_epi32(sums[r], value, pair_at(weights + r * block_slots, i * 8 + j));
+      __m512i sums[2][R];
+      FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[0][r] = sums[1][r] = _mm512_setzero_si512();
+      FOVEA_UNROLL for (int j = 0; j < 8; j += 2) {
+        fetch_line<R>(tiles[i + fetch_ahead] + e * 16, j / 2);
+        add_products<R>(sums[0], widened(values + j * 32), weights, row_bytes, i * 8 + j);
+        add_products<R>(sums[1], widened(values + j * 32 + 32), weights, row_bytes, i * 8 + j + 1);
       }
       FOVEA_UNROLL for (int r = 0; r < R; ++r) {
         float* const to = out + r * columns + e;
-        _mm512_storeu_ps(
-            to, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[r]), _mm512_set1_ps(worth[r]), _mm512_loadu_ps(to)));
+        const __m512 sum = _mm512_cvtepi32_ps(_mm512_add_epi32(sums[0][r], sums[1][r]));
+        _mm512_storeu_ps(to, _mm512_fmadd_ps(sum, _mm512_set1_ps(worth[r]), _mm512_loadu_ps(to)));
       }
     }
   }

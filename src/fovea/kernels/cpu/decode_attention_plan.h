@@ -55,7 +55,7 @@ struct SpanPlan {
   }
 };
 
-/// With three query rows and more, arithmetic keeps the processor from looking far enough ahead by itself,
+/// With more than four query rows, arithmetic keeps the processor from looking far enough ahead by itself,
 /// and tiles are asked for into the second cache this many before they are read. With fewer, asking costs
 /// more than it brings: a plain run through memory is what the processor foresees best. (Both measured on
 /// Zen 4.)
@@ -63,7 +63,7 @@ inline constexpr std::int64_t fetch_ahead = 2;
 
 template <int rows>
 inline void fetch_line(const std::byte* tile, std::int64_t line) {
-  if constexpr (rows >= 3) __builtin_prefetch(tile + line * 64, 0, 2);
+  if constexpr (rows >= 5) __builtin_prefetch(tile + line * 64, 0, 2);
 }
 
 /// What a type of cache supplies: products of a few query rows with tiles. `tiles` has fetch_ahead entries
