@@ -17,6 +17,9 @@ std::string_view name_of(KernelSet set);
 /// Whether this machine can run `set`.
 bool runs_here(KernelSet set);
 
+/// Whether this machine has the dot products of 16-bit pairs (AVX-512 BF16 and VNNI) beside KernelSet::avx512.
+bool has_16_bit_dot();
+
 /// The best set that runs here, or the one the environment variable FOVEA_KERNELS names
 /// (reference, plain, avx2, avx512). Throws Error(usage) if it names none of them or one that cannot run here.
 KernelSet default_kernels();
