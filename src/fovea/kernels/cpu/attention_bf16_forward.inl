@@ -202,7 +202,8 @@ class ForwardWorker {
       : x_(call.x),
         tools_(call, arena),
         chunk_(call.x, call.in, KeyUnits::For::forward, arena),
-        blocks_{{call, tools_, arena}, {call, tools_, arena}, {call, tools_, arena}, {call, tools_, arena}} {}
+        blocks_{{call, tools_, arena}, {call, tools_, arena}, {call, tools_, arena}, {call, tools_, arena},
+                {call, tools_, arena}, {call, tools_, arena}, {call, tools_, arena}, {call, tools_, arena}} {}
 
   // Blocks u0 .. u1-1 of a head's queries.
   void run(const AttentionHead& head, const QueryBlocks& cut, std::int64_t u0, std::int64_t u1) {
@@ -210,7 +211,7 @@ class ForwardWorker {
   }
 
  private:
-  static constexpr std::int64_t group = 4;
+  static constexpr std::int64_t group = 8;
 
   void run_group(const AttentionHead& head, const QueryBlocks& cut, std::int64_t u0, std::int64_t u1) {
     for (std::int64_t u = u0; u < u1; ++u) blocks_[u - u0].begin(head, cut.begin(u), cut.end(u));

@@ -15,20 +15,29 @@ inline Floats multiplied(float factors, Floats b) {
   return {_mm512_and_ps(b.v, _mm512_castsi512_ps(_mm512_set1_epi32(static_cast<int>(kept))))};
 }
 
-// 2^v with a relative error below 7.5e-5, a 25th of what rounding a weight to bf16 costs; else as exp2.
-// Minimax polynomial of degree 3 for 2^r on [-1/2, 1/2] (Remez).
+// 2^v with a relative error below 7.5e-5, a 25th of what rounding a weight to bf16 costs; 0 for -infinity;
+// else as exp2. Minimax polynomial of degree 3 for 2^r on [0, 1) (Remez); scalef takes the whole part of v
+// itself.
 inline Floats weight_exp2(Floats v) {
-  const Floats x = max(broadcast(-160.0f), v);
-  const Floats n = round(x);
-  const Floats r = sub(x, n);
-  Floats y = fma(broadcast(5.51716691e-2f), r, broadcast(2.42611122e-1f));
-  y = fma(y, r, broadcast(6.93260985e-1f));
-  return scale_by_power(fma(y, r, broadcast(9.99928074e-1f)), n);
+  const Floats r{_mm512_reduce_ps(v.v, _MM_FROUND_TO_NEG_INF)};
+  Floats y = fma(broadcast(0.0780245227f), r, broadcast(0.226067155f));
+  y = fma(y, r, broadcast(0.69583354f));
+  return scale_by_power(fma(y, r, broadcast(0.999925219f)), v);
 }
 
 inline __mmask32 first_elements(std::int64_t n) { return n >= 32 ? ~__mmask32{0} : (__mmask32{1} << n) - 1; }
 inline Floats as_floats(__m512i v) { return {_mm512_castsi512_ps(v)}; }
 inline __m512i as_integers(Floats v) { return _mm512_castps_si512(v.v); }
+
+inline bool finite_row(const bfloat16* row, std::int64_t count) {
+  const __m512i exponent = _mm512_set1_epi16(0x7f80);
+  __mmask32 found = 0;
+  for (std::int64_t e = 0; e < count; e += 2 * width) {
+    const __m512i words = _mm512_maskz_loadu_epi16(first_elements(count - e), row + e);
+    found |= _mm512_cmpeq_epi16_mask(_mm512_and_si512(words, exponent), exponent);
+  }
+  return found == 0;
+}
 
 inline void widen_row(const bfloat16* from, std::int64_t count, float* to) {
   for (std::int64_t e = 0; e < count; e += width) {

@@ -16,7 +16,8 @@ struct UnitProduct {
 };
 
 template <int R, int V>
-void unit_tile(const UnitProduct& p) {
+void unit_tile(const UnitProduct& whole) {
+  const UnitProduct p = whole;  // in registers: stores to C cannot change it
   const float* a[R];
   Floats c[R][V];
   FOVEA_UNROLL for (int r = 0; r < R; ++r) a[r] = p.a + r * p.a_row;

@@ -2,13 +2,6 @@
 
 inline std::int64_t units_of(std::int64_t elements) { return (elements + pair - 1) / pair; }
 
-inline bool finite_row(const bfloat16* row, std::int64_t count) {
-  std::uint16_t most = 0;
-  for (std::int64_t e = 0; e < count; ++e)
-    most = std::max<std::uint16_t>(most, static_cast<std::uint16_t>(row[e].bits & 0x7f80));
-  return most < 0x7f80;
-}
-
 // One row of queries or keys in units, turned by the angles of its position where the call asks for it.
 inline void turned_row(const AttentionExtents& x, const bfloat16* from, std::int64_t position, float* scratch,
                        float* to) {
