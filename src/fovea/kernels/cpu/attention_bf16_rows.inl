@@ -3,12 +3,20 @@
 inline std::int64_t units_of(std::int64_t elements) { return (elements + pair - 1) / pair; }
 
 // One row of queries or keys in units, turned by the angles of its position where the call asks for it.
-inline void turned_row(const AttentionExtents& x, const bfloat16* from, std::int64_t position, float* scratch,
+// Returns whether it is finite.
+inline bool turned_row(const AttentionExtents& x, const bfloat16* from, std::int64_t position, float* scratch,
                        float* to) {
-  if (!x.rotary.active()) return row_to_units(from, x.key_width, to);
+  const bool finite = row_to_units(from, x.key_width, to);
+  if (!x.rotary.active()) return finite;
   widen_row(from, x.key_width, scratch);
   rotate_row(x.rotary, position, false, scratch);
   row_to_units(scratch, x.key_width, to);
+  return finite;
+}
+
+// Rows of a head may lie far apart, where the processor fetches nothing ahead by itself.
+inline void fetch_row(const bfloat16* row, std::int64_t count) {
+  for (std::int64_t e = 0; e < count; e += 32) __builtin_prefetch(row + e);
 }
 
 // A block of at most max_block rows in units: as rows, as lanes (row i is lane i, zeros beyond the last) and
@@ -46,12 +54,14 @@ class UnitBlock {
   float *rows_, *lanes_, *steps_;
 };
 
-// Queries t0 .. t1-1 of a head as the rows of a block.
-inline void query_units(const AttentionExtents& x, const AttentionHead& head, const bfloat16* q,
+// Queries t0 .. t1-1 of a head as the rows of a block. Returns whether they are finite.
+inline bool query_units(const AttentionExtents& x, const AttentionHead& head, const bfloat16* q,
                         std::int64_t t0, std::int64_t t1, float* scratch, UnitBlock& to) {
+  bool finite = true;
   for (std::int64_t t = t0; t < t1; ++t)
-    turned_row(x, q + head.q + t * x.q.row, x.rotary.active() ? head.query_position(x.rotary, t) : 0, scratch,
-               to.row(t - t0));
+    finite &= turned_row(x, q + head.q + t * x.q.row,
+                         x.rotary.active() ? head.query_position(x.rotary, t) : 0, scratch, to.row(t - t0));
+  return finite;
 }
 
 // A chunk of a head's keys and values in units, keys as rows; what a product steps over, as steps. Tiles
@@ -82,14 +92,15 @@ class KeyUnits {
     end_ = end;
     split_ = head.prefix > begin && head.prefix < end && head.prefix % pair ? head.prefix : end;
     k_finite_ = v_finite_ = true;
+    const bfloat16 *const k = in_.k + head.k, *const v = in_.v + head.v;
     for (std::int64_t j = begin; j < end; ++j) {
-      const std::int64_t row = head.key_row(j), at = slot(j);
-      const bfloat16 *const k = in_.k + head.k + row * x_.k.row, *const v = in_.v + head.v + row * x_.v.row;
-      turned_row(x_, k, x_.rotary.active() ? head.key_position(x_.rotary, j) : 0, turned_,
-                 k_rows_ + at * key_row_);
-      row_to_units(v, x_.value_width, v_rows_ + at * value_row_);
-      k_finite_ = k_finite_ && finite_row(k, x_.key_width);
-      v_finite_ = v_finite_ && finite_row(v, x_.value_width);
+      const std::int64_t row = head.key_row(j), ahead = head.key_row(std::min(j + rows_ahead, end - 1));
+      fetch_row(k + ahead * x_.k.row, x_.key_width);
+      fetch_row(v + ahead * x_.v.row, x_.value_width);
+      k_finite_ &=
+          turned_row(x_, k + row * x_.k.row, x_.rotary.active() ? head.key_position(x_.rotary, j) : 0,
+                     turned_, k_rows_ + slot(j) * key_row_);
+      v_finite_ &= row_to_units(v + row * x_.v.row, x_.value_width, v_rows_ + slot(j) * value_row_);
     }
     if (pair > 1) make_steps();
   }
@@ -111,6 +122,7 @@ class KeyUnits {
   static std::int64_t most_rows(const AttentionExtents& x) { return std::min(chunk_keys(x), most_keys(x)); }
 
  private:
+  static constexpr std::int64_t rows_ahead = 12;
   static std::int64_t capacity(const AttentionExtents& x) { return most_rows(x) + 2 * pair; }
   std::int64_t step_columns() const { return use_ == For::forward ? value_columns_ : key_columns_; }
   std::int64_t slot(std::int64_t j) const { return j - begin_ + (j >= split_ ? 1 : 0); }
