@@ -254,7 +254,7 @@ class BackwardPart {
 
   void add_tile(const KeyTile& tile, std::int64_t nq, Rows d_q, bool started) {
     const std::int64_t at = tile.j0 - chunk_.begin(), stride = block_.stride();
-    const auto product = [&](const Product& p, std::int64_t rows, std::int64_t columns) {
+    const auto product = [&](Product p, std::int64_t rows, std::int64_t columns) {
       return block_.hides() ? multiply_visible(p, rows, columns) : multiply(p, rows, columns);
     };
     const Panel k = chunk_.k(tile.j0);

@@ -204,6 +204,7 @@ class ForwardWorker {
         x_(call.x),
         tools_(call, arena),
         chunk_(call.x, call.in, arena),
+        chunk_keys_(chunk_keys(call.x)),
         blocks_{{call, tools_, arena}, {call, tools_, arena}, {call, tools_, arena}, {call, tools_, arena}},
         row_(arena.take(row_scratch(call.x, most_keys(call.x)))) {}
 
@@ -224,8 +225,9 @@ class ForwardWorker {
                  bool once) {
     for (std::int64_t u = u0; u < u1; ++u) blocks_[u - u0].begin(head, cut.begin(u), cut.end(u));
     const Interval seen = head.visible(cut.begin(u0), cut.end(u1 - 1));
-    const std::int64_t step = chunk_keys(x_);
-    for (std::int64_t j = seen.begin / step * step; j < seen.end; j += step) {
+    const std::int64_t step = chunk_keys_;
+    std::int64_t j = seen.begin < step ? 0 : seen.begin / step * step;
+    for (; j < seen.end; j += step) {
       chunk_.move_to(head, std::max(j, seen.begin), std::min(j + step, seen.end), once,
                      once && x_.value_width % width == 0);
       for (std::int64_t u = u0; u < u1; ++u) blocks_[u - u0].add(chunk_);
@@ -237,6 +239,7 @@ class ForwardWorker {
   const AttentionExtents& x_;
   ForwardTools tools_;
   KeyChunk chunk_;
+  std::int64_t chunk_keys_;
   ForwardBlock blocks_[group];
   float* row_;
 };

@@ -48,25 +48,45 @@ FOVEA_INLINE void last_triangle(const Product& p, const float* const (&a)[R], Fl
   }
 }
 
-// R rows; the edges leave at least R - 1 steps between the triangles.
 template <int R, int V>
+FOVEA_INLINE void product_start(const Product& p, Floats (&c)[R][V]) {
+  if (!p.add) {
+    FOVEA_UNROLL for (int r = 0; r < R; ++r) { FOVEA_UNROLL for (int v = 0; v < V; ++v) c[r][v] = zero(); }
+    return;
+  }
+  FOVEA_UNROLL for (int r = 0; r < R; ++r) {
+    FOVEA_UNROLL for (int v = 0; v < V; ++v) c[r][v] = load(p.c + r * p.c_row + v * width);
+  }
+  if (!p.before) return;
+  FOVEA_UNROLL for (int r = 0; r < R; ++r) {
+    const Floats factor = broadcast(p.before[r]);
+    FOVEA_UNROLL for (int v = 0; v < V; ++v) c[r][v] = mul(factor, c[r][v]);
+  }
+}
+
+template <int R, int V>
+FOVEA_INLINE void product_finish(const Product& p, Floats (&c)[R][V]) {
+  if (p.after) {
+    FOVEA_UNROLL for (int r = 0; r < R; ++r) {
+      const Floats factor = broadcast(p.after[r]);
+      FOVEA_UNROLL for (int v = 0; v < V; ++v) c[r][v] = mul(factor, c[r][v]);
+    }
+  }
+  FOVEA_UNROLL for (int r = 0; r < R; ++r) {
+    FOVEA_UNROLL for (int v = 0; v < V; ++v) store(p.c + r * p.c_row + v * width, c[r][v]);
+  }
+}
+
+// R rows; the edges leave at least R - 1 steps between the triangles. Without `First`, there is no first one.
+template <int R, int V, bool First>
 void product_tile(const Product& p) {
   const float* a[R];
   Floats c[R][V];
-  FOVEA_UNROLL for (int r = 0; r < R; ++r) {
-    a[r] = p.a + r * p.a_row;
-    FOVEA_UNROLL for (int v = 0; v < V; ++v) {
-      if (!p.add)
-        c[r][v] = zero();
-      else if (!p.before)
-        c[r][v] = load(p.c + r * p.c_row + v * width);
-      else
-        c[r][v] = mul(broadcast(p.before[r]), load(p.c + r * p.c_row + v * width));
-    }
-  }
-  const std::int64_t begin = std::clamp<std::int64_t>(p.edges.first + R - 1, 0, p.n);
+  FOVEA_UNROLL for (int r = 0; r < R; ++r) a[r] = p.a + r * p.a_row;
+  product_start(p, c);
+  const std::int64_t begin = First ? std::clamp<std::int64_t>(p.edges.first + R - 1, 0, p.n) : 0;
   const std::int64_t end = std::clamp<std::int64_t>(p.edges.seen, 0, p.n);
-  if (begin > 0) first_triangle<R, V>(p, a, c);
+  if constexpr (First) first_triangle<R, V>(p, a, c);
   const float* from = p.b + begin * p.b_row;
   std::int64_t step = begin * p.a_step;
   for (std::int64_t k = begin; k < end; ++k) {
@@ -80,29 +100,26 @@ void product_tile(const Product& p) {
     step += p.a_step;
   }
   if (end < p.n) last_triangle<R, V>(p, a, c);
-  FOVEA_UNROLL for (int r = 0; r < R; ++r) {
-    FOVEA_UNROLL for (int v = 0; v < V; ++v) {
-      if (p.after) c[r][v] = mul(broadcast(p.after[r]), c[r][v]);
-      store(p.c + r * p.c_row + v * width, c[r][v]);
-    }
-  }
+  product_finish(p, c);
 }
 
 using ProductTile = void (*)(const Product&);
 
-template <int V, std::size_t... R>
+template <int V, bool First, std::size_t... R>
 constexpr std::array<ProductTile, 8> product_tiles_of(std::index_sequence<R...>) {
-  return {&product_tile<static_cast<int>(R) + 1, V>...};
+  return {&product_tile<static_cast<int>(R) + 1, V, First>...};
 }
 
 // By vectors of columns less one, and rows less one.
-template <std::size_t... V>
+template <bool First, std::size_t... V>
 constexpr auto product_tiles(std::index_sequence<V...>) {
-  return std::array<std::array<ProductTile, 8>, sizeof...(V)>{product_tiles_of<static_cast<int>(V) + 1>(
-      std::make_index_sequence<max_rows(static_cast<int>(V) + 1)>{})...};
+  return std::array<std::array<ProductTile, 8>, sizeof...(V)>{
+      product_tiles_of<static_cast<int>(V) + 1, First>(
+          std::make_index_sequence<max_rows(static_cast<int>(V) + 1)>{})...};
 }
 
-inline constexpr auto tile_table = product_tiles(std::make_index_sequence<block_vectors>{});
+inline constexpr auto tile_table = product_tiles<false>(std::make_index_sequence<block_vectors>{});
+inline constexpr auto first_tile_table = product_tiles<true>(std::make_index_sequence<block_vectors>{});
 
 // Rows a tile for `rows` rows in all, nearly equal: by vectors of columns less one, and rows.
 inline constexpr std::int64_t max_block = block_vectors * width;  // queries of a block
@@ -118,24 +135,86 @@ constexpr auto tile_rows() {
 }
 inline constexpr auto tile_rows_table = tile_rows();
 
-// The product of `rows` rows, at most most_rows, by `columns` columns, a multiple of width.
-inline void multiply(const Product& whole, std::int64_t rows, std::int64_t columns) {
-  for (std::int64_t v = 0, vectors = 0, left = columns / width; left > 0; v += vectors, left -= vectors) {
-    vectors = left <= block_vectors ? left : std::min<std::int64_t>(block_vectors, (left + 1) / 2);
+// The product of `rows` rows, at most most_rows, by `columns` columns, a multiple of width. Uses `p` up: a
+// copy of what was just written field by field would cost as much as a small product.
+inline void multiply(Product& p, std::int64_t rows, std::int64_t columns) {
+  const bool narrow = p.edges.seen - p.edges.first < most_rows;
+  for (std::int64_t left = columns / width; left > 0;) {
+    const std::int64_t vectors =
+        left <= block_vectors ? left : std::min<std::int64_t>(block_vectors, (left + 1) / 2);
     std::int64_t most = tile_rows_table[vectors - 1][rows];
-    if (whole.edges.seen - whole.edges.first < most - 1) most = 1;  // a window narrower than a tile
-    Product part = whole;
-    part.b += v * width;
-    part.c += v * width;
-    for (std::int64_t r = 0; r < rows; r += most) {
-      tile_table[vectors - 1][std::min(most, rows - r) - 1](part);
-      part.a += most * part.a_row;
-      part.c += most * part.c_row;
-      part.edges.seen += most;
-      part.edges.first += most;
-      if (part.before) part.before += most;
-      if (part.after) part.after += most;
+    if (narrow && p.edges.seen - p.edges.first < most - 1) most = 1;  // a window narrower than a tile
+    std::int64_t r = 0;
+    for (; r < rows; r += most) {
+      const auto& table = p.edges.first > -most ? first_tile_table : tile_table;
+      table[vectors - 1][std::min(most, rows - r) - 1](p);
+      p.a += most * p.a_row;
+      p.c += most * p.c_row;
+      p.edges.seen += most;
+      p.edges.first += most;
+      if (p.before) p.before += most;
+      if (p.after) p.after += most;
     }
+    left -= vectors;
+    if (left == 0) return;
+    p.a -= r * p.a_row;
+    p.b += vectors * width;
+    p.c += vectors * width - r * p.c_row;
+    p.edges.seen -= r;
+    p.edges.first -= r;
+    if (p.before) p.before -= r;
+    if (p.after) p.after -= r;
+  }
+}
+
+// to[j,:] = sum over d < count of rows[j,d] lanes[d,:] for R rows and V vectors of lanes.
+template <int R, int V>
+void score_tile(const float* rows, std::int64_t row, std::int64_t count, const float* lanes, float* to,
+                std::int64_t stride) {
+  const float* a[R];
+  Floats c[R][V];
+  FOVEA_UNROLL for (int r = 0; r < R; ++r) {
+    a[r] = rows + r * row;
+    FOVEA_UNROLL for (int v = 0; v < V; ++v) c[r][v] = zero();
+  }
+  for (std::int64_t d = 0; d < count; ++d, lanes += stride) {
+    Floats b[V];
+    FOVEA_UNROLL for (int v = 0; v < V; ++v) b[v] = load(lanes + v * width);
+    FOVEA_UNROLL for (int r = 0; r < R; ++r) {
+      const Floats x = broadcast(a[r][d]);
+      FOVEA_UNROLL for (int v = 0; v < V; ++v) c[r][v] = fma(x, b[v], c[r][v]);
+    }
+  }
+  FOVEA_UNROLL for (int r = 0; r < R; ++r) {
+    FOVEA_UNROLL for (int v = 0; v < V; ++v) store(to + r * stride + v * width, c[r][v]);
+  }
+}
+
+using ScoreTile = void (*)(const float*, std::int64_t, std::int64_t, const float*, float*, std::int64_t);
+inline constexpr int most_score_rows = 16;
+
+template <int V, std::size_t... R>
+constexpr std::array<ScoreTile, most_score_rows> score_tiles_of(std::index_sequence<R...>) {
+  return {&score_tile<static_cast<int>(R) + 1, V>...};
+}
+template <std::size_t... V>
+constexpr auto score_tiles(std::index_sequence<V...>) {
+  return std::array<std::array<ScoreTile, most_score_rows>, sizeof...(V)>{
+      score_tiles_of<static_cast<int>(V) + 1>(
+          std::make_index_sequence<score_rows(static_cast<int>(V) + 1)>{})...};
+}
+inline constexpr auto score_table = score_tiles(std::make_index_sequence<block_vectors>{});
+
+// The scores of n keys for at most block_vectors vectors of lanes, in tiles of nearly equal size.
+inline void score_product(const float* rows, std::int64_t row, std::int64_t n, std::int64_t count,
+                          const float* lanes, std::int64_t vectors, float* to, std::int64_t stride) {
+  const int most = score_rows(static_cast<int>(vectors));
+  for (std::int64_t tiles = (n + most - 1) / most; tiles > 0; --tiles) {
+    const std::int64_t r = (n + tiles - 1) / tiles;
+    score_table[vectors - 1][r - 1](rows, row, count, lanes, to, stride);
+    rows += r * row;
+    to += r * stride;
+    n -= r;
   }
 }
 
@@ -149,7 +228,7 @@ inline bool all_finite(const float* rows, std::int64_t row_stride, std::int64_t 
 
 // As multiply, where pairs besides those the edges hide are nobody's: they have A = 0, and are skipped in the
 // rare case that B is not finite.
-inline void multiply_visible(const Product& p, std::int64_t rows, std::int64_t columns) {
+inline void multiply_visible(Product& p, std::int64_t rows, std::int64_t columns) {
   if (all_finite(p.b, p.b_row, p.n, columns)) return multiply(p, rows, columns);
   for (std::int64_t r = 0; r < rows; ++r)
     for (std::int64_t e = 0; e < columns; e += width) {

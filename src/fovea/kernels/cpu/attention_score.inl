@@ -24,15 +24,8 @@ inline void lane_scores(const KeyTile& tile, std::int64_t nq, Panel rows, std::i
     if (last * width < nq) end = std::min(end, lane_keys(tile, last * width, nq).begin);
     if (first < last) end = std::min(end, lane_keys(tile, first * width, nq).end);
     if (first < last)
-      multiply({.a = rows.data + j * rows.row,
-                .a_row = rows.row,
-                .a_step = 1,
-                .b = lanes + first * width,
-                .b_row = stride,
-                .c = to + j * stride + first * width,
-                .c_row = stride,
-                .n = count},
-               end - j, (last - first) * width);
+      score_product(rows.data + j * rows.row, rows.row, end - j, count, lanes + first * width, last - first,
+                    to + j * stride + first * width, stride);
     j = end;
   }
 }
@@ -42,19 +35,16 @@ inline void hide_edges(const KeyTile& tile, std::int64_t nq, float* scores, std:
   const Floats numbers = lane_numbers();
   for (std::int64_t lane = 0; lane < nq; lane += width) {
     const Interval keys = lane_keys(tile, lane, nq);
-    const auto hide = [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t j = begin; j < end; ++j) {
-        float* const at = scores + j * stride + lane;
-        Floats score = load(at);
-        score = select_less(numbers, broadcast(static_cast<float>(j - tile.edges.first - lane + 1)), score,
-                            broadcast(no_score));
-        score = select_less(broadcast(static_cast<float>(j - tile.edges.seen - lane)), numbers, score,
-                            broadcast(no_score));
-        store(at, score);
-      }
+    // choose(what the lane numbers are compared with at a key, its scores)
+    const auto hide = [&](std::int64_t begin, std::int64_t end, std::int64_t bound, const auto& choose) {
+      Floats at = broadcast(static_cast<float>(begin - bound));
+      for (std::int64_t j = begin; j < end; ++j, at = add(at, broadcast(1.0f)))
+        store(scores + j * stride + lane, choose(at, load(scores + j * stride + lane)));
     };
-    hide(keys.begin, std::min(keys.end, tile.edges.first + lane + width - 1));
-    hide(std::max(keys.begin, tile.edges.seen + lane), keys.end);
+    hide(keys.begin, std::min(keys.end, tile.edges.first + lane + width - 1), tile.edges.first + lane - 1,
+         [&](Floats at, Floats score) { return select_less(numbers, at, score, broadcast(no_score)); });
+    hide(std::max(keys.begin, tile.edges.seen + lane), keys.end, tile.edges.seen + lane,
+         [&](Floats at, Floats score) { return select_less(at, numbers, score, broadcast(no_score)); });
   }
 }
 
