@@ -5,7 +5,8 @@
 //
 //   bench_attention --benchmark_filter=cell.*threads:2          all cells (T = 8192 takes minutes)
 //   bench_attention --benchmark_filter=cell/T:512/E:64 --benchmark_format=json
-//   taskset -c 0 bench_attention --benchmark_filter=threads:1   sentences and decoding, one core
+//   bench_attention --benchmark_filter=cell_bf16/T:512          operands in bf16, share of the peak of its
+//   dot product taskset -c 0 bench_attention --benchmark_filter=threads:1   sentences and decoding, one core
 
 #include <benchmark/benchmark.h>
 #include <immintrin.h>
@@ -57,16 +58,28 @@ __attribute__((target("avx2,fma"))) double multiply_adds_256(std::int64_t rounds
   return 12.0 * 16.0 * static_cast<double>(rounds);
 }
 
+__attribute__((target("avx512f,avx512bf16"))) double multiply_adds_bf16(std::int64_t rounds) {
+  __m512 sums[12];
+  for (int i = 0; i < 12; ++i) sums[i] = _mm512_set1_ps(static_cast<float>(i));
+  const __m512i x = _mm512_set1_epi32(0x3c003c00);
+  for (std::int64_t n = 0; n < rounds; ++n)
+    for (int i = 0; i < 12; ++i) sums[i] = _mm512_dpbf16_ps(sums[i], (__m512bh)x, (__m512bh)x);
+  for (int i = 0; i < 12; ++i) benchmark::DoNotOptimize(sums[i]);
+  return 12.0 * 64.0 * static_cast<double>(rounds);
+}
+
 // Operations a second that all workers reach together: the best of some tries of about a millisecond.
-double measured_peak(const Execution& exec) {
-  const bool wide = runs_here(KernelSet::avx512);
+double measured_peak(const Execution& exec, bool bf16) {
+  const bool wide = runs_here(KernelSet::avx512), pairs = bf16 && has_16_bit_dot();
   if (!wide && !runs_here(KernelSet::avx2)) return 0.0;
   double best = 0.0;
   for (int i = 0; i < 40; ++i) {
     const auto start = std::chrono::steady_clock::now();
     double operations = 0.0;
     exec.pool->run([&](int worker) {
-      const double done = wide ? multiply_adds_512(300000) : multiply_adds_256(300000);
+      const double done = pairs  ? multiply_adds_bf16(300000)
+                          : wide ? multiply_adds_512(300000)
+                                 : multiply_adds_256(300000);
       if (worker == 0) operations = done * exec.pool->size();
     });
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
@@ -76,12 +89,14 @@ double measured_peak(const Execution& exec) {
 }
 
 // 8 sequences of 8 heads, q, k and v each [B,T,H,E].
+template <class Real>
 struct Cell {
   enum Kind { full, causal, window, padding };
   static constexpr std::int64_t sequences = 8, heads = 8;
   std::int64_t rows;
   std::vector<std::int64_t> starts, counts;
-  std::vector<float> q, k, v, out, d_out, lse, d_q, d_k, d_v;
+  std::vector<Real> q, k, v, out, d_out, d_q, d_k, d_v;
+  std::vector<float> lse;
   AttentionExtents x;
   double pairs = 0.0;
 
@@ -91,11 +106,11 @@ struct Cell {
       starts.push_back(b * T);
       counts.push_back(kind == padding ? T - b * T / 16 : T);
     }
-    const auto fill = [&](std::vector<float>& values, std::uint32_t site) {
+    const auto fill = [&](std::vector<Real>& values, std::uint32_t site) {
       values.resize(rows * heads * E);
       const RandomKey key = RandomKey::of(1, 0, site);
       for (std::size_t i = 0; i < values.size(); ++i)
-        values[i] = i < 65536 ? 2.0f * uniform(key, i) - 1.0f : values[i - 65521];
+        values[i] = i < 65536 ? Real(2.0f * uniform(key, i) - 1.0f) : values[i - 65521];
     };
     fill(q, 1);
     fill(k, 2);
@@ -134,11 +149,13 @@ struct Cell {
 };
 
 // Arguments: T, E, kind, whether backward follows, threads.
+template <class Real>
 void cell(benchmark::State& state) {
   const bool both = state.range(3) != 0;
-  Cell work(state.range(0), state.range(1), static_cast<Cell::Kind>(state.range(2)), both);
+  using Work = Cell<Real>;
+  Work work(state.range(0), state.range(1), static_cast<typename Work::Kind>(state.range(2)), both);
   const ExecutionOwner exec(static_cast<int>(state.range(4)));
-  double peak = measured_peak(exec.get());
+  double peak = measured_peak(exec.get(), sizeof(Real) == 2);
   double best_backward = 1e30;
   const double seconds = best_time(state, [&] {
     work.forward(exec.get());
@@ -148,7 +165,7 @@ void cell(benchmark::State& state) {
     best_backward = std::min(best_backward,
                              std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   });
-  peak = std::max(peak, measured_peak(exec.get()));
+  peak = std::max(peak, measured_peak(exec.get(), sizeof(Real) == 2));
   const double rate = (both ? 3.5 : 1.0) * work.operations() / seconds;
   state.counters["GFLOPs"] = rate * 1e-9;
   state.counters["peak_GFLOPs"] = peak * 1e-9;
@@ -256,6 +273,7 @@ void decode(benchmark::State& state) {
 }
 
 void cell_shapes(benchmark::internal::Benchmark* b) {
+  using Cell = Cell<float>;
   b->ArgNames({"T", "E", "kind", "backward", "threads"})->UseRealTime()->MinTime(0.5);
   for (const int both : {0, 1})
     for (const int kind : {Cell::full, Cell::causal, Cell::window, Cell::padding})
@@ -287,7 +305,8 @@ void decode_shapes(benchmark::internal::Benchmark* b) {
       for (const int indexed : {0, 1}) b->Args({threads, keys, 64, indexed});
 }
 
-BENCHMARK(cell)->Apply(cell_shapes);
+BENCHMARK(cell<float>)->Name("cell")->Apply(cell_shapes);
+BENCHMARK(cell<bfloat16>)->Name("cell_bf16")->Apply(cell_shapes);
 BENCHMARK(forward)->Apply(sentence_shapes);
 BENCHMARK(backward)->Apply(sentence_shapes);
 BENCHMARK(decode)->Apply(decode_shapes);

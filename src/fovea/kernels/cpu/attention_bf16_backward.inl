@@ -33,14 +33,12 @@ class BackwardBlock {
   void begin(const AttentionHead& head, std::int64_t t0, std::int64_t t1) {
     nq_ = t1 - t0;
     stride_ = round_up(nq_);
-    query_units(x_, head, call_.in.q, t0, t1, turned_, queries_);
+    q_finite_ = query_units(x_, head, call_.in.q, t0, t1, turned_, queries_);
     queries_.arrange(nq_);
-    q_finite_ = d_out_finite_ = lanes_finite_ = true;
+    d_out_finite_ = lanes_finite_ = true;
     for (std::int64_t t = t0; t < t1; ++t) {
       const bfloat16* const d_out = call_.d_out + head.out + t * x_.out.row;
-      row_to_units(d_out, x_.value_width, d_outs_.row(t - t0));
-      d_out_finite_ = d_out_finite_ && finite_row(d_out, x_.value_width);
-      q_finite_ = q_finite_ && finite_row(call_.in.q + head.q + t * x_.q.row, x_.key_width);
+      d_out_finite_ &= row_to_units(d_out, x_.value_width, d_outs_.row(t - t0));
       lane_constants(head, t, t - t0);
     }
     d_outs_.arrange(nq_);

@@ -67,15 +67,28 @@ inline float finish_scores(const AttentionExtents& x, const ScoreEditor& editor,
   return factor;
 }
 
+// Keys of a tile that nobody edits: long enough that loading and storing sums does not show.
+inline constexpr std::int64_t long_block = 128;
+
+// As AttentionHead::tile, of at most `most` keys.
+inline KeyTile key_tile(const AttentionHead& head, std::int64_t t0, std::int64_t j0, std::int64_t end,
+                        std::int64_t most) {
+  KeyTile tile = head.tile(t0, j0, end);
+  tile.n = std::min(most, (j0 < head.prefix ? std::min(head.prefix, end) : end) - j0);
+  return tile;
+}
+
 // What blocks of a worker use one after another.
 struct ForwardTools {
   ForwardTools(const AttentionForwardBf16& call, Arena& arena)
-      : scores(arena.take(key_block * max_block)),
-        weights(arena.take(key_block * max_block / pair)),
+      : tile_keys(edits_scores(call.x, call.biases) || call.x.dropout.active() ? key_block : long_block),
+        scores(arena.take(tile_keys * max_block)),
+        weights(arena.take(tile_keys * max_block / pair)),
         turned(arena.take(round_up(call.x.key_width))),
         editor(call.x, call.biases, arena),
         dropout(call.exec, call.x, arena) {}
 
+  std::int64_t tile_keys;
   float *scores, *weights, *turned;
   ScoreEditor editor;
   LaneDropout dropout;
@@ -118,7 +131,7 @@ class ForwardBlock {
     tools_.dropout.enter(*head_, t0_, nq_);
     const std::int64_t end = std::min(chunk.end(), seen_.end);
     for (std::int64_t j = std::max(chunk.begin(), seen_.begin / pair * pair); j < end;) {
-      const KeyTile tile = head_->tile(t0_, j, end);
+      const KeyTile tile = key_tile(*head_, t0_, j, end, tools_.tile_keys);
       if (!tools_.editor.active() || !tools_.editor.hidden(tile)) add_tile(chunk, tile);
       j += tile.n;
     }

@@ -29,16 +29,6 @@ inline __mmask32 first_elements(std::int64_t n) { return n >= 32 ? ~__mmask32{0}
 inline Floats as_floats(__m512i v) { return {_mm512_castsi512_ps(v)}; }
 inline __m512i as_integers(Floats v) { return _mm512_castps_si512(v.v); }
 
-inline bool finite_row(const bfloat16* row, std::int64_t count) {
-  const __m512i exponent = _mm512_set1_epi16(0x7f80);
-  __mmask32 found = 0;
-  for (std::int64_t e = 0; e < count; e += 2 * width) {
-    const __m512i words = _mm512_maskz_loadu_epi16(first_elements(count - e), row + e);
-    found |= _mm512_cmpeq_epi16_mask(_mm512_and_si512(words, exponent), exponent);
-  }
-  return found == 0;
-}
-
 inline void widen_row(const bfloat16* from, std::int64_t count, float* to) {
   for (std::int64_t e = 0; e < count; e += width) {
     const auto mask = static_cast<__mmask16>(first_elements(std::min<std::int64_t>(count - e, width)));
@@ -47,10 +37,18 @@ inline void widen_row(const bfloat16* from, std::int64_t count, float* to) {
   }
 }
 
-// Elements as units, with zeros up to the next multiple of width.
-inline void row_to_units(const bfloat16* from, std::int64_t count, float* to) {
-  for (std::int64_t e = 0; e < count; e += 2 * width)
-    store(to + e / 2, as_floats(_mm512_maskz_loadu_epi16(first_elements(count - e), from + e)));
+// Elements as units, with zeros up to the next multiple of width. Returns whether all are finite.
+inline bool row_to_units(const bfloat16* from, std::int64_t count, float* to) {
+  const __m512i exponent = _mm512_set1_epi16(0x7f80);
+  __m512i most = _mm512_setzero_si512();
+  const auto put = [&](__m512i words, std::int64_t e) {
+    most = _mm512_max_epu16(most, _mm512_and_si512(words, exponent));
+    store(to + e / 2, as_floats(words));
+  };
+  std::int64_t e = 0;
+  for (; e + 2 * width <= count; e += 2 * width) put(_mm512_loadu_si512(from + e), e);
+  if (e < count) put(_mm512_maskz_loadu_epi16(first_elements(count - e), from + e), e);
+  return _mm512_cmpeq_epi16_mask(most, exponent) == 0;
 }
 inline void row_to_units(const float* from, std::int64_t count, float* to) {
   for (std::int64_t e = 0; e < count; e += 2 * width) {

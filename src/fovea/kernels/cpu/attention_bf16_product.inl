@@ -75,12 +75,13 @@ void for_each_columns(std::int64_t columns, const Body& body) {
 // the edges; A is 0 in the others, and tiles leave out what none of their rows sees.
 inline void multiply_units(const UnitProduct& whole, std::int64_t rows, std::int64_t columns,
                            const Edges& edges = {}) {
+  const bool all = edges.first + rows <= 1 && edges.seen >= whole.n * pair;
   for_each_columns(columns, [&](std::int64_t v, std::int64_t vectors) {
     const std::int64_t most = max_rows(static_cast<int>(vectors));
     std::int64_t r = 0;
     for (std::int64_t tiles = (rows + most - 1) / most; tiles > 0; --tiles) {
       const std::int64_t count = (rows - r + tiles - 1) / tiles;
-      const Interval steps = edges.columns(r, r + count, whole.n * pair);
+      const Interval steps = all ? Interval{0, whole.n * pair} : edges.columns(r, r + count, whole.n * pair);
       const std::int64_t first = steps.begin / pair, last = std::max((steps.end + pair - 1) / pair, first);
       UnitProduct part = whole;
       part.a += r * whole.a_row + first * whole.a_step;

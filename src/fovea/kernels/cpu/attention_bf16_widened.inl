@@ -10,19 +10,19 @@ inline Floats multiplied(float factor, Floats b) { return factor == 0.0f ? zero(
 
 inline Floats weight_exp2(Floats v) { return exp2(v); }
 
-inline bool finite_row(const bfloat16* row, std::int64_t count) {
-  std::uint16_t most = 0;
-  for (std::int64_t e = 0; e < count; ++e)
-    most = std::max<std::uint16_t>(most, static_cast<std::uint16_t>(row[e].bits & 0x7f80));
-  return most < 0x7f80;
-}
-
 // Elements as units, with zeros up to the next multiple of width.
 inline void widen_row(const bfloat16* from, std::int64_t count, float* to) {
   for (std::int64_t e = 0; e < count; ++e) to[e] = static_cast<float>(from[e]);
   std::fill(to + count, to + round_up(count), 0.0f);
 }
-inline void row_to_units(const bfloat16* from, std::int64_t count, float* to) { widen_row(from, count, to); }
+// Returns whether all are finite.
+inline bool row_to_units(const bfloat16* from, std::int64_t count, float* to) {
+  widen_row(from, count, to);
+  std::uint16_t most = 0;
+  for (std::int64_t e = 0; e < count; ++e)
+    most = std::max(most, static_cast<std::uint16_t>(from[e].bits & 0x7f80));
+  return most < 0x7f80;
+}
 inline void row_to_units(const float* from, std::int64_t count, float* to) {
   copy_row_padded(from, count, to);
 }
