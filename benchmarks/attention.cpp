@@ -3,7 +3,7 @@
 // visible pair forward and 2.5 times that backward; `share` is its part of what multiply-adds in registers
 // reach on as many threads, measured right before.
 //
-//   bench_attention --benchmark_filter=cell                     all cells, 2 threads
+//   bench_attention --benchmark_filter=cell.*threads:2          all cells (T = 8192 takes minutes)
 //   bench_attention --benchmark_filter=cell/T:512/E:64 --benchmark_format=json
 //   taskset -c 0 bench_attention --benchmark_filter=threads:1   sentences and decoding, one core
 
@@ -259,7 +259,8 @@ void cell_shapes(benchmark::internal::Benchmark* b) {
   b->ArgNames({"T", "E", "kind", "backward", "threads"})->UseRealTime()->MinTime(0.5);
   for (const int both : {0, 1})
     for (const int kind : {Cell::full, Cell::causal, Cell::window, Cell::padding})
-      for (const int length : {32, 128, 512, 2048, 8192}) b->Args({length, 64, kind, both, 2});
+      for (const int length : {32, 128, 512, 2048, 8192})
+        for (const int threads : {2, 1}) b->Args({length, 64, kind, both, threads});
   for (const int both : {0, 1})
     for (const int width : {80, 128})
       for (const int kind : {Cell::full, Cell::causal}) b->Args({512, width, kind, both, 2});

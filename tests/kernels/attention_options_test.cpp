@@ -17,43 +17,6 @@ namespace {
 
 constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
-// Every option by itself, at a value at which the answer must change.
-std::vector<std::pair<std::string, Options>> single_options(const Options& plain) {
-  std::vector<std::pair<std::string, Options>> all;
-  const auto with = [&](const char* name, const auto& change) {
-    Options o = plain;
-    change(o);
-    all.emplace_back(name, o);
-  };
-  using Over = Options::Over;
-  with("causal", [](Options& o) { o.right = 0; });
-  with("window", [](Options& o) { o.left = 3, o.right = 2; });
-  with("left", [](Options& o) { o.left = 3; });
-  with("narrow", [](Options& o) { o.left = 0, o.right = 0; });
-  with("prefix", [](Options& o) { o.right = 0, o.prefix = true; });
-  with("mask", [](Options& o) { o.mask = true; });
-  with("padding", [](Options& o) { o.mask = true, o.mask_over = Over::queries; });
-  with("blocks", [](Options& o) { o.blocks = true, o.query_block = 5, o.key_block = 3; });
-  with("bias", [](Options& o) { o.bias = true; });
-  with("bias over sequences", [](Options& o) { o.bias = true, o.bias_over = Over::sequences; });
-  with("bias over heads", [](Options& o) { o.bias = true, o.bias_over = Over::heads; });
-  with("bias over queries", [](Options& o) { o.bias = true, o.bias_over = Over::queries; });
-  with("bias transposed", [](Options& o) { o.bias = true, o.bias_over = Over::transposed; });
-  with("infinite bias", [](Options& o) { o.bias = o.infinite_bias = true; });
-  with("relative", [](Options& o) { o.relative = true; });
-  with("relative shared", [](Options& o) { o.relative = o.relative_shared = true; });
-  with("sinks", [](Options& o) { o.sinks = true; });
-  with("soft cap", [](Options& o) { o.soft_cap = 0.8f; });
-  with("scale", [](Options& o) { o.scale = -0.7f; });
-  with("no scale", [](Options& o) { o.scale = 0.0f; });
-  with("dropout", [](Options& o) { o.dropout = 0.3f; });
-  with("rotary", [](Options& o) { o.rotated = o.key_width; });
-  with("part rotary", [](Options& o) { o.rotated = o.key_width / 2; });
-  with("interleaved rotary", [](Options& o) { o.rotated = o.key_width, o.interleaved = true; });
-  with("rotary positions", [](Options& o) { o.rotated = o.key_width, o.positions = true; });
-  return all;
-}
-
 // Errors are judged by the largest value: differences of rounding are spread over sums.
 void expect_close(const std::vector<float>& got, const std::vector<float>& want, const char* what) {
   ASSERT_EQ(got.size(), want.size());
@@ -76,49 +39,6 @@ void expect_close(const OptionResult<float>& got, const OptionResult<float>& wan
   expect_close(got.d_bias, want.d_bias, "d_bias");
   expect_close(got.d_relative, want.d_relative, "d_relative");
   expect_close(got.d_sinks, want.d_sinks, "d_sinks");
-}
-
-Options draw_options(std::uint64_t seed) {
-  const RandomKey key = RandomKey::of(seed, 0, 0);
-  std::uint64_t draws = 0;
-  const auto draw = [&](std::uint32_t bound) {
-    return static_cast<std::int64_t>(below(key, draws++, bound));
-  };
-  Options o;
-  o.queries.clear();
-  o.keys.clear();
-  const std::uint32_t longest = draw(3) == 0 ? 700 : 90;
-  for (std::int64_t b = 0, count = draw(longest > 100 ? 1 : 3); b <= count; ++b) {
-    o.queries.push_back(draw(6) == 0 ? draw(3) : draw(longest > 100 ? 150 : 90));
-    o.keys.push_back(draw(6) == 0 ? draw(3) : draw(2) ? o.queries.back() : draw(longest));
-  }
-  o.kv_heads = 1 + draw(2);
-  o.heads = o.kv_heads * (1 + draw(2));
-  o.key_width = 2 + 2 * draw(24);
-  o.value_width = draw(2) ? o.key_width : 1 + draw(48);
-  if (draw(3) == 0) o.left = draw(2) ? draw(8) : draw(200);
-  if (draw(2)) o.right = draw(2) ? 0 : draw(100);
-  o.to_end = draw(3) > 0;
-  o.prefix = draw(3) == 0 && o.left == Visibility::unbounded;
-  o.mask = draw(4) == 0;
-  o.mask_over = static_cast<Options::Over>(draw(6));
-  o.blocks = draw(4) == 0;
-  o.query_block = 1 + draw(70);
-  o.key_block = 1 + draw(70);
-  o.bias = draw(3) == 0;
-  o.bias_over = static_cast<Options::Over>(draw(6));
-  o.infinite_bias = o.bias && draw(2);
-  o.relative = draw(3) == 0;
-  o.relative_shared = draw(2);
-  o.sinks = draw(3) == 0;
-  o.soft_cap = draw(3) == 0 ? 1.5f : 0.0f;
-  o.scale = draw(6) == 0 ? -0.2f : 0.3f;
-  o.dropout = draw(4) == 0 ? 0.3f : 0.0f;
-  if (draw(3) == 0) o.rotated = 2 * (1 + draw(static_cast<std::uint32_t>(o.key_width / 2)));
-  o.interleaved = draw(2);
-  o.positions = o.rotated && (!o.to_end || draw(2));
-  for (std::size_t b = 0; b < o.queries.size(); ++b) o.positions |= o.queries[b] > o.keys[b];
-  return o;
 }
 
 class AttentionOptions : public testing::TestWithParam<KernelSet> {
@@ -263,7 +183,7 @@ TEST_P(AttentionOptions, WhatIsHiddenDoesNotLeak) {
         }
       }
       const bool hides = o.left < 90 || o.right < 90 || o.mask || o.blocks || o.infinite_bias;
-      EXPECT_EQ(blind > 0, hides && o.mask_over != Options::Over::queries ? true : blind > 0);
+      EXPECT_EQ(blind > 0, hides);
     }
   }
 }

@@ -5,8 +5,10 @@
 #include <string>
 
 #include "fovea/base/error.h"
+#include "fovea/kernels/cpu/attention_bf16_plan.h"
 #include "fovea/kernels/cpu/attention_plan.h"
 #include "fovea/kernels/reference/attention.h"
+#include "fovea/kernels/reference/attention_bf16.h"
 
 namespace fovea::kernels {
 namespace {
@@ -16,6 +18,14 @@ void reference_forward(const cpu::AttentionForward& c) {
 }
 
 void reference_backward(const cpu::AttentionBackward& c) {
+  reference::attention_backward(c.x, c.in, c.out, c.log_sum_exp, c.lse_stride, c.d_out, c.d);
+}
+
+void reference_forward_bf16(const cpu::AttentionForwardBf16& c) {
+  reference::attention_forward(c.x, c.in, c.out, c.log_sum_exp, c.lse_stride);
+}
+
+void reference_backward_bf16(const cpu::AttentionBackwardBf16& c) {
   reference::attention_backward(c.x, c.in, c.out, c.log_sum_exp, c.lse_stride, c.d_out, c.d);
 }
 
@@ -109,23 +119,40 @@ class Validation {
 };
 
 // d_sink[h] = -sum over queries of exp(sink - log_sum_exp) * d_out.out
-void sink_gradients(const Execution& exec, const AttentionExtents& x, const float* sinks, const float* out,
-                    const float* log_sum_exp, std::int64_t lse_stride, const float* d_out, float* d_sinks) {
+template <class Real>
+void sink_gradients(const Execution& exec, const AttentionExtents& x, const float* sinks, const Real* out,
+                    const float* log_sum_exp, std::int64_t lse_stride, const Real* d_out, float* d_sinks) {
   exec.pool->parallel_for(x.heads, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t h = begin; h < end; ++h) {
       double sum = 0.0;
       for (std::int64_t b = 0; b < x.sequences; ++b)
         for (std::int64_t row = x.q_start[b]; row < x.q_start[b] + x.q_count[b]; ++row) {
-          const float* const o = out + row * x.out.row + h * x.out.head;
-          const float* const d_o = d_out + row * x.out.row + h * x.out.head;
+          const Real* const o = out + row * x.out.row + h * x.out.head;
+          const Real* const d_o = d_out + row * x.out.row + h * x.out.head;
           double delta = 0.0;
-          for (std::int64_t e = 0; e < x.value_width; ++e) delta += double{o[e]} * double{d_o[e]};
+          for (std::int64_t e = 0; e < x.value_width; ++e)
+            delta += static_cast<double>(static_cast<float>(o[e])) * static_cast<float>(d_o[e]);
           const double lse = log_sum_exp[h * lse_stride + row];
           if (!std::isinf(lse)) sum -= std::exp(double{sinks[h]} - lse) * delta;
         }
       d_sinks[h] = static_cast<float>(sum);
     }
   });
+}
+
+template <class Real>
+void validate_backward(const AttentionExtents& x, const AttentionInputs& biases,
+                       const AttentionGradientsOf<Real, float>& d) {
+  const Validation valid(x);
+  valid(biases);
+  valid.expect(!x.key_rows, "backward does not serve key_rows");
+  valid.expect((!d.bias || biases.bias) && (!d.relative || biases.relative) && (!d.sinks || biases.sinks),
+               "a gradient of something that was not given");
+}
+
+// The inputs that are f32 in every call.
+AttentionInputs biases_of(const AttentionInputsBf16& in) {
+  return {nullptr, nullptr, nullptr, in.bias, in.relative, in.sinks};
 }
 
 void validate(const Validation& valid, const AttentionExtents& x, const AttentionWeights& w) {
@@ -151,13 +178,34 @@ void attention_forward(const Execution& exec, const AttentionExtents& x, const A
 void attention_backward(const Execution& exec, const AttentionExtents& x, const AttentionInputs& in,
                         const float* out, const float* log_sum_exp, std::int64_t lse_stride,
                         const float* d_out, const AttentionGradients& d) {
-  const Validation valid(x);
-  valid(in);
-  valid.expect(!x.key_rows, "backward does not serve key_rows");
-  valid.expect((!d.bias || in.bias) && (!d.relative || in.relative) && (!d.sinks || in.sinks),
-               "a gradient of something that was not given");
+  validate_backward(x, in, d);
   choose(exec.kernels, &reference_backward, &cpu::plain::attention_backward, &cpu::avx2::attention_backward,
          &cpu::avx512::attention_backward)({exec, x, in, out, log_sum_exp, lse_stride, d_out, d});
+  if (d.sinks && exec.kernels != KernelSet::reference)
+    sink_gradients(exec, x, in.sinks, out, log_sum_exp, lse_stride, d_out, d.sinks);
+}
+
+void attention_forward(const Execution& exec, const AttentionExtents& x, const AttentionInputsBf16& in,
+                       bfloat16* out, float* log_sum_exp, std::int64_t lse_stride) {
+  const AttentionInputs biases = biases_of(in);
+  Validation{x}(biases);
+  choose(exec.kernels, &reference_forward_bf16, &cpu::plain::bf16::attention_forward,
+         &cpu::avx2::bf16::attention_forward,
+         has_16_bit_dot()
+             ? &cpu::avx512_dot16::bf16::attention_forward
+             : &cpu::avx512::bf16::attention_forward)({exec, x, in, biases, out, log_sum_exp, lse_stride});
+}
+
+void attention_backward(const Execution& exec, const AttentionExtents& x, const AttentionInputsBf16& in,
+                        const bfloat16* out, const float* log_sum_exp, std::int64_t lse_stride,
+                        const bfloat16* d_out, const AttentionGradientsBf16& d) {
+  const AttentionInputs biases = biases_of(in);
+  validate_backward(x, biases, d);
+  choose(exec.kernels, &reference_backward_bf16, &cpu::plain::bf16::attention_backward,
+         &cpu::avx2::bf16::attention_backward,
+         has_16_bit_dot() ? &cpu::avx512_dot16::bf16::attention_backward
+                          : &cpu::avx512::bf16::attention_backward)(
+      {exec, x, in, biases, out, log_sum_exp, lse_stride, d_out, d});
   if (d.sinks && exec.kernels != KernelSet::reference)
     sink_gradients(exec, x, in.sinks, out, log_sum_exp, lse_stride, d_out, d.sinks);
 }

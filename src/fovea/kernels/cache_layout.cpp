@@ -13,7 +13,7 @@ namespace fovea::kernels {
 namespace {
 
 constexpr std::int64_t slots = CacheLayout::tile_slots;
-constexpr std::int64_t scale_bytes = slots * static_cast<std::int64_t>(sizeof(float));
+constexpr std::int64_t scale_bytes = CacheLayout::scale_bytes;
 
 // Where an element lies in its tile, counted in elements after the scales.
 struct Whole {
@@ -104,18 +104,6 @@ float element(const CacheLayout& l, const std::byte* tile, std::int64_t slot, st
 }
 
 }  // namespace
-
-std::int64_t CacheLayout::key_tile_bytes() const {
-  const std::int64_t pairs = (key_width + 1) / 2;
-  if (dtype == DType::f32) return key_width * scale_bytes;
-  if (dtype == DType::bf16) return pairs * 2 * slots * 2;
-  return scale_bytes + (pairs * 2 * slots + 63) / 64 * 64;
-}
-
-std::int64_t CacheLayout::value_tile_bytes() const {
-  return value_columns() * slots * static_cast<std::int64_t>(size_of(dtype)) +
-         (dtype == DType::i8 ? scale_bytes : 0);
-}
 
 void validate(const CacheLayout& l) {
   const auto expect = [](bool holds, const std::string& what) {

@@ -22,6 +22,7 @@ namespace fovea::kernels {
 /// finite. An odd E is padded by a zero in bf16 and i8.
 struct CacheLayout {
   static constexpr std::int64_t tile_slots = 16;
+  static constexpr std::int64_t scale_bytes = 64;  ///< of a tile
 
   DType dtype = DType::f32;  ///< f32, bf16 or i8
   std::int64_t kv_heads = 1;
@@ -31,8 +32,15 @@ struct CacheLayout {
 
   std::int64_t key_rows() const { return dtype == DType::f32 ? key_width : (key_width + 1) / 2 * 2; }
   std::int64_t value_columns() const { return (value_width + 15) / 16 * 16; }
-  std::int64_t key_tile_bytes() const;
-  std::int64_t value_tile_bytes() const;
+  std::int64_t key_tile_bytes() const {
+    const std::int64_t elements = key_rows() * tile_slots;
+    if (dtype == DType::i8) return scale_bytes + (elements + 63) / 64 * 64;
+    return elements * static_cast<std::int64_t>(size_of(dtype));
+  }
+  std::int64_t value_tile_bytes() const {
+    return value_columns() * tile_slots * static_cast<std::int64_t>(size_of(dtype)) +
+           (dtype == DType::i8 ? scale_bytes : 0);
+  }
   std::int64_t tiles() const { return page_tokens / tile_slots; }  ///< of a page
   std::int64_t head_bytes() const { return tiles() * (key_tile_bytes() + value_tile_bytes()); }
   std::int64_t page_bytes() const { return kv_heads * head_bytes(); }

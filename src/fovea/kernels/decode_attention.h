@@ -43,7 +43,7 @@ struct DecodeExtents {
 /// sink included. A row that sees nothing gives zeros (log_sum_exp = -infinity, or its sink). Slots that are
 /// not visible are never multiplied: a NaN there does not leak. A sequence's bits depend on its own lengths
 /// and operands, on no neighbour, not on threads, pages or what has been given up: its keys are cut at
-/// multiples of 256 into at most 32 spans, which threads share and which are merged in order.
+/// multiples of 256 into at most 32 spans of 512 or more, which threads share and which are merged in order.
 /// Arithmetic  f32 with a cache of f32. With bf16 and a processor that has its dot product, queries and
 /// weights are rounded to bf16 and sums are f32; with i8, queries and weights are rounded to 16 bits and sums
 /// of 256 products are exact. Elsewhere keys and values are widened to f32.

@@ -4,11 +4,9 @@
 #include <immintrin.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <limits>
 
-#include "fovea/base/bfloat16.h"
 #include "fovea/kernels/cpu/attention_simd.h"
 #include "fovea/kernels/cpu/decode_attention_plan.h"
 
@@ -34,43 +32,59 @@ inline __m512i widened(const std::byte* p) {
   return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
 
+inline bool all_finite(__m512 x) {
+  const __m512 most = _mm512_set1_ps(std::numeric_limits<float>::max());
+  return _mm512_cmp_ps_mask(_mm512_abs_ps(x), most, _CMP_NLE_UQ) == 0;
+}
+
 // --- bf16
 
+// Calls body(d, x) with 16 elements of a query at a time, zeros after the last.
+template <class Body>
+inline void for_query(const CacheLayout& layout, const float* q, const Body& body) {
+  for (std::int64_t d = 0; d < layout.key_rows(); d += 16) {
+    const std::int64_t left = std::clamp<std::int64_t>(layout.key_width - d, 0, 16);
+    body(d, _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << left) - 1u), q + d));
+  }
+}
+
 void prepare_bf16(const CacheLayout& layout, const float* q, std::byte* to, float* factor) {
-  auto* const row = reinterpret_cast<bfloat16*>(to);
-  for (std::int64_t d = 0; d < layout.key_width; ++d) row[d] = bfloat16(q[d]);
-  for (std::int64_t d = layout.key_width; d < layout.key_rows(); ++d) row[d] = bfloat16{};
+  for_query(layout, q, [&](std::int64_t d, __m512 x) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + d * 2), (__m256i)_mm512_cvtneps_pbh(x));
+  });
   *factor = 1.0f;
 }
 
-// Two tiles share the broadcasts of the queries.
-template <int R, int tiles>
-void score_bf16(const std::byte* const* tile, std::int64_t pairs, const std::byte* q, std::int64_t q_bytes,
-                float* scores) {
-  __m512 sums[tiles][R];
-  FOVEA_UNROLL for (int i = 0; i < tiles; ++i) {
-    FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[i][r] = _mm512_setzero_ps();
-  }
-  for (std::int64_t d = 0; d < pairs; ++d) {
-    __m512i key[tiles];
-    FOVEA_UNROLL for (int i = 0; i < tiles; ++i) key[i] = _mm512_loadu_si512(tile[i] + d * 64);
-    FOVEA_UNROLL for (int r = 0; r < R; ++r) {
-      const __m512i x = pair_at(q + r * q_bytes, d);
-      FOVEA_UNROLL for (int i = 0; i < tiles; ++i) sums[i][r] = dot(sums[i][r], key[i], x);
+// Sums of R rows in two chains, so that additions need not wait for one another.
+template <int R>
+void score_bf16(const std::byte* keys, const std::byte* next, std::int64_t pairs, const std::byte* q,
+                std::int64_t q_bytes, float* scores) {
+  __m512 sums[2][R];
+  FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[0][r] = sums[1][r] = _mm512_setzero_ps();
+  std::int64_t d = 0;
+  for (; d + 2 <= pairs; d += 2) {
+    FOVEA_UNROLL for (int c = 0; c < 2; ++c) {
+      fetch_line<R>(next, d + c);
+      const __m512i key = _mm512_loadu_si512(keys + (d + c) * 64);
+      FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[c][r] =
+          dot(sums[c][r], key, pair_at(q + r * q_bytes, d + c));
     }
   }
-  FOVEA_UNROLL for (int i = 0; i < tiles; ++i) {
-    FOVEA_UNROLL for (int r = 0; r < R; ++r) _mm512_storeu_ps(scores + r * block_slots + i * 16, sums[i][r]);
+  if (d < pairs) {
+    const __m512i key = _mm512_loadu_si512(keys + d * 64);
+    FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[0][r] = dot(sums[0][r], key, pair_at(q + r * q_bytes, d));
   }
+  FOVEA_UNROLL for (int r = 0; r < R; ++r)
+      _mm512_storeu_ps(scores + r * block_slots, _mm512_add_ps(sums[0][r], sums[1][r]));
 }
 
 template <int R>
 void scores_bf16_rows(const CacheLayout& layout, const std::byte* const* tiles, std::int64_t count,
                       const std::byte* q, float* scores) {
-  const std::int64_t pairs = layout.key_rows() / 2, q_bytes = prepared_bytes(layout);
-  std::int64_t i = 0;
-  for (; i + 2 <= count; i += 2) score_bf16<R, 2>(tiles + i, pairs, q, q_bytes, scores + i * 16);
-  if (i < count) score_bf16<R, 1>(tiles + i, pairs, q, q_bytes, scores + i * 16);
+  for (std::int64_t i = 0; i < count; ++i) {
+    score_bf16<R>(tiles[i], tiles[i + fetch_ahead], layout.key_rows() / 2, q, prepared_bytes(layout),
+                  scores + i * 16);
+  }
 }
 
 // Weights [rows][block_slots] become pairs of bf16 in the first half of each row.
@@ -83,23 +97,23 @@ void pair_weights(float* weights, int rows, std::int64_t count) {
   }
 }
 
-// `blocks` blocks of 16 columns share the broadcasts of the weights.
-template <int R, int blocks>
-void mix_bf16(const std::byte* values, std::int64_t columns, const float* weights, float* out) {
-  __m512 sums[blocks][R];
-  FOVEA_UNROLL for (int i = 0; i < blocks; ++i) {
-    FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[i][r] = _mm512_loadu_ps(out + r * columns + i * 16);
-  }
-  for (int j = 0; j < 8; ++j) {
-    __m512i value[blocks];
-    FOVEA_UNROLL for (int i = 0; i < blocks; ++i) value[i] = _mm512_loadu_si512(values + i * 512 + j * 64);
+template <int R>
+void mix_bf16(const std::byte* values, const std::byte* next, std::int64_t columns, const float* weights,
+              float* out) {
+  for (std::int64_t e = 0; e < columns; e += 16, values += 512, next += 512) {
+    __m512 sums[2][R];
     FOVEA_UNROLL for (int r = 0; r < R; ++r) {
-      const __m512i x = pair_at(weights + r * block_slots, j);
-      FOVEA_UNROLL for (int i = 0; i < blocks; ++i) sums[i][r] = dot(sums[i][r], value[i], x);
+      sums[0][r] = _mm512_loadu_ps(out + r * columns + e);
+      sums[1][r] = _mm512_setzero_ps();
     }
-  }
-  FOVEA_UNROLL for (int i = 0; i < blocks; ++i) {
-    FOVEA_UNROLL for (int r = 0; r < R; ++r) _mm512_storeu_ps(out + r * columns + i * 16, sums[i][r]);
+    FOVEA_UNROLL for (int j = 0; j < 8; ++j) {
+      fetch_line<R>(next, j);
+      const __m512i value = _mm512_loadu_si512(values + j * 64);
+      FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[j % 2][r] =
+          dot(sums[j % 2][r], value, pair_at(weights + r * block_slots, j));
+    }
+    FOVEA_UNROLL for (int r = 0; r < R; ++r)
+        _mm512_storeu_ps(out + r * columns + e, _mm512_add_ps(sums[0][r], sums[1][r]));
   }
 }
 
@@ -107,11 +121,8 @@ template <int R>
 void mix_bf16_rows(const CacheLayout& layout, const std::byte* const* tiles, std::int64_t count,
                    float* weights, float* out) {
   pair_weights(weights, R, count);
-  const std::int64_t columns = layout.value_columns();
-  for (std::int64_t i = 0; i < count; ++i, weights += 8) {
-    std::int64_t e = 0;
-    for (; e + 32 <= columns; e += 32) mix_bf16<R, 2>(tiles[i] + e * 32, columns, weights, out + e);
-    if (e < columns) mix_bf16<R, 1>(tiles[i] + e * 32, columns, weights, out + e);
+  for (std::int64_t i = 0; i < count; ++i) {
+    mix_bf16<R>(tiles[i], tiles[i + fetch_ahead], layout.value_columns(), weights + i * 8, out);
   }
 }
 
@@ -123,19 +134,27 @@ float most_query(const CacheLayout& layout) {
 }
 
 void prepare_i8(const CacheLayout& layout, const float* q, std::byte* to, float* factor) {
-  auto* const row = reinterpret_cast<std::int16_t*>(to);
-  float largest = 0.0f;
+  __m512 largest = _mm512_setzero_ps();
   bool finite = true;
-  for (std::int64_t d = 0; d < layout.key_width; ++d) {
-    finite &= std::isfinite(q[d]);
-    largest = std::max(largest, std::abs(q[d]));
-  }
-  std::fill_n(row, layout.key_rows(), std::int16_t{0});
-  *factor = finite ? largest / most_query(layout) : std::numeric_limits<float>::quiet_NaN();
-  if (!(*factor > 0.0f)) return;
-  const float most = most_query(layout);
-  for (std::int64_t d = 0; d < layout.key_width; ++d)
-    row[d] = static_cast<std::int16_t>(std::lrint(std::clamp(q[d] / *factor, -most, most)));
+  for_query(layout, q, [&](std::int64_t, __m512 x) {
+    largest = _mm512_max_ps(_mm512_abs_ps(x), largest);
+    finite &= all_finite(x);
+  });
+  const float top = _mm512_reduce_max_ps(largest), most = most_query(layout);
+  const __m512 scale = _mm512_set1_ps(finite && top / most > 0.0f ? most / top : 0.0f);
+  for_query(layout, q, [&](std::int64_t d, __m512 x) {
+    const __m512i words = finite ? _mm512_cvtps_epi32(_mm512_mul_ps(x, scale)) : _mm512_setzero_si512();
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + d * 2), _mm512_cvtsepi32_epi16(words));
+  });
+  *factor = finite ? top / most : std::numeric_limits<float>::quiet_NaN();
+}
+
+// sums[r] += key * pair of row r
+template <int R>
+FOVEA_INLINE void add_products(__m512i* sums, __m512i x, const void* pairs, std::int64_t row_bytes,
+                               std::int64_t i) {
+  FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[r] =
+      _mm512_dpwssd_epi32(sums[r], x, pair_at(static_cast<const std::byte*>(pairs) + r * row_bytes, i));
 }
 
 template <int R>
@@ -143,17 +162,21 @@ void scores_i8_rows(const CacheLayout& layout, const std::byte* const* tiles, st
                     const std::byte* q, float* scores) {
   const std::int64_t pairs = layout.key_rows() / 2, q_bytes = prepared_bytes(layout);
   for (std::int64_t i = 0; i < count; ++i) {
-    const std::byte* const keys = tiles[i] + 64;
-    __m512i sums[R];
-    FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[r] = _mm512_setzero_si512();
-    for (std::int64_t d = 0; d < pairs; ++d) {
-      const __m512i key = widened(keys + d * 32);
-      FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[r] =
-          _mm512_dpwssd_epi32(sums[r], key, pair_at(q + r * q_bytes, d));
-    }
     const __m512 scales = _mm512_loadu_ps(tiles[i]);
-    FOVEA_UNROLL for (int r = 0; r < R; ++r) _mm512_storeu_ps(
-        scores + r * block_slots + i * 16, _mm512_mul_ps(_mm512_cvtepi32_ps(sums[r]), scales));
+    const std::byte* const keys = tiles[i] + 64;
+    __m512i sums[2][R];
+    FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[0][r] = sums[1][r] = _mm512_setzero_si512();
+    std::int64_t d = 0;
+    for (; d + 2 <= pairs; d += 2) {
+      fetch_line<R>(tiles[i + fetch_ahead], d / 2);
+      add_products<R>(sums[0], widened(keys + d * 32), q, q_bytes, d);
+      add_products<R>(sums[1], widened(keys + d * 32 + 32), q, q_bytes, d + 1);
+    }
+    if (d < pairs) add_products<R>(sums[0], widened(keys + d * 32), q, q_bytes, d);
+    FOVEA_UNROLL for (int r = 0; r < R; ++r) {
+      const __m512 sum = _mm512_cvtepi32_ps(_mm512_add_epi32(sums[0][r], sums[1][r]));
+      _mm512_storeu_ps(scores + r * block_slots + i * 16, _mm512_mul_ps(sum, scales));
+    }
   }
 }
 
@@ -166,7 +189,7 @@ float round_weights(float* row, const std::byte* const* tiles, std::int64_t coun
     const __m512 x = _mm512_mul_ps(_mm512_loadu_ps(row + i * 16), _mm512_loadu_ps(tiles[i]));
     _mm512_storeu_ps(row + i * 16, x);
     largest = _mm512_max_ps(x, largest);
-    finite &= _mm512_cmp_ps_mask(x, _mm512_set1_ps(std::numeric_limits<float>::max()), _CMP_NLE_UQ) == 0;
+    finite &= all_finite(x);
   }
   if (!finite) return std::numeric_limits<float>::quiet_NaN();
   const float top = _mm512_reduce_max_ps(largest), worth = top / 32767.0f;
@@ -183,21 +206,21 @@ void mix_i8_rows(const CacheLayout& layout, const std::byte* const* tiles, std::
                  float* out) {
   float worth[R];
   for (int r = 0; r < R; ++r) worth[r] = round_weights(weights + r * block_slots, tiles, count);
-  const std::int64_t columns = layout.value_columns();
+  const std::int64_t columns = layout.value_columns(), row_bytes = block_slots * sizeof(float);
   for (std::int64_t i = 0; i < count; ++i) {
     const std::byte* values = tiles[i] + 64;
     for (std::int64_t e = 0; e < columns; e += 16, values += 256) {
-      __m512i sums[R];
-      FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[r] = _mm512_setzero_si512();
-      FOVEA_UNROLL for (int j = 0; j < 8; ++j) {
-        const __m512i value = widened(values + j * 32);
-        FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[r] =
-            _mm512_dpwssd_epi32(sums[r], value, pair_at(weights + r * block_slots, i * 8 + j));
+      __m512i sums[2][R];
+      FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[0][r] = sums[1][r] = _mm512_setzero_si512();
+      FOVEA_UNROLL for (int j = 0; j < 8; j += 2) {
+        fetch_line<R>(tiles[i + fetch_ahead] + e * 16, j / 2);
+        add_products<R>(sums[0], widened(values + j * 32), weights, row_bytes, i * 8 + j);
+        add_products<R>(sums[1], widened(values + j * 32 + 32), weights, row_bytes, i * 8 + j + 1);
       }
       FOVEA_UNROLL for (int r = 0; r < R; ++r) {
         float* const to = out + r * columns + e;
-        _mm512_storeu_ps(
-            to, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[r]), _mm512_set1_ps(worth[r]), _mm512_loadu_ps(to)));
+        const __m512 sum = _mm512_cvtepi32_ps(_mm512_add_epi32(sums[0][r], sums[1][r]));
+        _mm512_storeu_ps(to, _mm512_fmadd_ps(sum, _mm512_set1_ps(worth[r]), _mm512_loadu_ps(to)));
       }
     }
   }

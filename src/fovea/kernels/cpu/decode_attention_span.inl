@@ -127,16 +127,24 @@ class SpanWorker {
     }
   }
 
+  // reads_: the block's tiles of keys, then of values, then what the next block begins with.
   void find_tiles(std::int64_t count) {
     const CacheView& cache = call_.cache;
     const std::byte* const* const pages = cache.pages + cache.page_start[b_];
-    for (std::int64_t i = 0; i < count; ++i) {
-      const std::int64_t slot = origin_ + i * 16 - cache.first[b_];
-      const std::byte* const page = pages[slot / layout_.page_tokens];
-      const std::int64_t tile = slot % layout_.page_tokens / 16;
-      keys_[i] = page + layout_.key_tile(kv_head_, tile);
-      values_[i] = page + layout_.value_tile(kv_head_, tile);
+    const std::int64_t held = (cache.length[b_] - cache.first[b_] + 15) / 16;
+    const std::int64_t first = (origin_ - cache.first[b_]) / 16, tiles = layout_.tiles();
+    for (std::int64_t i = 0; i < count + fetch_ahead; ++i) {
+      const std::int64_t at = std::min(first + i, held - 1);
+      const std::byte* const page = pages[at / tiles];
+      const std::byte* const keys = page + layout_.key_tile(kv_head_, at % tiles);
+      if (i < count) {
+        reads_[i] = keys;
+        reads_[count + i] = page + layout_.value_tile(kv_head_, at % tiles);
+      } else {
+        reads_[count + i] = keys;
+      }
     }
+    tiles_here_ = count;
   }
 
   // Rows that see slots `range` of the block, all of them the same.
@@ -144,12 +152,12 @@ class SpanWorker {
     if (range.begin >= range.end) return;
     const std::int64_t first = range.begin / 16, count = (range.end + 15) / 16 - first;
     const KeyRange lanes{range.begin - first * 16, range.end - first * 16};
-    std::array<const std::byte*, block_tiles> values;
-    std::copy_n(values_.data() + first, count, values.data());
+    std::array<const std::byte*, block_tiles + fetch_ahead> values;
+    std::copy_n(reads_.data() + tiles_here_ + first, count + fetch_ahead, values.data());
     hide_edges(lanes, count, values.data());
     for (std::int64_t row = first_row; row < first_row + rows; row += tiles_.rows) {
       const int n = static_cast<int>(std::min<std::int64_t>(tiles_.rows, first_row + rows - row));
-      tiles_.scores(layout_, keys_.data() + first, count, q_ + row * prepared_bytes(layout_), n, scores_,
+      tiles_.scores(layout_, reads_.data() + first, count, q_ + row * prepared_bytes(layout_), n, scores_,
                     scratch_);
       for (int r = 0; r < n; ++r)
         weigh(row + r, scores_ + r * block_slots, lanes, count * 16, origin_ + first * 16);
@@ -222,7 +230,8 @@ class SpanWorker {
   std::int64_t group_;
   std::byte *q_, *edges_[2];
   float *factors_, *scores_, *scratch_, *own_states_;
-  std::array<const std::byte*, block_tiles> keys_, values_;  // of the block
-  std::int64_t b_ = 0, kv_head_ = 0, origin_ = 0;  // origin_: position of the block's first slot here
+  std::array<const std::byte*, 2 * block_tiles + fetch_ahead> reads_;
+  std::int64_t tiles_here_ = 0;                    // of the block
+  std::int64_t b_ = 0, kv_head_ = 0, origin_ = 0;  // origin_: position of the first slot of those tiles
   RowStates states_{};
 };

@@ -2,39 +2,71 @@
 // Included by decode_attention.inl.
 
 inline constexpr int tile_vectors = 16 / width;
-// Tiles of keys, or blocks of 16 columns, that one broadcast of a query or weight serves; and query rows at
-// once. The sums of rows and tiles stay in registers.
-inline constexpr int tiles_at_once = registers >= 32 ? 2 : 1;
+// Sums go in two chains, so that additions need not wait for one another, where registers allow.
+inline constexpr int chains = registers >= 32 ? 2 : 1;
 inline constexpr int decode_rows = registers >= 32 ? 8 : registers >= 16 ? 4 : 2;
 
-// scores[r][tile][0..16) = q[r] . key, tiles of keys [count][16].
-template <int R, int tiles>
-void score_tiles(const std::byte* const* tile, std::int64_t count, const float* q, std::int64_t q_stride,
-                 float* scores) {
-  const float* keys[tiles];
-  Floats sums[tiles][R][tile_vectors];
-  FOVEA_UNROLL for (int i = 0; i < tiles; ++i) {
-    keys[i] = reinterpret_cast<const float*>(tile[i]);
+// R rows of sums over 16 lanes.
+template <int R>
+struct Sums {
+  Floats sum[chains][R][tile_vectors];
+
+  FOVEA_INLINE void clear(int chain) {
     FOVEA_UNROLL for (int r = 0; r < R; ++r) {
-      FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v) sums[i][r][v] = zero();
+      FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v) sum[chain][r][v] = zero();
     }
   }
-  for (std::int64_t d = 0; d < count; ++d) {
-    Floats key[tiles][tile_vectors];
-    FOVEA_UNROLL for (int i = 0; i < tiles; ++i) {
-      FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v) key[i][v] = load(keys[i] + d * 16 + v * width);
-    }
-    FOVEA_UNROLL for (int r = 0; r < R; ++r) {
-      const Floats x = broadcast(q[r * q_stride + d]);
-      FOVEA_UNROLL for (int i = 0; i < tiles; ++i) {
-        FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v) sums[i][r][v] = fma(x, key[i][v], sums[i][r][v]);
-      }
+  // sum[r] += factors[r * stride] * x[0..16)
+  FOVEA_INLINE void add_row(int chain, const float* factors, std::int64_t stride, const float* x) {
+    FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v) {
+      const Floats row = load(x + v * width);
+      FOVEA_UNROLL for (int r = 0; r < R; ++r) sum[chain][r][v] =
+          fma(broadcast(factors[r * stride]), row, sum[chain][r][v]);
     }
   }
-  FOVEA_UNROLL for (int i = 0; i < tiles; ++i) {
+  FOVEA_INLINE Floats total(int r, int v) const {
+    if constexpr (chains == 2) return add(sum[0][r][v], sum[1][r][v]);
+    return sum[0][r][v];
+  }
+};
+
+// scores[r][0..16) = q[r] . key, keys [count][16].
+template <int R>
+void score_tile(const float* keys, const std::byte* next, std::int64_t count, const float* q,
+                std::int64_t q_stride, float* scores) {
+  Sums<R> sums;
+  FOVEA_UNROLL for (int c = 0; c < chains; ++c) sums.clear(c);
+  std::int64_t d = 0;
+  for (; d + chains <= count; d += chains) {
+    FOVEA_UNROLL for (int c = 0; c < chains; ++c) fetch_line<R>(next, d + c);
+    FOVEA_UNROLL for (int c = 0; c < chains; ++c) sums.add_row(c, q + d + c, q_stride, keys + (d + c) * 16);
+  }
+  if (d < count) sums.add_row(0, q + d, q_stride, keys + d * 16);
+  FOVEA_UNROLL for (int r = 0; r < R; ++r) {
+    FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v)
+        store(scores + r * block_slots + v * width, sums.total(r, v));
+  }
+}
+
+// out[r][:] += sum_j weights[r][j] value[j], values [columns/16][16 slots][16].
+template <int R>
+void mix_tile(const float* values, const std::byte* next, std::int64_t columns, const float* weights,
+              float* out) {
+  for (std::int64_t e = 0; e < columns; e += 16, values += 256, next += 16 * 64) {
+    Sums<R> sums;
+    FOVEA_UNROLL for (int c = 1; c < chains; ++c) sums.clear(c);
+    FOVEA_UNROLL for (int r = 0; r < R; ++r) {
+      FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v) sums.sum[0][r][v] =
+          load(out + r * columns + e + v * width);
+    }
+    for (int j = 0; j < 16; j += chains) {
+      FOVEA_UNROLL for (int c = 0; c < chains; ++c) fetch_line<R>(next, j + c);
+      FOVEA_UNROLL for (int c = 0; c < chains; ++c)
+          sums.add_row(c, weights + j + c, block_slots, values + (j + c) * 16);
+    }
     FOVEA_UNROLL for (int r = 0; r < R; ++r) {
       FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v)
-          store(scores + r * block_slots + i * 16 + v * width, sums[i][r][v]);
+          store(out + r * columns + e + v * width, sums.total(r, v));
     }
   }
 }
@@ -42,55 +74,18 @@ void score_tiles(const std::byte* const* tile, std::int64_t count, const float* 
 template <int R>
 void score_rows(const CacheLayout& layout, const std::byte* const* tiles, std::int64_t count, const float* q,
                 float* scores) {
-  const std::int64_t q_stride = prepared_bytes(layout) / 4;
-  std::int64_t i = 0;
-  for (; i + tiles_at_once <= count; i += tiles_at_once)
-    score_tiles<R, tiles_at_once>(tiles + i, layout.key_rows(), q, q_stride, scores + i * 16);
-  for (; i < count; ++i) score_tiles<R, 1>(tiles + i, layout.key_rows(), q, q_stride, scores + i * 16);
-}
-
-// out[r][:] += sum_j weights[r][j] value[j] for `blocks` blocks of 16 columns; values [blocks][16 slots][16].
-template <int R, int blocks>
-void mix_columns(const float* values, std::int64_t columns, const float* weights, float* out) {
-  Floats sums[blocks][R][tile_vectors];
-  FOVEA_UNROLL for (int i = 0; i < blocks; ++i) {
-    FOVEA_UNROLL for (int r = 0; r < R; ++r) {
-      FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v) sums[i][r][v] =
-          load(out + r * columns + i * 16 + v * width);
-    }
-  }
-  for (int j = 0; j < 16; ++j) {
-    Floats value[blocks][tile_vectors];
-    FOVEA_UNROLL for (int i = 0; i < blocks; ++i) {
-      FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v) value[i][v] =
-          load(values + i * 256 + j * 16 + v * width);
-    }
-    FOVEA_UNROLL for (int r = 0; r < R; ++r) {
-      const Floats x = broadcast(weights[r * block_slots + j]);
-      FOVEA_UNROLL for (int i = 0; i < blocks; ++i) {
-        FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v) sums[i][r][v] =
-            fma(x, value[i][v], sums[i][r][v]);
-      }
-    }
-  }
-  FOVEA_UNROLL for (int i = 0; i < blocks; ++i) {
-    FOVEA_UNROLL for (int r = 0; r < R; ++r) {
-      FOVEA_UNROLL for (int v = 0; v < tile_vectors; ++v)
-          store(out + r * columns + i * 16 + v * width, sums[i][r][v]);
-    }
+  for (std::int64_t i = 0; i < count; ++i) {
+    score_tile<R>(reinterpret_cast<const float*>(tiles[i]), tiles[i + fetch_ahead], layout.key_rows(), q,
+                  prepared_bytes(layout) / 4, scores + i * 16);
   }
 }
 
 template <int R>
 void mix_rows(const CacheLayout& layout, const std::byte* const* tiles, std::int64_t count,
               const float* weights, float* out) {
-  const std::int64_t columns = layout.value_columns();
-  for (std::int64_t i = 0; i < count; ++i, weights += 16) {
-    const float* const values = reinterpret_cast<const float*>(tiles[i]);
-    std::int64_t e = 0;
-    for (; e + 16 * tiles_at_once <= columns; e += 16 * tiles_at_once)
-      mix_columns<R, tiles_at_once>(values + e * 16, columns, weights, out + e);
-    for (; e < columns; e += 16) mix_columns<R, 1>(values + e * 16, columns, weights, out + e);
+  for (std::int64_t i = 0; i < count; ++i) {
+    mix_tile<R>(reinterpret_cast<const float*>(tiles[i]), tiles[i + fetch_ahead], layout.value_columns(),
+                weights + i * 16, out);
   }
 }
 
@@ -151,10 +146,11 @@ template <DType dtype>
 void scores_widened(const CacheLayout& layout, const std::byte* const* tiles, std::int64_t count,
                     const std::byte* q, int rows, float* scores, float* scratch) {
   const auto widen = dtype == DType::bf16 ? &widen_bf16 : &widen_i8<true>;
-  const std::byte* const widened = reinterpret_cast<const std::byte*>(scratch);
+  std::array<const std::byte*, 1 + fetch_ahead> widened;
+  widened.fill(reinterpret_cast<const std::byte*>(scratch));
   for (std::int64_t i = 0; i < count; ++i) {
     widen(tiles[i], layout.key_rows(), scratch);
-    scores_f32(layout, &widened, 1, q, rows, scores + i * 16, nullptr);
+    scores_f32(layout, widened.data(), 1, q, rows, scores + i * 16, nullptr);
   }
 }
 
@@ -162,10 +158,11 @@ template <DType dtype>
 void mix_widened(const CacheLayout& layout, const std::byte* const* tiles, std::int64_t count, float* weights,
                  int rows, float* out, float* scratch) {
   const auto widen = dtype == DType::bf16 ? &widen_bf16 : &widen_i8<false>;
-  const std::byte* const widened = reinterpret_cast<const std::byte*>(scratch);
+  std::array<const std::byte*, 1 + fetch_ahead> widened;
+  widened.fill(reinterpret_cast<const std::byte*>(scratch));
   for (std::int64_t i = 0; i < count; ++i) {
     widen(tiles[i], layout.value_columns(), scratch);
-    mix_f32(layout, &widened, 1, weights + i * 16, rows, out, nullptr);
+    mix_f32(layout, widened.data(), 1, weights + i * 16, rows, out, nullptr);
   }
 }
 
