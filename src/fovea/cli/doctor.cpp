@@ -70,8 +70,8 @@ std::string short_dot_products(kernels::KernelSet set) {
   return std::string(used                        ? "used"
                      : kernels::has_16_bit_dot() ? "not by these kernels"
                                                  : "not on this processor") +
-         (used ? ": caches of bf16 and i8 are multiplied as they are"
-               : ": caches of bf16 and i8 are widened to f32 as they are read");
+         (used ? ": bf16, and caches of bf16 and i8, are multiplied as they are"
+               : ": bf16, and caches of bf16 and i8, are widened to f32 as they are read");
 }
 
 void examine() {
