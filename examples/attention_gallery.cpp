@@ -201,9 +201,8 @@ struct LocationLearner {
     return {pair.source, {pair.target[t]}, pair.q.rows(t, t + 1), pair.k, pair.teacher.rows(t, t + 1)};
   }
   Tensor weights(const ops::Context& ctx, const Batch& steps, const Tensor& previous) const {
-    auto memory = attention::remember(ctx, *score, {steps.k}, {steps.k}, steps.k.dim(1), steps.keys);
-    memory.keys = score->keys_after(ctx, memory.keys, previous, steps.keys);
-    memory.prepared = {};  // of the keys as they were
+    const auto memory = score->memory_after(
+        ctx, attention::remember(ctx, *score, {steps.k}, {steps.k}, steps.k.dim(1), steps.keys), previous);
     const auto wanted = ctx.tape ? attention::WeightsWanted::with_gradient : attention::WeightsWanted::yes;
     return attention::attend(ctx, *score, {steps.q}, steps.queries, memory, {.weights = wanted}).weights;
   }

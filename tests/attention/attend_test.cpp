@@ -305,6 +305,10 @@ TEST_F(Attend, WhatExcludesEachOtherIsRefused) {
   EXPECT_NE(refusal([&] { answer(*scores.all[4], how); }).find("a soft cap with additive scores"),
             std::string::npos);
   how = {};
+  how.normaliser = Normaliser::monotonic;
+  how.temperature = 2.0f;
+  EXPECT_NE(refusal([&] { answer(*scores.all[0], how); }).find("it has neither"), std::string::npos);
+  how = {};
   how.temperature = 0.0f;
   EXPECT_NE(refusal([&] { answer(*scores.all[0], how); }).find("temperature"), std::string::npos);
   how = {};
@@ -352,9 +356,7 @@ TEST_F(Attend, LocationSeesWhereItLookedBefore) {
   const Tensor q = random_tensor({2, width}, 1);
   const Memory memory = remember(context(), score, {inputs_[1]}, {inputs_[2]}, 6, keys_);
   const auto answer_after = [&](const Tensor& previous) {
-    Memory moved = memory;
-    moved.keys = score.keys_after(context(), memory.keys, previous, keys_);
-    moved.prepared = {};
+    const Memory moved = score.memory_after(context(), memory, previous);
     return attend(context(), score, {q}, one_each, moved).context;
   };
   const Tensor nowhere = answer_after(Tensor::zeros({8}));
@@ -364,9 +366,8 @@ TEST_F(Attend, LocationSeesWhereItLookedBefore) {
   EXPECT_FALSE(equal(answer_after(first), nowhere));
   check_gradients(
       [&](const Context& ctx, const std::vector<Tensor>& in) {
-        Memory moved = remember(ctx, score, {inputs_[1]}, {inputs_[2]}, 6, keys_);
-        moved.keys = score.keys_after(ctx, moved.keys, in[0], keys_);
-        moved.prepared = {};
+        const Memory moved =
+            score.memory_after(ctx, remember(ctx, score, {inputs_[1]}, {inputs_[2]}, 6, keys_), in[0]);
         return attend(ctx, score, {q}, one_each, moved).context;
       },
       {random_tensor({8}, 9, 0.5f)}, context());

@@ -237,6 +237,9 @@ Attended attend(const Context& ctx, const Score& score, const PackedHeads& q,
                 const AttendOptions& options) {
   if (!(options.temperature > 0.0f))
     misused("a temperature of " + std::to_string(options.temperature), "it divides the scores: above 0");
+  if (options.normaliser == Normaliser::monotonic &&
+      (options.temperature != 1.0f || options.local.centre.defined()))
+    misused("monotonic attention with a temperature or a local centre", "it has neither");
   expect_served(score, options);
   if (options.relative_vectors.keys.defined() && score.form() != Score::Form::dot)
     misused("vectors by distance for keys with " + std::string(score.name()) + " scores",

@@ -70,15 +70,7 @@ struct Serving {
 };
 Serving serving(const Score& score, const AttendOptions& options);
 
-/// The side that is looked at, prepared once however often it is: keys as the score compares them, and
-/// values.
-struct Memory {
-  PackedHeads keys, values;
-  std::int64_t value_width = 0;  ///< Ev of a head of values
-  std::shared_ptr<const Sequences> sequences;
-  Tensor prepared = {};  ///< of additive keys, without a tape: see ops::prepare_additive_keys
-};
-
+/// Prepares the side that is looked at.
 /// Shapes   k [N_k, D_k], v in a matrix [N_k, .]: the score's kv_heads heads of value_width side by side
 Memory remember(const ops::Context& ctx, const Score& score, const PackedHeads& k, const PackedHeads& v,
                 std::int64_t value_width, std::shared_ptr<const Sequences> sequences);

@@ -106,11 +106,13 @@ LocationScore::LocationScore(nn::Builder& builder, const std::string& name, std:
   name_ = "location";
 }
 
-PackedHeads LocationScore::keys_after(const ops::Context& ctx, const PackedHeads& prepared,
-                                      const Tensor& previous_N,
-                                      const std::shared_ptr<const Sequences>& sequences) const {
-  const Tensor features = filters_(ctx, ops::unfold(ctx, previous_N, sequences, filter_width_));
-  return {ops::add_residual(ctx, L_(ctx, features), prepared.matrix)};
+Memory LocationScore::memory_after(const ops::Context& ctx, const Memory& memory,
+                                   const Tensor& previous_N) const {
+  const Tensor features = filters_(ctx, ops::unfold(ctx, previous_N, memory.sequences, filter_width_));
+  Memory moved = memory;
+  moved.keys = {ops::add_residual(ctx, L_(ctx, features), memory.keys.matrix)};
+  moved.prepared = {};  // that was of the keys before
+  return moved;
 }
 
 }  // namespace fovea::attention

@@ -12,6 +12,15 @@ namespace fovea::attention {
 using ops::PackedHeads;
 using ops::Sequences;
 
+/// The side that is looked at, prepared once however often it is: keys as the score compares them, and
+/// values. remember() in attention/attend.h makes it.
+struct Memory {
+  PackedHeads keys, values;
+  std::int64_t value_width = 0;  ///< Ev of a head of values
+  std::shared_ptr<const Sequences> sequences;
+  Tensor prepared = {};  ///< of additive keys, without a tape: see ops::prepare_additive_keys
+};
+
 /// How alike a query and a key are: a small type that holds its own tensors. It prepares queries and keys,
 /// each once however often they meet, and says in which form they are compared then; attend() has a kernel
 /// for each form.
@@ -147,7 +156,7 @@ class ConcatScore : public AdditiveScore {
 
 /// Additive attention that also sees where it looked the step before:
 ///   s_t[j] = v . tanh(W q_t + U k_j + L f_t[j] + b),  f_t = filters * alpha_{t-1}, a convolution over keys
-/// One query a sequence and step: keys_after() gives the keys of the next step.
+/// One query a sequence and step: memory_after() gives what the next step looks at.
 /// Source   Chorowski et al. 2015, section 2.1
 class LocationScore : public AdditiveScore {
  public:
@@ -155,9 +164,9 @@ class LocationScore : public AdditiveScore {
                 std::int64_t key_width, const ScoreHeads& heads, std::int64_t filters = 10,
                 std::int64_t filter_width = 201);
 
-  /// Prepared keys, moved by where `previous` [N_k] looked: weights of the step before, of one head.
-  PackedHeads keys_after(const ops::Context& ctx, const PackedHeads& prepared, const Tensor& previous_N,
-                         const std::shared_ptr<const Sequences>& sequences) const;
+  /// The memory as the next step sees it: its keys moved by where `previous` [N_k] looked, the weights of the
+  /// step before, of one head. Always from the memory that remember() made.
+  Memory memory_after(const ops::Context& ctx, const Memory& memory, const Tensor& previous_N) const;
 
  private:
   std::int64_t filter_width_;
