@@ -38,7 +38,7 @@ inline void widen_row(const bfloat16* from, std::int64_t count, float* to) {
 }
 
 // Elements as units, with zeros up to the next multiple of width. Returns whether all are finite.
-inline bool row_to_units(const bfloat16* from, std::int64_t count, float* to) {
+FOVEA_INLINE bool row_to_units(const bfloat16* from, std::int64_t count, float* to) {
   const __m512i exponent = _mm512_set1_epi16(0x7f80);
   __m512i most = _mm512_setzero_si512();
   const auto put = [&](__m512i words, std::int64_t e) {

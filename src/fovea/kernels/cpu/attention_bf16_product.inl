@@ -15,41 +15,42 @@ struct UnitProduct {
   const float* before = nullptr;
 };
 
+// R rows by V vectors over n units, from a, b, c and before on; the strides of `p`.
 template <int R, int V>
-void unit_tile(const UnitProduct& whole) {
-  const UnitProduct p = whole;  // in registers: stores to C cannot change it
+void unit_tile(const UnitProduct& p, const float* a0, const float* b0, float* c0, const float* before,
+               std::int64_t n) {
+  const std::int64_t a_step = p.a_step, b_row = p.b_row, c_row = p.c_row;
   const float* a[R];
   Floats c[R][V];
-  FOVEA_UNROLL for (int r = 0; r < R; ++r) a[r] = p.a + r * p.a_row;
+  FOVEA_UNROLL for (int r = 0; r < R; ++r) a[r] = a0 + r * p.a_row;
   if (!p.add) {
     FOVEA_UNROLL for (int r = 0; r < R; ++r) { FOVEA_UNROLL for (int v = 0; v < V; ++v) c[r][v] = zero(); }
   } else {
     FOVEA_UNROLL for (int r = 0; r < R; ++r) {
-      FOVEA_UNROLL for (int v = 0; v < V; ++v) c[r][v] = load(p.c + r * p.c_row + v * width);
+      FOVEA_UNROLL for (int v = 0; v < V; ++v) c[r][v] = load(c0 + r * c_row + v * width);
     }
-    if (p.before) {
+    if (before) {
       FOVEA_UNROLL for (int r = 0; r < R; ++r) {
-        const Floats factor = broadcast(p.before[r]);
+        const Floats factor = broadcast(before[r]);
         FOVEA_UNROLL for (int v = 0; v < V; ++v) c[r][v] = mul(factor, c[r][v]);
       }
     }
   }
-  const float* from = p.b;
-  const std::int64_t end = p.n * p.a_step;
-  for (std::int64_t step = 0; step < end; step += p.a_step, from += p.b_row) {
+  const std::int64_t end = n * a_step;
+  for (std::int64_t step = 0; step < end; step += a_step, b0 += b_row) {
     Floats b[V];
-    FOVEA_UNROLL for (int v = 0; v < V; ++v) b[v] = load(from + v * width);
+    FOVEA_UNROLL for (int v = 0; v < V; ++v) b[v] = load(b0 + v * width);
     FOVEA_UNROLL for (int r = 0; r < R; ++r) {
       const Floats x = broadcast(a[r][step]);
       FOVEA_UNROLL for (int v = 0; v < V; ++v) c[r][v] = multiply_add(x, b[v], c[r][v]);
     }
   }
   FOVEA_UNROLL for (int r = 0; r < R; ++r) {
-    FOVEA_UNROLL for (int v = 0; v < V; ++v) store(p.c + r * p.c_row + v * width, c[r][v]);
+    FOVEA_UNROLL for (int v = 0; v < V; ++v) store(c0 + r * c_row + v * width, c[r][v]);
   }
 }
 
-using UnitTile = void (*)(const UnitProduct&);
+using UnitTile = void (*)(const UnitProduct&, const float*, const float*, float*, const float*, std::int64_t);
 
 template <int V, std::size_t... R>
 constexpr std::array<UnitTile, 8> unit_tiles_of(std::index_sequence<R...>) {
@@ -73,23 +74,24 @@ void for_each_columns(std::int64_t columns, const Body& body) {
 
 // The product of `rows` rows by `columns` columns, a multiple of width. Of n * pair steps row r sees those of
 // the edges; A is 0 in the others, and tiles leave out what none of their rows sees.
-inline void multiply_units(const UnitProduct& whole, std::int64_t rows, std::int64_t columns,
+inline void multiply_units(const UnitProduct& p, std::int64_t rows, std::int64_t columns,
                            const Edges& edges = {}) {
-  const bool all = edges.first + rows <= 1 && edges.seen >= whole.n * pair;
+  const bool all = edges.first + rows <= 1 && edges.seen >= p.n * pair;
   for_each_columns(columns, [&](std::int64_t v, std::int64_t vectors) {
-    const std::int64_t most = max_rows(static_cast<int>(vectors));
+    const auto& table = unit_table[vectors - 1];
+    const int most = max_rows(static_cast<int>(vectors)), tiles = (static_cast<int>(rows) + most - 1) / most;
+    const std::int64_t base = static_cast<int>(rows) / tiles, larger = rows - base * tiles;
     std::int64_t r = 0;
-    for (std::int64_t tiles = (rows + most - 1) / most; tiles > 0; --tiles) {
-      const std::int64_t count = (rows - r + tiles - 1) / tiles;
-      const Interval steps = all ? Interval{0, whole.n * pair} : edges.columns(r, r + count, whole.n * pair);
-      const std::int64_t first = steps.begin / pair, last = std::max((steps.end + pair - 1) / pair, first);
-      UnitProduct part = whole;
-      part.a += r * whole.a_row + first * whole.a_step;
-      part.b += first * whole.b_row + v * width;
-      part.c += r * whole.c_row + v * width;
-      part.n = last - first;
-      if (part.before) part.before += r;
-      unit_table[vectors - 1][count - 1](part);
+    for (std::int64_t i = 0; i < tiles; ++i) {
+      const std::int64_t count = base + (i < larger);
+      std::int64_t first = 0, last = p.n;
+      if (!all) {
+        const Interval steps = edges.columns(r, r + count, p.n * pair);
+        first = steps.begin / pair;
+        last = std::max((steps.end + pair - 1) / pair, first);
+      }
+      table[count - 1](p, p.a + r * p.a_row + first * p.a_step, p.b + first * p.b_row + v * width,
+                       p.c + r * p.c_row + v * width, p.before ? p.before + r : nullptr, last - first);
       r += count;
     }
   });
