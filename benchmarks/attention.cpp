@@ -1,14 +1,19 @@
-// Attention forward and backward: sentences packed as in training, long sequences, decoding. Best of many
-// calls: others use the machine, too. GFLOP/s counts 2*T*S*(E + Ev) operations forward (of visible pairs)
-// and 2.5 times that backward.
+// Attention: the cells that are compared with other libraries, sentences packed as in training, decoding.
+// Best of many calls: others use the machine, too. GFLOP/s counts useful work, 2*(E + Ev) operations a
+// visible pair forward and 2.5 times that backward; `share` is its part of what multiply-adds in registers
+// reach on as many threads, measured right before.
 //
-//   taskset -c 0 bench_attention --benchmark_filter=threads:1
-//   bench_attention --benchmark_filter=threads:2
+//   bench_attention --benchmark_filter=cell.*threads:2          all cells (T = 8192 takes minutes)
+//   bench_attention --benchmark_filter=cell/T:512/E:64 --benchmark_format=json
+//   bench_attention --benchmark_filter=cell_bf16/T:512          operands in bf16, share of the peak of its
+//   dot product taskset -c 0 bench_attention --benchmark_filter=threads:1   sentences and decoding, one core
 
 #include <benchmark/benchmark.h>
+#include <immintrin.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <numeric>
 #include <vector>
@@ -31,6 +36,141 @@ double best_time(benchmark::State& state, const Call& call) {
   }
   state.counters["best_us"] = best * 1e6;
   return best;
+}
+
+// Independent chains of multiply-adds, as many as hide their latency; returns operations done.
+__attribute__((target("avx512f"))) double multiply_adds_512(std::int64_t rounds) {
+  __m512 sums[12];
+  for (int i = 0; i < 12; ++i) sums[i] = _mm512_set1_ps(static_cast<float>(i));
+  const __m512 x = _mm512_set1_ps(0.999f), y = _mm512_set1_ps(1e-3f);
+  for (std::int64_t n = 0; n < rounds; ++n)
+    for (int i = 0; i < 12; ++i) sums[i] = _mm512_fmadd_ps(sums[i], x, y);
+  for (int i = 0; i < 12; ++i) benchmark::DoNotOptimize(sums[i]);
+  return 12.0 * 32.0 * static_cast<double>(rounds);
+}
+__attribute__((target("avx2,fma"))) double multiply_adds_256(std::int64_t rounds) {
+  __m256 sums[12];
+  for (int i = 0; i < 12; ++i) sums[i] = _mm256_set1_ps(static_cast<float>(i));
+  const __m256 x = _mm256_set1_ps(0.999f), y = _mm256_set1_ps(1e-3f);
+  for (std::int64_t n = 0; n < rounds; ++n)
+    for (int i = 0; i < 12; ++i) sums[i] = _mm256_fmadd_ps(sums[i], x, y);
+  for (int i = 0; i < 12; ++i) benchmark::DoNotOptimize(sums[i]);
+  return 12.0 * 16.0 * static_cast<double>(rounds);
+}
+
+__attribute__((target("avx512f,avx512bf16"))) double multiply_adds_bf16(std::int64_t rounds) {
+  __m512 sums[12];
+  for (int i = 0; i < 12; ++i) sums[i] = _mm512_set1_ps(static_cast<float>(i));
+  const __m512i x = _mm512_set1_epi32(0x3c003c00);
+  for (std::int64_t n = 0; n < rounds; ++n)
+    for (int i = 0; i < 12; ++i) sums[i] = _mm512_dpbf16_ps(sums[i], (__m512bh)x, (__m512bh)x);
+  for (int i = 0; i < 12; ++i) benchmark::DoNotOptimize(sums[i]);
+  return 12.0 * 64.0 * static_cast<double>(rounds);
+}
+
+// Operations a second that all workers reach together: the best of some tries of about a millisecond.
+double measured_peak(const Execution& exec, bool bf16) {
+  const bool wide = runs_here(KernelSet::avx512), pairs = bf16 && has_16_bit_dot();
+  if (!wide && !runs_here(KernelSet::avx2)) return 0.0;
+  double best = 0.0;
+  for (int i = 0; i < 40; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    double operations = 0.0;
+    exec.pool->run([&](int worker) {
+      const double done = pairs  ? multiply_adds_bf16(300000)
+                          : wide ? multiply_adds_512(300000)
+                                 : multiply_adds_256(300000);
+      if (worker == 0) operations = done * exec.pool->size();
+    });
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    best = std::max(best, operations / seconds.count());
+  }
+  return best;
+}
+
+// 8 sequences of 8 heads, q, k and v each [B,T,H,E].
+template <class Real>
+struct Cell {
+  enum Kind { full, causal, window, padding };
+  static constexpr std::int64_t sequences = 8, heads = 8;
+  std::int64_t rows;
+  std::vector<std::int64_t> starts, counts;
+  std::vector<Real> q, k, v, out, d_out, d_q, d_k, d_v;
+  std::vector<float> lse;
+  AttentionExtents x;
+  double pairs = 0.0;
+
+  // `padding`: sequence b holds T - b*T/16 tokens of its T; `window`: a token sees itself and the 255 before.
+  Cell(std::int64_t T, std::int64_t E, Kind kind, bool backward) : rows(sequences * T) {
+    for (std::int64_t b = 0; b < sequences; ++b) {
+      starts.push_back(b * T);
+      counts.push_back(kind == padding ? T - b * T / 16 : T);
+    }
+    const auto fill = [&](std::vector<Real>& values, std::uint32_t site) {
+      values.resize(rows * heads * E);
+      const RandomKey key = RandomKey::of(1, 0, site);
+      for (std::size_t i = 0; i < values.size(); ++i)
+        values[i] = i < 65536 ? Real(2.0f * uniform(key, i) - 1.0f) : values[i - 65521];
+    };
+    fill(q, 1);
+    fill(k, 2);
+    fill(v, 3);
+    out.resize(q.size());
+    lse.resize(rows * heads);
+    if (backward) {
+      fill(d_out, 4);
+      d_q.resize(q.size());
+      d_k.resize(q.size());
+      d_v.resize(q.size());
+    }
+    x.sequences = sequences;
+    x.heads = x.kv_heads = heads;
+    x.key_width = x.value_width = E;
+    x.q = x.k = x.v = x.out = {heads * E, E};
+    x.q_start = x.k_start = starts.data();
+    x.q_count = x.k_count = counts.data();
+    x.scale = 1.0f / std::sqrt(static_cast<float>(E));
+    if (kind == causal) x.visible = Visibility::causal();
+    if (kind == window) x.visible = Visibility::window(255, 0);
+    for (const std::int64_t n : counts)
+      for (std::int64_t t = 0; t < n; ++t)
+        pairs += static_cast<double>(kind == causal   ? t + 1
+                                     : kind == window ? std::min<std::int64_t>(t + 1, 256)
+                                                      : n);
+  }
+  double operations() const { return 4.0 * heads * static_cast<double>(x.key_width) * pairs; }
+  void forward(const Execution& exec) {
+    attention_forward(exec, x, {q.data(), k.data(), v.data()}, out.data(), lse.data(), rows);
+  }
+  void backward(const Execution& exec) {
+    attention_backward(exec, x, {q.data(), k.data(), v.data()}, out.data(), lse.data(), rows, d_out.data(),
+                       {d_q.data(), d_k.data(), d_v.data()});
+  }
+};
+
+// Arguments: T, E, kind, whether backward follows, threads.
+template <class Real>
+void cell(benchmark::State& state) {
+  const bool both = state.range(3) != 0;
+  using Work = Cell<Real>;
+  Work work(state.range(0), state.range(1), static_cast<typename Work::Kind>(state.range(2)), both);
+  const ExecutionOwner exec(static_cast<int>(state.range(4)));
+  double peak = measured_peak(exec.get(), sizeof(Real) == 2);
+  double best_backward = 1e30;
+  const double seconds = best_time(state, [&] {
+    work.forward(exec.get());
+    if (!both) return;
+    const auto start = std::chrono::steady_clock::now();
+    work.backward(exec.get());
+    best_backward = std::min(best_backward,
+                             std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  });
+  peak = std::max(peak, measured_peak(exec.get(), sizeof(Real) == 2));
+  const double rate = (both ? 3.5 : 1.0) * work.operations() / seconds;
+  state.counters["GFLOPs"] = rate * 1e-9;
+  state.counters["peak_GFLOPs"] = peak * 1e-9;
+  if (peak > 0.0) state.counters["share"] = rate / peak;
+  if (both && peak > 0.0) state.counters["backward_share"] = 2.5 * work.operations() / best_backward / peak;
 }
 
 // Sentences of `length` tokens in a packed QKV matrix of rows 3*H*E.
@@ -60,23 +200,24 @@ struct Sentences {
     x.out = {d, width};
     x.q_start = x.k_start = starts.data();
     x.q_count = x.k_count = counts.data();
-    x.causal = causal;
+    if (causal) x.visible = Visibility::causal();
     x.scale = 0.125f;
     x.dropout = {dropout, key};
   }
   double operations() const {
-    const double pairs = x.causal ? length * (length + 1) / 2.0 : static_cast<double>(length) * length;
+    const double pairs =
+        x.visible.right == 0 ? length * (length + 1) / 2.0 : static_cast<double>(length) * length;
     return 4.0 * count * heads * pairs * width;
   }
   void forward(const Execution& exec) {
     const std::int64_t d = heads * width;
-    attention_forward(exec, x, qkv.data(), qkv.data() + d, qkv.data() + 2 * d, out.data(), lse.data(),
+    attention_forward(exec, x, {qkv.data(), qkv.data() + d, qkv.data() + 2 * d}, out.data(), lse.data(),
                       count * length);
   }
   void backward(const Execution& exec) {
     const std::int64_t d = heads * width;
-    attention_backward(exec, x, qkv.data(), qkv.data() + d, qkv.data() + 2 * d, out.data(), lse.data(),
-                       count * length, d_out.data(), d_qkv.data(), d_qkv.data() + d, d_qkv.data() + 2 * d);
+    attention_backward(exec, x, {qkv.data(), qkv.data() + d, qkv.data() + 2 * d}, out.data(), lse.data(),
+                       count * length, d_out.data(), {d_qkv.data(), d_qkv.data() + d, d_qkv.data() + 2 * d});
   }
 };
 
@@ -125,9 +266,22 @@ void decode(benchmark::State& state) {
   x.k_count = counts.data();
   if (state.range(3)) x.key_rows = rows.data();
   const ExecutionOwner exec(static_cast<int>(state.range(0)));
-  const double seconds = best_time(
-      state, [&] { attention_forward(exec.get(), x, q.data(), k.data(), v.data(), out.data(), nullptr, 0); });
+  const double seconds = best_time(state, [&] {
+    attention_forward(exec.get(), x, {q.data(), k.data(), v.data()}, out.data(), nullptr, 0);
+  });
   state.counters["GBs"] = 8e-9 * static_cast<double>(beams * keys * d) / seconds;
+}
+
+void cell_shapes(benchmark::internal::Benchmark* b) {
+  using Cell = Cell<float>;
+  b->ArgNames({"T", "E", "kind", "backward", "threads"})->UseRealTime()->MinTime(0.5);
+  for (const int both : {0, 1})
+    for (const int kind : {Cell::full, Cell::causal, Cell::window, Cell::padding})
+      for (const int length : {32, 128, 512, 2048, 8192})
+        for (const int threads : {2, 1}) b->Args({length, 64, kind, both, threads});
+  for (const int both : {0, 1})
+    for (const int width : {80, 128})
+      for (const int kind : {Cell::full, Cell::causal}) b->Args({512, width, kind, both, 2});
 }
 
 void sentence_shapes(benchmark::internal::Benchmark* b) {
@@ -151,6 +305,8 @@ void decode_shapes(benchmark::internal::Benchmark* b) {
       for (const int indexed : {0, 1}) b->Args({threads, keys, 64, indexed});
 }
 
+BENCHMARK(cell<float>)->Name("cell")->Apply(cell_shapes);
+BENCHMARK(cell<bfloat16>)->Name("cell_bf16")->Apply(cell_shapes);
 BENCHMARK(forward)->Apply(sentence_shapes);
 BENCHMARK(backward)->Apply(sentence_shapes);
 BENCHMARK(decode)->Apply(decode_shapes);

@@ -93,6 +93,19 @@ TEST(CommandLine, DoctorSaysWhatRuns) {
   EXPECT_CONTAINS(result.out, "processor ");
 }
 
+TEST(CommandLine, DoctorSaysWhichKernelsServeAttention) {
+  const auto doctor = [](const std::string& set) {
+    return run("FOVEA_KERNELS=" + set + " " + shell_word(FOVEA_BINARY) + " doctor").out;
+  };
+  EXPECT_CONTAINS(doctor("plain"),
+                  "\nattention     tiled dot product, tiled additive, one query over a cache: plain\n");
+  EXPECT_CONTAINS(doctor("reference"), "over a cache: reference (the formulas as loops: slow)\n");
+  EXPECT_CONTAINS(doctor("plain"),
+                  ": bf16, and caches of bf16 and i8, are widened to f32 as they are read\n");
+  const bool best = kernels::has_16_bit_dot() && kernels::default_kernels() == kernels::KernelSet::avx512;
+  EXPECT_EQ(contains(run_fovea("doctor").out, "\n16-bit dots   used: "), best);
+}
+
 TEST(CommandLine, AnUnknownKernelSetIsAUsageError) {
   expect_failure(run("FOVEA_KERNELS=avx9 " + shell_word(FOVEA_BINARY) + " doctor"), 2,
                  "unknown kernel set 'avx9'");

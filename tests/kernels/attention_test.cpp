@@ -72,7 +72,7 @@ struct Problem {
     x.k = {shape.kv_heads * shape.key_width + 3, shape.key_width};
     x.v = {shape.kv_heads * (shape.value_width + 2), shape.value_width + 2};
     x.out = {shape.heads * shape.value_width + 1, shape.value_width};
-    x.causal = shape.causal;
+    if (shape.causal) x.visible = Visibility::causal();
     x.scale = 1.0f / std::sqrt(static_cast<float>(shape.key_width));
     x.dropout = {shape.dropout, RandomKey::of(11, 3, 5)};
     for (std::int64_t i = 0; shape.indexed && i < k_rows; ++i)
@@ -127,8 +127,12 @@ struct Forward {
 Forward forward(const Problem& p, const Execution& exec, bool weights = true) {
   Forward f{std::vector<float>(p.q_rows * p.x.out.row, -7.0f),
             std::vector<float>(p.q_rows * p.shape.heads, -7.0f), std::vector<float>(p.weight_count(), -7.0f)};
-  attention_forward(exec, p.extents(), p.q.data(), p.k.data(), p.v.data(), f.out.data(), f.lse.data(),
-                    p.q_rows, weights ? f.weights.data() : nullptr);
+  const AttentionInputs in{p.q.data(), p.k.data(), p.v.data()};
+  attention_forward(exec, p.extents(), in, f.out.data(), f.lse.data(), p.q_rows);
+  if (!weights) return f;
+  AttentionWeights wanted;
+  wanted.all = f.weights.data();
+  attention_weights(exec, p.extents(), in, f.lse.data(), p.q_rows, wanted);
   return f;
 }
 
@@ -139,8 +143,8 @@ struct Gradients {
 Gradients backward(const Problem& p, const Forward& f, const Execution& exec) {
   Gradients g{std::vector<float>(p.q.size(), -7.0f), std::vector<float>(p.k.size(), -7.0f),
               std::vector<float>(p.v.size(), -7.0f)};
-  attention_backward(exec, p.extents(), p.q.data(), p.k.data(), p.v.data(), f.out.data(), f.lse.data(),
-                     p.q_rows, p.d_out.data(), g.q.data(), g.k.data(), g.v.data());
+  attention_backward(exec, p.extents(), {p.q.data(), p.k.data(), p.v.data()}, f.out.data(), f.lse.data(),
+                     p.q_rows, p.d_out.data(), {g.q.data(), g.k.data(), g.v.data()});
   return g;
 }
 
@@ -168,7 +172,7 @@ struct Bounds {
     const AttentionExtents& x = p.x;
     const std::int64_t S = p.shape.keys[b], T = p.shape.queries[b], kv = h / (x.heads / x.kv_heads);
     const std::int64_t q_row = p.q_start[b] + t,
-                       n = x.causal ? std::clamp<std::int64_t>(t + 1 + S - T, 0, S) : S;
+                       n = x.visible.right == 0 ? std::clamp<std::int64_t>(t + 1 + S - T, 0, S) : S;
     const float* q = &p.q[q_row * x.q.row + h * x.q.head];
     const std::int64_t o = q_row * x.out.row + h * x.out.head;
     const double lse = truth.lse[h * p.q_rows + q_row], kept = x.dropout.active() ? x.dropout.scale() : 1.0;
@@ -539,15 +543,15 @@ TEST(AttentionReference, GradientsAreThoseOfForward) {
     std::vector<double> out(d_out.size()), lse(p.q_rows * 4), dq(q.size()), dk(k.size()), dv(v.size());
     const auto loss = [&] {
       std::fill(out.begin(), out.end(), 0.0);
-      reference::attention_forward<double>(x, q.data(), k.data(), v.data(), out.data(), lse.data(), p.q_rows,
-                                           nullptr);
+      reference::attention_forward<double>(x, {q.data(), k.data(), v.data()}, out.data(), lse.data(),
+                                           p.q_rows);
       double sum = 0.0;
       for (std::size_t i = 0; i < out.size(); ++i) sum += out[i] * d_out[i];
       return sum;
     };
     loss();
-    reference::attention_backward<double>(x, q.data(), k.data(), v.data(), out.data(), lse.data(), p.q_rows,
-                                          d_out.data(), dq.data(), dk.data(), dv.data());
+    reference::attention_backward<double>(x, {q.data(), k.data(), v.data()}, out.data(), lse.data(), p.q_rows,
+                                          d_out.data(), {dq.data(), dk.data(), dv.data()});
     const auto differentiate = [&](std::vector<double>& operand, const std::vector<double>& gradient,
                                    const char* name) {
       for (std::size_t i = 0; i < operand.size(); ++i) {

@@ -97,14 +97,15 @@ TEST_F(Gradients, H01_SelfAttentionOfPackedSentences) {
     check_gradients(
         [=](const Context& ctx, const std::vector<Tensor>& in) {
           const auto sentences = Sequences::packed(offsets);
-          return attention(ctx, {in[0], 0}, {in[0], 6}, {in[0], 12}, sentences, sentences,
-                           {.heads = 2,
-                            .kv_heads = 2,
-                            .key_width = 3,
-                            .value_width = 5,
-                            .causal = causal,
-                            .dropping = {0.25f, 1004},
-                            .place = ""});
+          return attention(
+              ctx, {in[0], 0}, {in[0], 6}, {in[0], 12}, sentences, sentences,
+              {.heads = 2,
+               .kv_heads = 2,
+               .key_width = 3,
+               .value_width = 5,
+               .visible = causal ? kernels::Visibility::causal() : kernels::Visibility::everything(),
+               .dropping = {0.25f, 1004},
+               .place = ""});
         },
         {random_tensor({9, 22}, 1)}, context(true));
   }

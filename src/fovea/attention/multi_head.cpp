@@ -1,8 +1,5 @@
 #include "fovea/attention/multi_head.h"
 
-#include <algorithm>
-#include <cstring>
-
 namespace fovea::attention {
 namespace {
 
@@ -14,19 +11,6 @@ std::int64_t key_columns(const HeadShape& shape) { return shape.heads * shape.ke
 std::int64_t value_columns(const HeadShape& shape) { return shape.heads * shape.value_width; }
 
 }  // namespace
-
-void KeyValueCache::append(const Tensor& rows_NC, std::int64_t first, std::int64_t width) {
-  const std::int64_t N = rows_NC.dim(0), C = rows_NC.dim(1);
-  if (!matrix_.defined() || rows_ + N > matrix_.dim(0)) {
-    const std::int64_t capacity = std::max<std::int64_t>(2 * rows_, std::max<std::int64_t>(rows_ + N, 64));
-    Tensor larger = Tensor::empty({capacity, width});
-    if (rows_ > 0) std::copy_n(matrix_.f32(), rows_ * width, larger.f32());
-    matrix_ = larger;
-  }
-  for (std::int64_t n = 0; n < N; ++n)
-    std::copy_n(rows_NC.f32() + n * C + first, width, matrix_.f32() + (rows_ + n) * width);
-  rows_ += N;
-}
 
 SelfAttention::SelfAttention(nn::Builder& builder, const std::string& name, const HeadShape& shape,
                              float dropout)
@@ -44,7 +28,7 @@ ops::AttentionOptions SelfAttention::options(bool causal, std::string_view place
           .kv_heads = shape_.heads,
           .key_width = shape_.key_width,
           .value_width = shape_.value_width,
-          .causal = causal,
+          .visible = causal ? kernels::Visibility::causal() : kernels::Visibility::everything(),
           .dropping = dropping_,
           .place = place};
 }
@@ -58,7 +42,7 @@ Tensor SelfAttention::operator()(const ops::Context& ctx, const Tensor& x_ND,
                                   options(causal, place)));
 }
 
-Tensor SelfAttention::step(const ops::Context& ctx, const Tensor& x_ND, KeyValueCache& cache,
+Tensor SelfAttention::step(const ops::Context& ctx, const Tensor& x_ND, HypothesisCache& cache,
                            const std::shared_ptr<const Sequences>& tokens,
                            const std::shared_ptr<const Sequences>& past, std::string_view place) const {
   const Tensor qkv = qkv_(ctx, x_ND);

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "fovea/attention/cache.h"
 #include "fovea/nn/layers.h"
 #include "fovea/ops/attention.h"
 
@@ -17,20 +18,6 @@ struct HeadShape {
   std::int64_t heads = 1;        ///< H
   std::int64_t key_width = 0;    ///< E_k
   std::int64_t value_width = 0;  ///< E_v
-};
-
-/// The keys and values of the tokens seen so far, one row a token, appended in place. Which rows are the past
-/// of which hypothesis is the business of Sequences::rows: nothing is ever moved when beams are reordered.
-class KeyValueCache {
- public:
-  /// Appends columns [first, first + width) of `rows_NC`; width is fixed by the first call.
-  void append(const Tensor& rows_NC, std::int64_t first, std::int64_t width);
-  const Tensor& matrix() const { return matrix_; }  ///< [capacity, width]; rows() of them hold something
-  std::int64_t rows() const { return rows_; }
-
- private:
-  Tensor matrix_;
-  std::int64_t rows_ = 0;
 };
 
 /// Queries, keys and values from the same rows, by one product.
@@ -48,7 +35,7 @@ class SelfAttention {
 
   /// One new token a row: appends its key and value to `cache`, then row i looks at `past`'s sequence i,
   /// which must already count the new row.
-  Tensor step(const ops::Context& ctx, const Tensor& x_ND, KeyValueCache& cache,
+  Tensor step(const ops::Context& ctx, const Tensor& x_ND, HypothesisCache& cache,
               const std::shared_ptr<const Sequences>& tokens, const std::shared_ptr<const Sequences>& past,
               std::string_view place) const;
 

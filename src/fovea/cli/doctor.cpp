@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 
+#include "fovea/attention/attend.h"
 #include "fovea/base/error.h"
 #include "fovea/cli/command.h"
 #include "fovea/cli/common.h"
@@ -55,6 +56,24 @@ std::string libraries() {
          std::to_string(NLOHMANN_JSON_VERSION_MINOR) + "." + std::to_string(NLOHMANN_JSON_VERSION_PATCH);
 }
 
+// Tiled and decoding attention have code for every set; what else attend() serves goes by explicit pairs.
+std::string attention_kernels(kernels::KernelSet set) {
+  using attention::Kernel;
+  return std::string(attention::name_of(Kernel::tiled_dot)) + ", " +
+         std::string(attention::name_of(Kernel::tiled_additive)) +
+         ", one query over a cache: " + std::string(kernels::name_of(set)) +
+         (set == kernels::KernelSet::reference ? " (the formulas as loops: slow)" : "");
+}
+
+std::string short_dot_products(kernels::KernelSet set) {
+  const bool used = kernels::has_16_bit_dot() && set == kernels::KernelSet::avx512;
+  return std::string(used                        ? "used"
+                     : kernels::has_16_bit_dot() ? "not by these kernels"
+                                                 : "not on this processor") +
+         (used ? ": bf16, and caches of bf16 and i8, are multiplied as they are"
+               : ": bf16, and caches of bf16 and i8, are widened to f32 as they are read");
+}
+
 void examine() {
   Output out;
   const auto line = [&out](std::string name, std::string_view value) {
@@ -70,6 +89,8 @@ void examine() {
   line("kernels", std::string(kernels::name_of(kernels::default_kernels())) +
                       (forced && *forced ? " (chosen by FOVEA_KERNELS)" : " (the fastest that runs here)"));
   line("could run", kernel_sets() + "; choose with FOVEA_KERNELS=NAME");
+  line("attention", attention_kernels(kernels::default_kernels()));
+  line("16-bit dots", short_dot_products(kernels::default_kernels()));
   line("libraries", libraries());
   out.flush();
 }

@@ -10,10 +10,14 @@ namespace fovea::kernels {
 
 std::string_view name_of(KernelSet set) {
   switch (set) {
-    case KernelSet::reference: return "reference";
-    case KernelSet::plain: return "plain";
-    case KernelSet::avx2: return "avx2";
-    case KernelSet::avx512: return "avx512";
+    case KernelSet::reference:
+      return "reference";
+    case KernelSet::plain:
+      return "plain";
+    case KernelSet::avx2:
+      return "avx2";
+    case KernelSet::avx512:
+      return "avx512";
   }
   return "?";
 }
@@ -21,13 +25,21 @@ std::string_view name_of(KernelSet set) {
 bool runs_here(KernelSet set) {
   switch (set) {
     case KernelSet::reference:
-    case KernelSet::plain: return true;
-    case KernelSet::avx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case KernelSet::plain:
+      return true;
+    case KernelSet::avx2:
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     case KernelSet::avx512:
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
   }
   return false;
+}
+
+bool has_16_bit_dot() {
+  static const bool has = runs_here(KernelSet::avx512) && __builtin_cpu_supports("avx512bf16") &&
+                          __builtin_cpu_supports("avx512vnni");
+  return has;
 }
 
 std::vector<KernelSet> available_kernels() {
@@ -68,6 +80,13 @@ float* Workspace::get(int worker, int slot, std::size_t count) {
     block.count = count;
   }
   return block.data;
+}
+
+std::size_t Workspace::bytes(int worker) const {
+  std::size_t floats = 0;
+  for (int slot = 0; slot < slots; ++slot)
+    floats += blocks_[static_cast<std::size_t>(worker * slots + slot)].count;
+  return floats * sizeof(float);
 }
 
 }  // namespace fovea::kernels

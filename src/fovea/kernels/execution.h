@@ -17,8 +17,13 @@ std::string_view name_of(KernelSet set);
 /// Whether this machine can run `set`.
 bool runs_here(KernelSet set);
 
+/// Whether this machine has the dot products of 16-bit pairs (AVX-512 BF16 and VNNI) beside
+/// KernelSet::avx512.
+bool has_16_bit_dot();
+
 /// The best set that runs here, or the one the environment variable FOVEA_KERNELS names
-/// (reference, plain, avx2, avx512). Throws Error(usage) if it names none of them or one that cannot run here.
+/// (reference, plain, avx2, avx512). Throws Error(usage) if it names none of them or one that cannot run
+/// here.
 KernelSet default_kernels();
 
 /// Every set that runs here, reference first: what tests go through.
@@ -36,6 +41,8 @@ class Workspace {
 
   /// At least `count` floats, aligned to 64 bytes. Safe to call from different workers at once.
   float* get(int worker, int slot, std::size_t count);
+  /// What a worker holds, bytes.
+  std::size_t bytes(int worker) const;
 
  private:
   struct Block {
@@ -45,7 +52,8 @@ class Workspace {
   std::vector<Block> blocks_;
 };
 
-/// How a kernel call runs: threads, scratch memory, kernel set (later a device stream). Passed to every kernel.
+/// How a kernel call runs: threads, scratch memory, kernel set (later a device stream). Passed to every
+/// kernel.
 struct Execution {
   ThreadPool* pool = nullptr;
   Workspace* workspace = nullptr;

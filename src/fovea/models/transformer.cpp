@@ -111,7 +111,7 @@ Tensor DecoderLayer::forward(const ops::Context& ctx, const Tensor& x_ND, const 
 }
 
 Tensor DecoderLayer::step(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
-                          attention::KeyValueCache& cache, const std::shared_ptr<const Sequences>& tokens,
+                          attention::HypothesisCache& cache, const std::shared_ptr<const Sequences>& tokens,
                           const std::shared_ptr<const Sequences>& past,
                           const std::shared_ptr<const Sequences>& source) const {
   const auto self = [&](const Tensor& x) {

@@ -116,7 +116,7 @@ class DecoderLayer {
                  const std::shared_ptr<const Sequences>& source) const;
   /// One token a row; see SelfAttention::step.
   Tensor step(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
-              attention::KeyValueCache& cache, const std::shared_ptr<const Sequences>& tokens,
+              attention::HypothesisCache& cache, const std::shared_ptr<const Sequences>& tokens,
               const std::shared_ptr<const Sequences>& past,
               const std::shared_ptr<const Sequences>& source) const;
 
@@ -139,7 +139,7 @@ class DecoderLayer {
 /// translates.
 struct TransformerState {
   std::vector<Tensor> keys_values;              ///< of the encoder's output, a layer each
-  std::vector<attention::KeyValueCache> cache;  ///< of the tokens so far, a layer each
+  std::vector<attention::HypothesisCache> cache;  ///< of the tokens so far, a layer each
   std::vector<std::int32_t> source_start;       ///< [sentences + 1]
   std::vector<std::int32_t> sentence;           ///< [rows]
   std::vector<std::vector<std::int32_t>> past;  ///< [rows][tokens so far], rows of the caches

@@ -4,9 +4,10 @@
 
 namespace fovea::nn {
 
-Linear::Linear(Builder& builder, const std::string& name, std::int64_t in, std::int64_t out)
+Linear::Linear(Builder& builder, const std::string& name, std::int64_t in, std::int64_t out, Bias bias)
     : weight_(builder.parameters().add(name + ".weight", {out, in}, Initial::xavier(in, out))),
-      bias_(builder.parameters().add(name + ".bias", {out}, Initial::zeros())) {}
+      bias_(bias == Bias::with ? builder.parameters().add(name + ".bias", {out}, Initial::zeros())
+                               : nullptr) {}
 
 Linear::Linear(Builder& builder, std::vector<NamedRows> parts, std::int64_t in, float gain) {
   std::vector<NamedRows> weights, biases;

@@ -21,22 +21,26 @@ class Builder {
   std::uint32_t next_site_ = site::first_module;
 };
 
+enum class Bias : bool { without, with };
+
 /// y = x W^T + b; W [out, in] begins by Glorot and Bengio's rule, b at zero.
 class Linear {
  public:
-  Linear(Builder& builder, const std::string& name, std::int64_t in, std::int64_t out);
+  Linear(Builder& builder, const std::string& name, std::int64_t in, std::int64_t out,
+         Bias bias = Bias::with);
   /// Several products of the same input in one: rows of W and b that have names of their own, as q, k, v.
   /// Each part begins as a Linear of its own would, times `gain`.
   Linear(Builder& builder, std::vector<NamedRows> parts, std::int64_t in, float gain);
 
   Tensor operator()(const ops::Context& ctx, const Tensor& x_ND,
                     const ops::LinearOptions& options = {}) const {
-    return ops::linear(ctx, x_ND, weight_->value, bias_->value, options);
+    return ops::linear(ctx, x_ND, weight_->value, bias_ ? bias_->value : Tensor(), options);
   }
+  const Tensor& weight() const { return weight_->value; }
 
  private:
   Parameter* weight_;
-  Parameter* bias_;
+  Parameter* bias_;  // or none
 };
 
 /// Layer normalisation with a learned scale (gamma, begins at 1) and shift (beta, at 0).

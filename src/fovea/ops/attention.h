@@ -4,8 +4,10 @@
 #include <string_view>
 #include <vector>
 
+#include "fovea/kernels/attention.h"
 #include "fovea/ops/context.h"
 #include "fovea/ops/norm.h"
+#include "fovea/ops/rotary_tables.h"
 
 namespace fovea::ops {
 
@@ -28,15 +30,38 @@ struct PackedHeads {
   std::int64_t first = 0;
 };
 
+/// What else than a score and a position decides how much a pair counts. Tensors over pairs are
+/// [B, H, T, S] with T and S of the longest sequence, or 1 where the axis is shared; what is undefined does
+/// nothing. kernels/attention.h has the formulas.
+struct PairTerms {
+  std::vector<std::int64_t> prefix;  ///< [B] keys that every query of a sequence sees (prefix-LM)
+  Tensor mask;                       ///< i8: 0 hides a pair
+  Tensor blocks;                     ///< i8: 0 hides a rectangle of query_block x key_block pairs
+  std::int64_t query_block = 64, key_block = 64;
+  Tensor bias;                     ///< f32, added to scores; -infinity hides; may require a gradient
+  Tensor relative;                 ///< f32 [H or 1, distances], added by i - j; may require a gradient
+  std::int64_t relative_zero = 0;  ///< column of distance 0
+  Tensor sinks;                    ///< f32 [H]: a score of no key; may require a gradient
+  RotaryTables rotary;             ///< queries and keys are turned by their positions
+  std::vector<std::int32_t> query_positions, key_positions;  ///< by row of q and k, or implied
+};
+
 struct AttentionOptions {
   std::int64_t heads = 1;
   std::int64_t kv_heads = 1;
   std::int64_t key_width = 0, value_width = 0;
-  bool causal = false;
-  float scale = 0.0f;  ///< 0: 1/sqrt(key_width)
-  Dropping dropping;
-  std::string_view place;  ///< its name for the recorder
+  float scale = 0.0f;                ///< 0: 1/sqrt(key_width)
+  kernels::Visibility visible = {};  ///< by position; its prefix is that of `terms`
+  float soft_cap = 0.0f;
+  std::shared_ptr<const PairTerms> terms = {};  ///< or none
+  Dropping dropping = {};
+  std::string_view place = {};  ///< its name for the recorder
 };
+
+/// Strides of a tensor over pairs. Throws Error(bug), naming `what`, unless its shape is [B, H, T, S] with
+/// extents of 1 where shared; T and S may exceed the longest sequence.
+kernels::PairStrides pair_strides(const Tensor& tensor, std::string_view what, std::int64_t B, std::int64_t H,
+                                  std::int64_t T, std::int64_t S);
 
 /// Scaled dot product attention over packed sequences.
 ///   context[t,h] = sum_j softmax_j(scale * q[t,h] . k[j,h]) v[j,h],  j over the keys of t's sequence that t
@@ -44,7 +69,7 @@ struct AttentionOptions {
 /// Shapes   q in a matrix [N_q, .], k and v in matrices [N_k, .]; sequence b of `queries` looks at sequence b
 /// of `keys` Returns  context [N_q, heads * value_width] Edge     a row that sees nothing: zeros, no gradient
 /// Needs    for gradients: q, k, v together cover every column of their matrices once, sequences cover every
-/// row Source   Vaswani et al. 2017, section 3.2
+/// row Source   Vaswani et al. 2017, section 3.2; all that options say: kernels/attention.h
 Tensor attention(const Context& ctx, const PackedHeads& q, const PackedHeads& k, const PackedHeads& v,
                  std::shared_ptr<const Sequences> queries, std::shared_ptr<const Sequences> keys,
                  const AttentionOptions& options);

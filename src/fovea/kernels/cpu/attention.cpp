@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "fovea/kernels/cpu/attention_simd.h"
+#include "fovea/kernels/cpu/functions.h"
 #include "fovea/kernels/dropout.h"
 
 #define FOVEA_BODY "fovea/kernels/cpu/attention.inl"

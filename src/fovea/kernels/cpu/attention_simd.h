@@ -17,6 +17,7 @@
 /// What attention needs of vectors beyond simd.h, once per instruction set. Each namespace has
 ///   block_vectors           vectors of queries in a block, and vectors of columns in a tile of a product
 ///   max_rows(vectors)       rows of a tile with so many vectors of columns: what the registers hold
+///   score_rows(vectors)     the same for tiles of scores, which need not skip anything
 ///   select_less(a,b,x,y)    lane by lane: a < b ? x : y (NaN: y)
 ///   exp2(v)                 relative error below 1.5e-7 for v <= 127; 0 for v < -160; NaN stays NaN
 ///   log(v)                  of normal positive floats, relative error below 2e-7
@@ -58,6 +59,7 @@ namespace fovea::kernels::cpu::plain {
 
 inline constexpr int block_vectors = 1;
 constexpr int max_rows(int) { return 4; }
+constexpr int score_rows(int) { return 4; }
 
 inline Floats select_less(Floats a, Floats b, Floats x, Floats y) {
   Floats out;
@@ -91,6 +93,7 @@ namespace fovea::kernels::cpu::avx2 {
 
 inline constexpr int block_vectors = 2;
 constexpr int max_rows(int vectors) { return vectors == 1 ? 8 : 6; }
+constexpr int score_rows(int vectors) { return vectors == 1 ? 12 : 6; }
 
 inline Floats select_less(Floats a, Floats b, Floats x, Floats y) {
   return {_mm256_blendv_ps(y.v, x.v, _mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ))};
@@ -140,6 +143,7 @@ namespace fovea::kernels::cpu::avx512 {
 
 inline constexpr int block_vectors = 4;
 constexpr int max_rows(int vectors) { return vectors == 4 ? 6 : 8; }
+constexpr int score_rows(int vectors) { return vectors == 4 ? 6 : 8; }
 
 inline Floats select_less(Floats a, Floats b, Floats x, Floats y) {
   return {_mm512_mask_mov_ps(y.v, _mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), x.v)};

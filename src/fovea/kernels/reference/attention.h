@@ -7,12 +7,15 @@
 namespace fovea::kernels::reference {
 
 template <class Real>
-void attention_forward(const AttentionExtents& extents, const Real* q, const Real* k, const Real* v,
-                       Real* out, Real* log_sum_exp, std::int64_t lse_stride, Real* weights);
+void attention_forward(const AttentionExtents& extents, const AttentionInputsOf<Real>& in, Real* out,
+                       Real* log_sum_exp, std::int64_t lse_stride);
 
 template <class Real>
-void attention_backward(const AttentionExtents& extents, const Real* q, const Real* k, const Real* v,
-                        const Real* out, const Real* log_sum_exp, std::int64_t lse_stride, const Real* d_out,
-                        Real* d_q, Real* d_k, Real* d_v);
+void attention_backward(const AttentionExtents& extents, const AttentionInputsOf<Real>& in, const Real* out,
+                        const Real* log_sum_exp, std::int64_t lse_stride, const Real* d_out,
+                        const AttentionGradientsOf<Real>& d);
+
+void attention_weights(const AttentionExtents& extents, const AttentionInputs& in, const float* log_sum_exp,
+                       std::int64_t lse_stride, const AttentionWeights& wanted);
 
 }  // namespace fovea::kernels::reference

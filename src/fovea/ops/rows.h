@@ -1,0 +1,11 @@
+#pragma once
+
+#include "fovea/ops/context.h"
+
+namespace fovea::ops {
+
+/// Rows [begin, end) of the first axis, sharing memory; gradients arrive at those rows of x. How parts of a
+/// packed weight are used apart.
+Tensor rows(const Context& ctx, const Tensor& x, std::int64_t begin, std::int64_t end);
+
+}  // namespace fovea::ops
