@@ -386,6 +386,9 @@ TEST_F(Attend, ScoresHaveNames) {
       EXPECT_EQ(score->name(), name);
     }
   }
+  for (const char* name : {"softmax", "sparsemax", "hardmax", "monotonic"})
+    EXPECT_EQ(name_of(normaliser_named(name)), name);
+  EXPECT_NE(refusal([] { normaliser_named("sparsmax"); }).find("did you mean sparsemax?"), std::string::npos);
   nn::Parameters parameters;
   nn::Builder builder(parameters);
   EXPECT_NE(refusal([&] { make_score(builder, "s", {.name = "aditive"}); }).find("did you mean additive?"),

@@ -23,12 +23,14 @@ using test::normals;
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
 constexpr float nan = std::numeric_limits<float>::quiet_NaN();
-constexpr std::int64_t unbounded = AdditiveWindow::unbounded;
+constexpr std::int64_t unbounded = Visibility::unbounded;
 
 struct Shape {
   std::vector<std::int64_t> queries, keys;
   std::int64_t heads = 1, width = 8, value_width = 8;
   std::int64_t left = unbounded, right = unbounded;
+  bool to_end = true;
+  std::vector<std::int64_t> prefix = {};
   float dropout = 0.0f;
   float size = 1.0f;   // of queries and keys
   int huge_every = 0;  // rows of queries and keys that are 40 times as large
@@ -71,7 +73,7 @@ struct ProblemOf {
     x.k = {shape.heads * shape.width + 3, shape.width};
     x.value = {shape.heads * (shape.value_width + 2), shape.value_width + 2};
     x.out = {shape.heads * shape.value_width + 1, shape.value_width};
-    x.visible = {shape.left, shape.right};
+    x.visible = {shape.left, shape.right, shape.to_end};
     x.dropout = {shape.dropout, RandomKey::of(11, 3, 5)};
     for (std::int64_t i = 0; shape.indexed && i < k_rows; ++i)
       key_rows.push_back(static_cast<std::int32_t>((i * 7 + 3) % k_rows));
@@ -94,6 +96,7 @@ struct ProblemOf {
     e.k_start = k_start.data();
     e.k_count = shape.keys.data();
     e.key_rows = key_rows.empty() ? nullptr : key_rows.data();
+    e.visible.prefix = shape.prefix.empty() ? nullptr : shape.prefix.data();
     return e;
   }
   AdditiveInputsOf<Real> inputs() const { return {q.data(), k.data(), v.data(), value.data()}; }
@@ -114,8 +117,8 @@ struct ProblemOf {
   }
 
   bool sees(std::int64_t b, std::int64_t t, std::int64_t j) const {
-    const std::int64_t i = t + shape.keys[b] - shape.queries[b];
-    return i - shape.left <= j && j <= i + shape.right;
+    const std::int64_t i = shape.to_end ? t + shape.keys[b] - shape.queries[b] : t;
+    return (i - shape.left <= j && j <= i + shape.right) || (!shape.prefix.empty() && j < shape.prefix[b]);
   }
   std::int64_t pairs() const {
     std::int64_t count = 0;
@@ -288,6 +291,9 @@ class AdditiveAgainstReference : public AdditiveKernels {
       s.value_width = 1 + draw(draw(8) == 0 ? 256 : 64);
       if (draw(3) == 0) s.right = draw(2) ? 0 : draw(20);
       if (draw(3) == 0) s.left = draw(40);
+      s.to_end = draw(3) != 0;
+      if (s.left == unbounded && draw(4) == 0)
+        for (const std::int64_t keys : s.keys) s.prefix.push_back(draw(static_cast<std::uint32_t>(keys) + 2));
       s.dropout = draw(3) == 0 ? 0.3f : 0.0f;
       s.size = draw(4) == 0 ? 10.0f : 1.0f;
       s.huge_every = draw(3) == 0 ? 1 + static_cast<int>(draw(9)) : 0;
@@ -410,7 +416,7 @@ TEST_P(AdditiveKernels, EveryParameterChangesTheAnswer) {
   const auto expect_change = [&](const Shape& other, const char* what) {
     Problem changed = p;
     changed.shape = other;
-    changed.x.visible = {other.left, other.right};
+    changed.x.visible = {other.left, other.right, other.to_end};
     changed.x.dropout.p = other.dropout;
     const Forward f2 = forward(changed, fast_.get());
     EXPECT_FALSE(same_bits(f.out, f2.out)) << what;
@@ -424,6 +430,15 @@ TEST_P(AdditiveKernels, EveryParameterChangesTheAnswer) {
   other = shape;
   other.right = 1;
   expect_change(other, "right");
+  other = shape;
+  other.right = 0;
+  other.prefix = {5, 5};
+  expect_change(other, "prefix");
+  Shape to_end = shape, to_start = shape;
+  to_end.right = to_start.right = 0;
+  to_start.to_end = false;
+  EXPECT_FALSE(
+      same_bits(forward(Problem(to_end), fast_.get()).out, forward(Problem(to_start), fast_.get()).out));
   other = shape;
   other.dropout = 0.25f;
   expect_change(other, "dropout");
@@ -657,7 +672,7 @@ TEST(AdditiveAttention, OneQueryTwoKeys) {
 }
 
 // Finite differences of the reference, in double.
-class H01_AdditiveGradients : public testing::Test {
+class AdditiveGradients : public testing::Test {
  protected:
   using Vector = std::vector<double>;
   ProblemOf<double> p_{{.queries = {4, 0, 3},
@@ -680,7 +695,7 @@ class H01_AdditiveGradients : public testing::Test {
   AdditiveGradientsOf<double> to() { return {d_q_.data(), d_k_.data(), d_v_.data(), d_value_.data()}; }
 };
 
-TEST_F(H01_AdditiveGradients, Attention) {
+TEST_F(AdditiveGradients, H01_Attention) {
   const auto loss = [&] {
     std::fill(out_.begin(), out_.end(), 0.0);
     reference::additive_attention_forward(p_.extents(), p_.inputs(), out_.data(), lse_.data(), p_.q_rows);
@@ -696,7 +711,7 @@ TEST_F(H01_AdditiveGradients, Attention) {
   test::expect_gradient("value", p_.value, d_value_, loss);
 }
 
-TEST_F(H01_AdditiveGradients, Scores) {
+TEST_F(AdditiveGradients, H01_Scores) {
   const auto loss = [&] {
     reference::additive_scores_forward(p_.extents(), p_.inputs(), scores_.data());
     double sum = 0.0;

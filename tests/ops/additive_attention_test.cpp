@@ -30,11 +30,11 @@ class AdditiveOps : public testing::Test {
   const AdditiveOptions options_{.heads = 2, .width = 3, .value_width = 5};
 };
 
-using H01_AdditiveGradients = AdditiveOps;
+using AdditiveGradients = AdditiveOps;
 
-TEST_F(H01_AdditiveGradients, Attention) {
+TEST_F(AdditiveGradients, H01_Attention) {
   for (const float dropout : {0.0f, 0.3f})
-    for (const std::int64_t right : {kernels::AdditiveWindow::unbounded, std::int64_t{0}}) {
+    for (const std::int64_t right : {kernels::Visibility::unbounded, std::int64_t{0}}) {
       AdditiveOptions options = options_;
       options.visible.right = right;
       options.dropping = {dropout, 1004};
@@ -50,7 +50,7 @@ TEST_F(H01_AdditiveGradients, Attention) {
 }
 
 // Queries, keys and values in one matrix, of which a column is nobody's.
-TEST_F(H01_AdditiveGradients, SelfAttentionInOneMatrix) {
+TEST_F(AdditiveGradients, H01_SelfAttentionInOneMatrix) {
   AdditiveOptions options = options_;
   options.visible = {2, 1};
   check_gradients(
@@ -60,7 +60,7 @@ TEST_F(H01_AdditiveGradients, SelfAttentionInOneMatrix) {
       {random_tensor({9, 23}, 1), random_tensor({2, 3}, 3)}, context());
 }
 
-TEST_F(H01_AdditiveGradients, Scores) {
+TEST_F(AdditiveGradients, H01_Scores) {
   check_gradients(
       [&](const Context& ctx, const std::vector<Tensor>& in) {
         return additive_scores(ctx, {in[0], 0}, {in[1], 0}, in[2], queries_, keys_, options_);
@@ -68,7 +68,7 @@ TEST_F(H01_AdditiveGradients, Scores) {
       {random_tensor({7, 6}, 1), random_tensor({9, 6}, 2), random_tensor({2, 3}, 3)}, context());
 }
 
-TEST_F(H01_AdditiveGradients, WeightNormalised) {
+TEST_F(AdditiveGradients, H01_WeightNormalised) {
   check_gradients(
       [](const Context& ctx, const std::vector<Tensor>& in) { return weight_normalised(ctx, in[0], in[1]); },
       {random_tensor({3, 7}, 1), random_tensor({3}, 2)}, context());

@@ -7,11 +7,11 @@
 namespace fovea::ops {
 namespace {
 
-using H01_MatchGradients = PairOps;
+using MatchGradients = PairOps;
 using MatchOp = PairOps;
 using kernels::Activation;
 
-TEST_F(H01_MatchGradients, OneToThreeLayersInSmallChunks) {
+TEST_F(MatchGradients, H01_OneToThreeLayersInSmallChunks) {
   const PairsPtr pairs = pairs_of(2, {3, 2, 0}, {4, 5, 1});
   const std::vector<Tensor> inputs = {random_tensor({5, 6}, 1, 0.5f), random_tensor({10, 6}, 2, 0.5f),
                                       random_tensor({4, 6}, 3, 0.5f), random_tensor({4}, 4, 0.5f),

@@ -8,7 +8,7 @@
 namespace fovea::ops {
 namespace {
 
-using H01_MonotonicGradients = PairOps;
+using MonotonicGradients = PairOps;
 using MonotonicOp = PairOps;
 
 std::shared_ptr<VisiblePairs> causal() {
@@ -17,7 +17,7 @@ std::shared_ptr<VisiblePairs> causal() {
   return mask;
 }
 
-TEST_F(H01_MonotonicGradients, Monotonic) {
+TEST_F(MonotonicGradients, H01_Monotonic) {
   const PairsPtr pairs = pairs_of(2, {3, 2, 0}, {4, 5, 2});
   for (const MonotonicMode mode : {MonotonicMode::recursive, MonotonicMode::parallel})
     for (const float noise : {0.0f, 1.0f})
@@ -29,7 +29,7 @@ TEST_F(H01_MonotonicGradients, Monotonic) {
             {random_tensor({pairs->elements()}, 1)}, context(true));
 }
 
-TEST_F(H01_MonotonicGradients, MonotonicFromAPreviousRow) {
+TEST_F(MonotonicGradients, H01_MonotonicFromAPreviousRow) {
   const PairsPtr pairs = pairs_of(2, {1, 3, 0}, {4, 5, 2});
   for (const MonotonicMode mode : {MonotonicMode::recursive, MonotonicMode::parallel})
     check_gradients(
@@ -39,7 +39,7 @@ TEST_F(H01_MonotonicGradients, MonotonicFromAPreviousRow) {
         {random_tensor({pairs->elements()}, 1), random_tensor({22}, 2)}, context());
 }
 
-TEST_F(H01_MonotonicGradients, Chunkwise) {
+TEST_F(MonotonicGradients, H01_Chunkwise) {
   const PairsPtr pairs = pairs_of(2, {3, 2, 0}, {4, 5, 2});
   for (const auto& mask : {std::shared_ptr<VisiblePairs>(), causal()})
     check_gradients(

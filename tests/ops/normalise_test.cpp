@@ -6,7 +6,7 @@
 namespace fovea::ops {
 namespace {
 
-using H01_NormaliseGradients = PairOps;
+using NormaliseGradients = PairOps;
 using NormaliseOp = PairOps;
 
 std::shared_ptr<VisiblePairs> causal_mask() {
@@ -41,7 +41,7 @@ Tensor away_from_kinks(const Context& ctx, const PairsPtr& pairs, const Normalis
   }
 }
 
-TEST_F(H01_NormaliseGradients, SoftmaxAndSparsemax) {
+TEST_F(NormaliseGradients, H01_SoftmaxAndSparsemax) {
   const PairsPtr pairs = pairs_of(2, {3, 2, 1, 4}, {3, 5, 1, 0});
   auto masked = causal_mask();
   masked->left = 2;
@@ -55,7 +55,7 @@ TEST_F(H01_NormaliseGradients, SoftmaxAndSparsemax) {
     }
 }
 
-TEST_F(H01_NormaliseGradients, Entropy) {
+TEST_F(NormaliseGradients, H01_Entropy) {
   const PairsPtr pairs = pairs_of(2, {3, 2}, {3, 5});
   check_gradients(
       [&](const Context& ctx, const std::vector<Tensor>& in) {

@@ -6,7 +6,7 @@
 namespace fovea::ops {
 namespace {
 
-using H01_BiasGradients = PairOps;
+using BiasGradients = PairOps;
 using BiasOp = PairOps;
 
 // body(pair, b, h, t, j)
@@ -19,7 +19,7 @@ void for_each_pair(const Pairs& pairs, const Body& body) {
         for (std::int64_t j = 0; j < pairs.S(b); ++j) body(pair++, b, h, t, j);
 }
 
-TEST_F(H01_BiasGradients, EveryBroadcast) {
+TEST_F(BiasGradients, H01_EveryBroadcast) {
   const PairsPtr pairs = pairs_of(2, {3, 2, 0}, {2, 4, 1});
   const std::vector<Shape> shapes = {{28},      {14},      {1},          {1, 1, 1},    {2, 1, 1},   {1, 3, 4},
                                      {2, 5, 4}, {2, 1, 4}, {3, 2, 3, 4}, {3, 1, 1, 4}, {1, 2, 3, 1}};
@@ -31,7 +31,7 @@ TEST_F(H01_BiasGradients, EveryBroadcast) {
   }
 }
 
-TEST_F(H01_BiasGradients, ByDistance) {
+TEST_F(BiasGradients, H01_ByDistance) {
   const PairsPtr pairs = pairs_of(2, {3, 2, 0}, {2, 4, 1});
   for (const auto alignment : {kernels::RowAlignment::end, kernels::RowAlignment::start})
     for (const std::int64_t heads : {1, 2})

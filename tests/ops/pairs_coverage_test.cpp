@@ -7,17 +7,17 @@
 namespace fovea::ops {
 namespace {
 
-using H01_CoverageGradients = PairOps;
+using CoverageGradients = PairOps;
 using CoverageOp = PairOps;
 
-TEST_F(H01_CoverageGradients, Sums) {
+TEST_F(CoverageGradients, H01_Sums) {
   const PairsPtr pairs = pairs_of(2, {3, 2, 0}, {4, 5, 1});
   check_gradients(
       [&](const Context& ctx, const std::vector<Tensor>& in) { return coverage(ctx, in[0], pairs); },
       {random_tensor({pairs->elements()}, 1)}, context());
 }
 
-TEST_F(H01_CoverageGradients, Loss) {
+TEST_F(CoverageGradients, H01_Loss) {
   const PairsPtr pairs = pairs_of(2, {3, 2, 0}, {4, 5, 1});
   Tensor w = random_tensor({pairs->elements()}, 1), c = random_tensor({pairs->elements()}, 2);
   for (std::int64_t i = 0; i < w.elements(); ++i)  // farther apart than a difference steps

@@ -7,10 +7,10 @@
 namespace fovea::ops {
 namespace {
 
-using H01_LocalGradients = PairOps;
+using LocalGradients = PairOps;
 using LocalOp = PairOps;
 
-TEST_F(H01_LocalGradients, PositionsAndGaussian) {
+TEST_F(LocalGradients, H01_PositionsAndGaussian) {
   const PairsPtr pairs = pairs_of(2, {3, 2, 1}, {4, 5, 0});
   for (const Shape& shape : {Shape{6}, Shape{6, 2}})
     check_gradients(
@@ -21,7 +21,7 @@ TEST_F(H01_LocalGradients, PositionsAndGaussian) {
 }
 
 // The whole of local-p, away from where a centre changes its nearest key (that window is not differentiable).
-TEST_F(H01_LocalGradients, LocalP) {
+TEST_F(LocalGradients, H01_LocalP) {
   const PairsPtr pairs = pairs_of(1, {3}, {7});
   const Tensor x = Tensor::of({3}, std::vector<float>{-0.8f, 0.02f, 1.0f});  // p near 2.17, 3.53, 5.12
   auto window = std::make_shared<VisiblePairs>();

@@ -7,10 +7,10 @@
 namespace fovea::ops {
 namespace {
 
-using H01_PairGradients = PairOps;
+using PairGradients = PairOps;
 using PairsOp = PairOps;
 
-TEST_F(H01_PairGradients, DotScores) {
+TEST_F(PairGradients, H01_DotScores) {
   const PairsPtr pairs = pairs_of(4, {3, 0, 2}, {2, 1, 4});
   for (const std::int64_t kv_heads : {1, 2, 4})
     check_gradients(
@@ -20,7 +20,7 @@ TEST_F(H01_PairGradients, DotScores) {
         {random_tensor({5, 14}, 1), random_tensor({7, 3 * kv_heads + 2}, 2)}, context());
 }
 
-TEST_F(H01_PairGradients, Mix) {
+TEST_F(PairGradients, H01_Mix) {
   const PairsPtr pairs = pairs_of(4, {3, 0, 2}, {2, 1, 4});
   for (const std::int64_t kv_heads : {1, 2, 4})
     check_gradients(
@@ -30,7 +30,7 @@ TEST_F(H01_PairGradients, Mix) {
         {random_tensor({pairs->elements()}, 1), random_tensor({7, 5 * kv_heads + 1}, 2)}, context());
 }
 
-TEST_F(H01_PairGradients, PairDropout) {
+TEST_F(PairGradients, H01_PairDropout) {
   const PairsPtr pairs = pairs_of(2, {3, 2}, {2, 4});
   check_gradients(
       [&](const Context& ctx, const std::vector<Tensor>& in) {
@@ -41,7 +41,7 @@ TEST_F(H01_PairGradients, PairDropout) {
 
 // Queries, keys and values of one matrix, all three products and two normalisers: as self-attention by pairs
 // is built.
-TEST_F(H01_PairGradients, SelfAttentionInOnePackedMatrix) {
+TEST_F(PairGradients, H01_SelfAttentionInOnePackedMatrix) {
   const auto sequences = sequences_of({4, 3});
   const PairsPtr pairs = Pairs::of(sequences, sequences, 2);
   auto mask = std::make_shared<VisiblePairs>();

@@ -8,11 +8,11 @@
 namespace fovea::ops {
 namespace {
 
-using H01_RelativeGradients = PairOps;
+using RelativeGradients = PairOps;
 using RelativeOp = PairOps;
 using kernels::RowAlignment;
 
-TEST_F(H01_RelativeGradients, KeysAndValues) {
+TEST_F(RelativeGradients, H01_KeysAndValues) {
   const PairsPtr pairs = pairs_of(2, {3, 2, 0}, {4, 5, 1});
   for (const auto alignment : {RowAlignment::end, RowAlignment::start})
     for (const std::int64_t R : {0, 1, 9}) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fovea/base/nearest.h"
 #include "fovea/ops/additive_attention.h"
 #include "fovea/ops/pairs_bias.h"
 #include "fovea/ops/pairs_local.h"
@@ -200,6 +201,33 @@ std::string_view name_of(Kernel kernel) {
   return "explicit pairs";
 }
 
+std::string_view name_of(Normaliser normaliser) {
+  switch (normaliser) {
+    case Normaliser::softmax:
+      return "softmax";
+    case Normaliser::sparsemax:
+      return "sparsemax";
+    case Normaliser::hardmax:
+      return "hardmax";
+    case Normaliser::monotonic:
+      break;
+  }
+  return "monotonic";
+}
+
+Normaliser normaliser_named(std::string_view name) {
+  std::vector<std::string> known;
+  for (const auto each :
+       {Normaliser::softmax, Normaliser::sparsemax, Normaliser::hardmax, Normaliser::monotonic}) {
+    if (name == name_of(each)) return each;
+    known.emplace_back(name_of(each));
+  }
+  const std::string_view near = nearest(name, known);
+  throw Error(Error::Kind::usage, "normaliser",
+              "'" + std::string(name) + "' is none of softmax, sparsemax, hardmax, monotonic",
+              near.empty() ? "" : "did you mean " + std::string(near) + "?");
+}
+
 Serving serving(const Score& score, const AttendOptions& options) {
   if (options.normaliser == Normaliser::monotonic)
     return {Kernel::pairs, "monotonic attention goes from one row's weights to the next"};
@@ -215,7 +243,6 @@ Serving serving(const Score& score, const AttendOptions& options) {
     case Score::Form::additive:
       if (any_terms(options))
         return {Kernel::pairs, "the tiled additive kernel knows windows, and no masks or biases"};
-      if (!options.visible.to_end) return {Kernel::pairs, "the tiled additive kernel aligns to the end"};
       if (options.temperature != 1.0f) return {Kernel::pairs, "the tiled additive kernel has no temperature"};
       return {Kernel::tiled_additive, ""};
     case Score::Form::pairs:
@@ -258,7 +285,7 @@ Attended attend(const Context& ctx, const Score& score, const PackedHeads& q,
                                      {.heads = score.heads(),
                                       .width = score.width(),
                                       .value_width = memory.value_width,
-                                      .visible = {options.visible.left, options.visible.right},
+                                      .visible = options.visible,
                                       .dropping = options.dropping,
                                       .place = options.place,
                                       .prepared = memory.prepared});

@@ -14,6 +14,10 @@ using ops::PairTerms;
 
 /// What turns scores into weights; kernels/normalise.h and kernels/normalise_monotonic.h have the formulas.
 enum class Normaliser { softmax, sparsemax, hardmax, monotonic };
+std::string_view name_of(Normaliser normaliser);
+/// The normaliser of that name, as recipes have it. Throws Error(usage), naming the nearest, if there is
+/// none.
+Normaliser normaliser_named(std::string_view name);
 
 /// Luong's local-p: each query looks near a place of its own, which it predicts.
 ///   weights * exp(-(j - centre)^2 / (2 (reach/2)^2)),  keys further than `reach` from the nearest one hidden

@@ -44,6 +44,7 @@ void validate_scores(const AdditiveExtents& x) {
          "B " + std::to_string(x.sequences) + ", H " + std::to_string(x.heads) + ", D " +
              std::to_string(x.width) + ": heads and width must be positive");
   expect(x.visible.left >= 0 && x.visible.right >= 0, "a window below zero");
+  expect(!x.visible.prefix || x.visible.left >= Visibility::unbounded, "a prefix with a bounded left");
   expect(x.sequences == 0 || (x.q_start && x.q_count && x.k_start && x.k_count),
          "starts and counts are missing");
 }

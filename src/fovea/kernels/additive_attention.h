@@ -8,14 +8,6 @@
 
 namespace fovea::kernels {
 
-/// Which keys a query may look at by position: query t stands at i = t + S - T (the last query beside the
-/// last key) and sees key j if i - left <= j <= i + right. Causal: right = 0.
-struct AdditiveWindow {
-  static constexpr std::int64_t unbounded = std::int64_t{1} << 40;
-  std::int64_t left = unbounded;
-  std::int64_t right = unbounded;
-};
-
 /// A call of additive attention over a batch of sequences of any lengths, without padding. Sequence b has its
 /// T queries in rows q_start[b] .. + q_count[b] - 1 of q and out, and its S keys and values in rows
 /// k_start[b] ..
@@ -32,7 +24,7 @@ struct AdditiveExtents {
   const std::int64_t* k_start = nullptr;
   const std::int64_t* k_count = nullptr;
   const std::int32_t* key_rows = nullptr;
-  AdditiveWindow visible;
+  Visibility visible;
   Dropout dropout;  ///< on the weights; element of (b,h,t,j): ((b*H + h) << 40) + t*k_count[b] + j
 };
 

@@ -9,13 +9,13 @@
 namespace fovea::ops {
 
 struct AdditiveOptions {
-  std::int64_t heads = 1;        ///< H
-  std::int64_t width = 0;        ///< D of a head of q, k and v
-  std::int64_t value_width = 0;  ///< E of a head of values; scores have none
-  kernels::AdditiveWindow visible = {};
-  Dropping dropping = {};       ///< of the weights
-  std::string_view place = {};  ///< its name for the recorder
-  Tensor prepared = {};         ///< of prepare_additive_keys for this k, or undefined
+  std::int64_t heads = 1;            ///< H
+  std::int64_t width = 0;            ///< D of a head of q, k and v
+  std::int64_t value_width = 0;      ///< E of a head of values; scores have none
+  kernels::Visibility visible = {};  ///< without a prefix
+  Dropping dropping = {};            ///< of the weights
+  std::string_view place = {};       ///< its name for the recorder
+  Tensor prepared = {};              ///< of prepare_additive_keys for this k, or undefined
 };
 
 /// Keys made ready for the calls that read them, as the steps of a decoder do: [N_k, .], to be handed on as

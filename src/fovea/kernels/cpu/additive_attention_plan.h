@@ -83,9 +83,11 @@ struct AdditiveHead {
 
   /// What query t sees. Neither end ever moves back from one query to the next.
   KeySpan seen(std::int64_t t) const {
-    const std::int64_t i = t + keys - queries;
-    const std::int64_t begin = std::clamp<std::int64_t>(i - x.visible.left, 0, keys);
-    return {begin, std::max(begin, std::clamp<std::int64_t>(i + x.visible.right + 1, 0, keys))};
+    const Visibility& v = x.visible;
+    const std::int64_t i = v.to_end ? t + keys - queries : t;
+    const std::int64_t prefix = v.prefix ? std::clamp<std::int64_t>(v.prefix[b], 0, keys) : 0;
+    const std::int64_t end = std::max(prefix, std::clamp<std::int64_t>(i + v.right + 1, 0, keys));
+    return {std::clamp<std::int64_t>(i - v.left, 0, end), end};
   }
   /// What some query of [t0, t1) sees, and perhaps keys between.
   KeySpan seen(std::int64_t t0, std::int64_t t1) const { return {seen(t0).begin, seen(t1 - 1).end}; }

@@ -18,8 +18,9 @@ struct Head {
   std::int64_t queries() const { return x.q_count[b]; }
   std::int64_t keys() const { return x.k_count[b]; }
   bool sees(std::int64_t t, std::int64_t j) const {
-    const std::int64_t i = t + keys() - queries();
-    return i - x.visible.left <= j && j <= i + x.visible.right;
+    const std::int64_t i = x.visible.to_end ? t + keys() - queries() : t;
+    return (i - x.visible.left <= j && j <= i + x.visible.right) ||
+           (x.visible.prefix && j < x.visible.prefix[b]);
   }
   std::int64_t query_row(std::int64_t t) const { return x.q_start[b] + t; }
   std::int64_t key_row(std::int64_t j) const {
