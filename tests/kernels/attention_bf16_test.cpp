@@ -11,6 +11,7 @@
 #include "fovea/base/bfloat16.h"
 #include "fovea/kernels/cpu/attention_bf16_plan.h"
 #include "tests/kernels/attention_options.h"
+#include "tests/kernels/same_bits.h"
 
 namespace fovea::kernels::test {
 namespace {
@@ -106,11 +107,6 @@ void expect_close(const Bf16Result& got, const Bf16Result& want) {
   expect_close(got.d_bias, want.d_bias, 0.02, "d_bias");
   expect_close(got.d_relative, want.d_relative, 0.02, "d_relative");
   expect_close(got.d_sinks, want.d_sinks, 0.03, "d_sinks");
-}
-
-template <class Values>
-bool same_bits(const Values& a, const Values& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(a[0])) == 0;
 }
 
 void expect_same_bits(const Bf16Result& a, const Bf16Result& b) {

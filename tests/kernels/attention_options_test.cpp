@@ -1,4 +1,5 @@
 #include "tests/kernels/attention_options.h"
+#include "tests/kernels/same_bits.h"
 
 #include <gtest/gtest.h>
 
@@ -96,11 +97,6 @@ TEST_P(AttentionOptions, SlowManyAtOnceAsTheReference) {
     check(draw_options(seed), seed);
     if (HasFatalFailure()) return;
   }
-}
-
-template <class Values>
-bool same_bits(const Values& a, const Values& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(a[0])) == 0;
 }
 
 void expect_same_bits(const OptionResult<float>& a, const OptionResult<float>& b) {

@@ -12,6 +12,7 @@
 
 #include "fovea/base/error.h"
 #include "fovea/kernels/reference/attention.h"
+#include "tests/kernels/same_bits.h"
 
 namespace fovea::kernels {
 namespace {
@@ -361,11 +362,6 @@ TEST_P(AttentionKernels, RowsThatSeeNothingAreZero) {
       EXPECT_EQ(g.q[row * p.x.q.row + e], 0.0f);
     }
   }
-}
-
-template <class Values>
-bool same_bits(const Values& a, const Values& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(a[0])) == 0;
 }
 
 // The last key is NaN in k or v: only the last query may notice, and only where it looks.
