@@ -180,26 +180,54 @@ void gemm_serial(const Execution& exec, int worker, const GemmExtents& extents, 
   run_serial(exec, worker, extents, A, B, nullptr, C, epilogue);
 }
 
-void PackedMatrix::Free::operator()(float* data) const { ::operator delete[](data, std::align_val_t{64}); }
+void PackedMatrix::Free::operator()(float* data) const {
+  if (!borrowed) ::operator delete[](data, std::align_val_t{64});
+}
 
-PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const float* B, std::int64_t ldb,
-                    bool transpose_b) {
-  check({1, N, K, K, ldb, N, false, transpose_b}, false);
-  const GemmKernels kernels = kernels_of(exec.kernels);
-  const std::int64_t columns = ceil_div(N, kernels.panel) * kernels.panel;
-  const auto count = checked_mul<std::int64_t>(columns, K);
+std::size_t packed_floats(const Execution& exec, std::int64_t K, std::int64_t N) {
+  const std::int64_t panel = kernels_of(exec.kernels).panel;
+  const auto count = checked_mul<std::int64_t>(ceil_div(N, panel) * panel, K);
   const auto bytes = count ? checked_mul<std::int64_t>(*count, sizeof(float)) : count;
   if (!bytes) throw Error(Error::Kind::bug, "pack_b", "matrix too large");
+  return static_cast<std::size_t>(*count);
+}
+
+PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const float* B, std::int64_t ldb,
+                    bool transpose_b, float* memory) {
+  check({1, N, K, K, ldb, N, false, transpose_b}, false);
+  const GemmKernels kernels = kernels_of(exec.kernels);
+  const std::int64_t panel = kernels.panel, columns = ceil_div(N, panel) * panel;
   PackedMatrix packed;
   packed.K_ = K;
   packed.N_ = N;
   packed.kernels_ = exec.kernels;
-  packed.data_.reset(
-      static_cast<float*>(::operator new[](static_cast<std::size_t>(*bytes), std::align_val_t{64})));
-  const std::int64_t block =
-      exec.kernels == KernelSet::reference ? std::max<std::int64_t>(K, 1) : cpu::gemm_k_block(K);
-  for (std::int64_t k = 0; k < K; k += block)
-    kernels.pack_b(B, ldb, transpose_b, k, std::min(block, K - k), N, packed.data_.get() + k * columns);
+  packed.data_ = std::unique_ptr<float[], PackedMatrix::Free>(memory, PackedMatrix::Free{true});
+  if (exec.kernels == KernelSet::reference) {
+    kernels.pack_b(B, ldb, transpose_b, 0, K, N, memory);
+    return packed;
+  }
+  // A thread's share is worth waking it from about 16,000 elements.
+  const std::int64_t grain = std::max(panel, ceil_div(16384, std::max<std::int64_t>(K, 1) * panel) * panel);
+  exec.pool->parallel_for(columns, grain, [&](std::int64_t begin, std::int64_t end) {
+    const float* from = B + begin * (transpose_b ? ldb : 1);
+    for (std::int64_t k = 0, block = cpu::gemm_k_block(K); k < K; k += block) {
+      const std::int64_t kb = std::min(block, K - k);
+      kernels.pack_b(from, ldb, transpose_b, k, kb, std::min(end, N) - begin,
+                     memory + k * columns + begin * kb);
+    }
+  });
+  return packed;
+}
+
+PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const float* B, std::int64_t ldb,
+                    bool transpose_b) {
+  Execution alone = exec;
+  ThreadPool caller(1);
+  alone.pool = &caller;
+  auto* memory =
+      static_cast<float*>(::operator new[](packed_floats(exec, K, N) * sizeof(float), std::align_val_t{64}));
+  PackedMatrix packed = pack_b(alone, K, N, B, ldb, transpose_b, memory);
+  packed.data_.get_deleter().borrowed = false;
   return packed;
 }
 

@@ -51,8 +51,11 @@ class PackedMatrix {
 
  private:
   friend PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const float* B,
+                             std::int64_t ldb, bool transpose_b, float* memory);
+  friend PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const float* B,
                              std::int64_t ldb, bool transpose_b);
   struct Free {
+    bool borrowed;  // the memory is the caller's
     void operator()(float* data) const;
   };
   std::int64_t K_ = 0, N_ = 0;
@@ -63,6 +66,12 @@ class PackedMatrix {
 /// op(B)[K,N] packed for exec.kernels. B is [K,N], or [N,K] if transpose_b.
 PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const float* B, std::int64_t ldb,
                     bool transpose_b);
+
+/// The same in memory of the caller's, packed_floats(exec, K, N) of them at a multiple of 64 bytes, which
+/// must outlive the matrix: for an operand that changes with each update. Threads share the work.
+std::size_t packed_floats(const Execution& exec, std::int64_t K, std::int64_t N);
+PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const float* B, std::int64_t ldb,
+                    bool transpose_b, float* memory);
 
 /// gemm with a packed right operand: the same bits as with the operand it was packed from. extents.K and .N
 /// must be B's and exec.kernels the set it was packed for (else Error(bug)); extents.ldb and .transpose_b are

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "fovea/base/error.h"
 #include "fovea/base/random.h"
@@ -13,7 +14,42 @@ namespace {
 // Parameters begin at multiples of a cache line.
 std::int64_t padded(std::int64_t elements) { return (elements + 15) / 16 * 16; }
 
-void fill(const Initial& initial, const RandomKey& key, std::span<float> values) {
+// Orthogonal matrices [width, width] by Kac's walk: rotations of random pairs of rows by random angles, from
+// the identity on. It has mixed after about width log(width) / 2 of them.
+void fill_orthogonal(std::int64_t width, const RandomKey& key, std::span<float> values) {
+  const std::int64_t size = width * width;
+  std::uint64_t drawn = 0;
+  std::vector<std::int64_t> order(static_cast<std::size_t>(width));
+  for (std::int64_t at = 0; size > 0 && at + size <= static_cast<std::int64_t>(values.size()); at += size) {
+    float* matrix = values.data() + at;
+    std::fill_n(matrix, size, 0.0f);
+    for (std::int64_t i = 0; i < width; ++i) matrix[i * width + i] = 1.0f;
+    std::iota(order.begin(), order.end(), 0);
+    const int rounds = 2 * static_cast<int>(std::ceil(std::log2(static_cast<double>(width)))) + 2;
+    for (int round = 0; round < rounds; ++round) {
+      for (std::size_t i = order.size(); i > 1; --i)
+        std::swap(order[i - 1], order[below(key, drawn++, static_cast<std::uint32_t>(i))]);
+      for (std::size_t i = 0; i + 1 < order.size(); i += 2) {
+        const double angle = 6.283185307179586 * uniform(key, drawn++);
+        const auto cosine = static_cast<float>(std::cos(angle)), sine = static_cast<float>(std::sin(angle));
+        float *a = matrix + order[i] * width, *b = matrix + order[i + 1] * width;
+        for (std::int64_t j = 0; j < width; ++j) {
+          const float x = a[j], y = b[j];
+          a[j] = cosine * x - sine * y;
+          b[j] = sine * x + cosine * y;
+        }
+      }
+    }
+  }
+}
+
+void fill(const Initial& initial, const Shape& shape, const RandomKey& key, std::span<float> values) {
+  if (initial.kind == Initial::Kind::orthogonal) {
+    if (shape.rank() != 2 || (shape[1] > 0 && shape[0] % shape[1] != 0))
+      throw Error(Error::Kind::bug, "parameters",
+                  shape.text() + " is not made of square blocks, to be orthogonal");
+    return fill_orthogonal(shape[1], key, values);
+  }
   for (std::size_t i = 0; i < values.size(); ++i) {
     switch (initial.kind) {
       case Initial::Kind::zeros:
@@ -31,6 +67,8 @@ void fill(const Initial& initial, const RandomKey& key, std::span<float> values)
       case Initial::Kind::values:
         values[i] = initial.values.at(i);
         break;
+      case Initial::Kind::orthogonal:
+        break;  // above
     }
   }
 }
@@ -64,7 +102,8 @@ void Parameters::allocate(std::uint64_t seed) {
   for (auto& parameter : parameters_) {
     parameter.value = values_.slice(offset, parameter.shape);
     // The number of the parameter takes the update's place in the counter: one site serves all.
-    fill(parameter.initial, RandomKey::of(seed, static_cast<std::uint32_t>(number++), site::initialise),
+    fill(parameter.initial, parameter.shape,
+         RandomKey::of(seed, static_cast<std::uint32_t>(number++), site::initialise),
          parameter.value.values());
     offset += padded(parameter.shape.elements());
   }

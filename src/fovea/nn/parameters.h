@@ -11,7 +11,7 @@ namespace fovea::nn {
 
 /// How a parameter begins.
 struct Initial {
-  enum class Kind { zeros, ones, normal, uniform, values };
+  enum class Kind { zeros, ones, normal, uniform, orthogonal, values };
   Kind kind = Kind::zeros;
   float scale = 0.0f;         ///< standard deviation (normal) or bound (uniform)
   std::vector<float> values;  ///< for Kind::values
@@ -21,6 +21,11 @@ struct Initial {
   static Initial normal(float deviation) { return {Kind::normal, deviation, {}}; }
   /// Uniform in +-gain*sqrt(6/(in + out)); Glorot and Bengio 2010.
   static Initial xavier(std::int64_t in, std::int64_t out, float gain = 1.0f);
+  /// Uniform in +-bound.
+  static Initial uniform(float bound) { return {Kind::uniform, bound, {}}; }
+  /// Square blocks below each other, each a random orthogonal matrix: what W h keeps of h's length is all of
+  /// it.
+  static Initial orthogonal() { return {Kind::orthogonal, 0.0f, {}}; }
 };
 
 /// A part of a parameter that has a name of its own on disk: rows of a packed matrix, as q, k, v of one
