@@ -7,8 +7,10 @@ namespace {
 
 using ArchitectureLines = std::vector<std::pair<std::string, std::string>>;
 using Transformer = models::TransformerConfig;
+using Recurrent = models::RecurrentConfig;
 
-std::string ties_text(const Transformer& config) {
+template <class Config>
+std::string ties_text(const Config& config) {
   if (config.tie_source_target && config.tie_output) return "source, target and output are one matrix";
   if (config.tie_source_target) return "source and target are one matrix";
   return config.tie_output ? "target and output are one matrix" : "source, target and output are separate";
@@ -27,6 +29,54 @@ ArchitectureLines lines_of(const Transformer& config) {
                                                                              : "sinusoidal, at most ") +
                             text(config.max_positions)},
           {"embeddings", ties_text(config) + (config.scale_embedding ? ", times sqrt(width)" : "")}};
+}
+
+std::string looking_text(const Recurrent& config) {
+  if (!config.attends()) return "none: a fixed context vector";
+  std::string text = config.score + ", " + std::string(attention::name_of(config.normaliser));
+  if (config.window != Recurrent::Window::global)
+    text += ", " + std::string(name_of(config.window)) + " within " + std::to_string(config.reach);
+  if (config.attention_heads > 1) text += ", " + std::to_string(config.attention_heads) + " heads";
+  if (config.coverage) text += ", coverage";
+  return text;
+}
+
+ArchitectureLines lines_of(const Recurrent& config) {
+  const auto text = [](auto value) { return std::to_string(value); };
+  const std::string cell(models::name_of(config.cell));
+  return {
+      {"architecture", "recurrent encoder-decoder (Bahdanau et al. 2015; Luong et al. 2015)"},
+      {"layers", text(config.encoder_layers) + (config.bidirectional ? " bidirectional " : " ") + cell +
+                     " encoder, " + text(config.decoder_layers) + " " + cell + " decoder"},
+      {"width", text(config.width) + ", embeddings " + text(config.embedding)},
+      {"attention", looking_text(config)},
+      {"order", std::string(models::name_of(config.order)) + (config.input_feeding ? ", input feeding" : "")},
+      {"start", std::string(models::name_of(config.start))},
+      {"positions", "at most " + text(config.max_positions)},
+      {"embeddings", ties_text(config)}};
+}
+
+void write(formats::JsonWriter& json, const Recurrent& config) {
+  json.field("architecture", "recurrent")
+      .field("cell", models::name_of(config.cell))
+      .field("encoder_layers", config.encoder_layers)
+      .field("decoder_layers", config.decoder_layers)
+      .field("bidirectional", config.bidirectional)
+      .field("width", config.width)
+      .field("embedding", config.embedding)
+      .field("attention", config.score)
+      .field("attention_width", config.attention_width)
+      .field("attention_heads", config.attention_heads)
+      .field("normaliser", attention::name_of(config.normaliser))
+      .field("window", models::name_of(config.window))
+      .field("reach", config.reach)
+      .field("order", models::name_of(config.order))
+      .field("input_feeding", config.input_feeding)
+      .field("coverage", config.coverage)
+      .field("decoder_start", models::name_of(config.start))
+      .field("max_positions", config.max_positions)
+      .field("tie_source_target", config.tie_source_target)
+      .field("tie_output", config.tie_output);
 }
 
 void write(formats::JsonWriter& json, const Transformer& config) {

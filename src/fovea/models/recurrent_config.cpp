@@ -108,8 +108,8 @@ void check_attention(const RecurrentConfig& config, const Checks& check) {
                 "attention none has neither normaliser, window nor coverage");
   check.require(!config.coverage || is_additive(config.score), "coverage needs an additive score",
                 "take additive, concat or location");
-  check.require(config.attention_heads == 1 || (config.normaliser == Normaliser::softmax && !config.coverage &&
-                                                config.score != "location"),
+  check.require(config.attention_heads == 1 || (config.normaliser == Normaliser::softmax &&
+                                                !config.coverage && config.score != "location"),
                 "this attention has one head", "set attention_heads to 1");
   check.require(config.memory_width() % config.attention_heads == 0 &&
                     config.width % config.attention_heads == 0 &&
@@ -198,10 +198,9 @@ RecurrentConfig read_recurrent_config(const Json& config) {
   model.attention_width = config.at("attention_width").integer(1, 65536);
   model.attention_heads = config.integer_or("attention_heads", 1, 1, 1024);
   model.match_layers = config.integer_or("match_layers", 1, 1, 100);
-  constexpr std::array normalisers{Named{"softmax", Normaliser::softmax},
-                                   Named{"sparsemax", Normaliser::sparsemax},
-                                   Named{"hardmax", Normaliser::hardmax},
-                                   Named{"monotonic", Normaliser::monotonic}};
+  constexpr std::array normalisers{
+      Named{"softmax", Normaliser::softmax}, Named{"sparsemax", Normaliser::sparsemax},
+      Named{"hardmax", Normaliser::hardmax}, Named{"monotonic", Normaliser::monotonic}};
   model.normaliser = value_in(normalisers, config.at("normaliser"));
   model.monotonic_noise = static_cast<float>(config.number_or("monotonic_noise", 1.0, 0.0, 1e3));
   model.window = value_in(windows, config.at("window"));

@@ -16,9 +16,9 @@ namespace fovea::models {
 /// What a recurrent encoder-decoder is made of.
 struct RecurrentConfig {
   /// When the decoder looks at the source.
-  ///   bahdanau      with the state before, then it steps: c_t = attend(s_{t-1}), s_t = cell([y; c_t], s_{t-1})
-  ///   luong         it steps, then looks: s_t = cell(y, s_{t-1}), c_t = attend(s_t)
-  ///   conditional   between two cells: s' = cell_1(y, s_{t-1}), c_t = attend(s'), s_t = cell_2(c_t, s')
+  ///   bahdanau      with the state before, then it steps: c_t = attend(s_{t-1}), s_t = cell([y; c_t],
+  ///   s_{t-1}) luong         it steps, then looks: s_t = cell(y, s_{t-1}), c_t = attend(s_t) conditional
+  ///   between two cells: s' = cell_1(y, s_{t-1}), c_t = attend(s'), s_t = cell_2(c_t, s')
   /// Source   Bahdanau et al. 2015; Luong et al. 2015; Sennrich et al. 2017 (Nematus, "cGRU")
   enum class Order { bahdanau, luong, conditional };
   /// Which source tokens may be looked at: all; those near the target's own position; those near a position
@@ -31,8 +31,8 @@ struct RecurrentConfig {
   std::int64_t source_vocabulary = 0, target_vocabulary = 0;
   nn::Recurrence cell = nn::Recurrence::gru;
   std::int64_t encoder_layers = 1, decoder_layers = 1;
-  bool bidirectional = true;   ///< the encoder
-  std::int64_t width = 256;    ///< H of encoder (a direction) and decoder
+  bool bidirectional = true;  ///< the encoder
+  std::int64_t width = 256;   ///< H of encoder (a direction) and decoder
   std::int64_t embedding = 256;
   std::string score = "additive";      ///< one of attention::score_names(), or "none": a fixed context vector
   std::int64_t attention_width = 256;  ///< hidden width of scores that have one

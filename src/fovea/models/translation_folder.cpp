@@ -11,6 +11,10 @@ std::unique_ptr<TranslationModel> make(const TransformerConfig& config, std::uin
   return std::make_unique<Transformer>(config, seed);
 }
 
+std::unique_ptr<TranslationModel> make(const RecurrentConfig& config, std::uint64_t seed) {
+  return std::make_unique<RecurrentModel>(config, seed);
+}
+
 }  // namespace
 
 TranslationVocabulary vocabulary_of(const TranslationConfig& config) {
@@ -52,7 +56,10 @@ std::string generation_config_json(const TranslationConfig& config, const Genera
   return json.end_object().finish();
 }
 
-TranslationConfig read_translation_config(const formats::Json& config) { return read_config(config); }
+TranslationConfig read_translation_config(const formats::Json& config) {
+  if (config.at("model_type").text() == "fovea-recurrent") return read_recurrent_config(config);
+  return read_config(config);
+}
 
 std::unique_ptr<TranslationModel> load_translation_model(const std::filesystem::path& directory) {
   return load_translation_model(directory, directory);

@@ -7,13 +7,14 @@
 
 #include "fovea/formats/json.h"
 #include "fovea/models/generation_defaults.h"
+#include "fovea/models/recurrent.h"
 #include "fovea/models/transformer.h"
 
 /// Translation models of every family, as directories on disk.
 namespace fovea::models {
 
 /// What a translation model is made of: the families there are.
-using TranslationConfig = std::variant<TransformerConfig>;
+using TranslationConfig = std::variant<TransformerConfig, RecurrentConfig>;
 
 TranslationVocabulary vocabulary_of(const TranslationConfig& config);
 std::int64_t max_positions_of(const TranslationConfig& config);

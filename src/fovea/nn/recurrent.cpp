@@ -133,20 +133,22 @@ RecurrentOutput RecurrentCell::whole(const ops::Context& ctx, const Tensor& x_pr
       {.cell = options_.cell, .state_dropping = {options_.state_dropout, state_site_}});
 }
 
-RecurrentCell::Loop::Loop(const ops::Context& ctx, const RecurrentCell& cell, std::int64_t B)
+RecurrentCell::Loop::Loop(const ops::Context& ctx, const RecurrentCell& cell, std::int64_t B, Given given)
     : cell_(cell.options_.cell),
       H_(cell.hidden()),
       hidden_(ctx, cell.W_h_->value, cell.b_h_->value),
       mask_(ops::sequence_mask(ctx, B, cell.hidden(), {cell.options_.state_dropout, cell.state_site_})) {
   if (cell.W_f_) feedback_.emplace_back(ctx, cell.W_f_->value, Tensor());
+  if (given == Given::input) input_.emplace_back(ctx, cell.W_i_->value, cell.b_i_->value);
 }
 
-RecurrentState RecurrentCell::Loop::step(const ops::Context& ctx, const Tensor& x_projection,
+RecurrentState RecurrentCell::Loop::step(const ops::Context& ctx, const Tensor& given,
                                          const RecurrentState& state, const Tensor& feedback) const {
   if (feedback.defined() == feedback_.empty())
     throw Error(Error::Kind::bug, "recurrent cell",
                 feedback_.empty() ? "feedback given to a cell without" : "a step without its feedback");
-  const std::int64_t R = x_projection.dim(0);
+  const std::int64_t R = given.dim(0);
+  const Tensor x_projection = input_.empty() ? given : input_.front()(ctx, given);
   const bool lstm = cell_ == Recurrence::lstm;
   const Tensor h = state.h.defined() ? state.h : Tensor::zeros({R, H_});
   const Tensor x = feedback_.empty() ? x_projection : feedback_.front()(ctx, feedback, x_projection);

@@ -87,18 +87,22 @@ class RecurrentCell {
   RecurrentOutput whole(const ops::Context& ctx, const Tensor& x_projection, const RecurrentState& first,
                         const std::shared_ptr<const ops::Sequences>& sequences) const;
 
+  /// What a step is given: its row of project(), or x itself, where that is known at its step only.
+  enum class Given { projection, input };
+
   /// Steps of one batch. Rows of a step are the first R of its B sequences (longest first).
   class Loop {
    public:
-    Loop(const ops::Context& ctx, const RecurrentCell& cell, std::int64_t B);
-    /// x_projection [R, G*H], state [R, H] (undefined: zeros), feedback [R, feedback] if the cell has one.
+    Loop(const ops::Context& ctx, const RecurrentCell& cell, std::int64_t B, Given given = Given::projection);
+    /// x_projection [R, G*H] (or x [R, in]), state [R, H] (undefined: zeros), feedback [R, feedback] if the
+    /// cell has one.
     RecurrentState step(const ops::Context& ctx, const Tensor& x_projection, const RecurrentState& state,
                         const Tensor& feedback = {}) const;
 
    private:
     Recurrence cell_;
     std::int64_t H_;
-    std::vector<ops::StepLinear> feedback_;  // one, or none
+    std::vector<ops::StepLinear> feedback_, input_;  // one, or none
     ops::StepLinear hidden_;
     Tensor mask_;  // [B, H] or undefined
   };

@@ -23,4 +23,30 @@ Tensor rows(const Context& ctx, const Tensor& x, std::int64_t begin, std::int64_
   return y;
 }
 
+Tensor stack(const Context& ctx, std::span<const Tensor> parts) {
+  std::int64_t rows = 0;
+  bool records = false;
+  for (const Tensor& part : parts) {
+    expect_shape(part, {-1, parts.front().dim(1)}, "stack: a part [R, D]");
+    rows += part.dim(0);
+    records = records || ctx.records({&part});
+  }
+  Tensor y = Tensor::empty({rows, parts.empty() ? 0 : parts.front().dim(1)});
+  float* to = y.f32();
+  for (const Tensor& part : parts) to = std::copy_n(part.f32(), part.elements(), to);
+  if (!records) return y;
+
+  require_grad(y);
+  ctx.tape->record([parts = std::vector<Tensor>(parts.begin(), parts.end()), y] {
+    const Tensor d_y = arrived_gradient(y);
+    if (!d_y.defined()) return;
+    std::int64_t row = 0;
+    for (const Tensor& part : parts) {
+      give_gradient(part, d_y.rows(row, row + part.dim(0)));
+      row += part.dim(0);
+    }
+  });
+  return y;
+}
+
 }  // namespace fovea::ops

@@ -2,14 +2,31 @@
 
 namespace fovea::training {
 
-models::TranslationConfig model_config(const Recipe& recipe, const text::TranslationTokenizer& tokenizer) {
-  const ModelOptions& options = recipe.model;
-  models::TransformerConfig config;
+namespace {
+
+/// What every kind of model has.
+template <class Config>
+void set_common(Config& config, const ModelOptions& options, const text::TranslationTokenizer& tokenizer) {
   config.source_vocabulary = tokenizer.source_vocabulary().size();
   config.target_vocabulary = tokenizer.target_vocabulary().size();
   config.encoder_layers = options.encoder_layers;
   config.decoder_layers = options.decoder_layers;
   config.width = options.width;
+  config.max_positions = options.max_positions;
+  config.tie_source_target = options.tie_source_target && !tokenizer.has_separate_vocabularies();
+  config.tie_output = options.tie_output;
+  config.dropout = static_cast<float>(options.dropout);
+  config.attention_dropout = static_cast<float>(options.attention_dropout);
+  config.eos = tokenizer.target_vocabulary().eos();
+  config.unk = tokenizer.target_vocabulary().unk();
+  config.pad = tokenizer.target_vocabulary().pad();
+}
+
+models::TransformerConfig transformer_config(const Recipe& recipe,
+                                             const text::TranslationTokenizer& tokenizer) {
+  const ModelOptions& options = recipe.model;
+  models::TransformerConfig config;
+  set_common(config, options, tokenizer);
   config.feed_forward = options.feed_forward;
   config.heads = options.heads;
   config.key_width = options.key_width;
@@ -20,18 +37,42 @@ models::TranslationConfig model_config(const Recipe& recipe, const text::Transla
   config.positions = options.positions == PositionKind::learned
                          ? models::TransformerConfig::Positions::learned
                          : models::TransformerConfig::Positions::sinusoidal;
-  config.max_positions = options.max_positions;
-  config.tie_source_target = options.tie_source_target && !tokenizer.has_separate_vocabularies();
-  config.tie_output = options.tie_output;
   config.scale_embedding = options.scale_embedding;
-  config.dropout = static_cast<float>(options.dropout);
-  config.attention_dropout = static_cast<float>(options.attention_dropout);
   config.activation_dropout = static_cast<float>(options.activation_dropout);
-  config.eos = tokenizer.target_vocabulary().eos();
-  config.unk = tokenizer.target_vocabulary().unk();
-  config.pad = tokenizer.target_vocabulary().pad();
   models::validate(config, Error::Kind::usage, "recipe: [model]");
   return config;
+}
+
+models::RecurrentConfig recurrent_config(const Recipe& recipe, const text::TranslationTokenizer& tokenizer) {
+  const RecurrentOptions& options = recipe.recurrent;
+  models::RecurrentConfig config;
+  set_common(config, recipe.model, tokenizer);
+  config.cell = options.cell;
+  config.bidirectional = options.bidirectional;
+  config.embedding = options.embedding ? options.embedding : recipe.model.width;
+  config.score = options.attention;
+  config.attention_width = options.attention_width ? options.attention_width : recipe.model.width;
+  config.attention_heads = options.attention_heads;
+  config.match_layers = options.match_layers;
+  config.normaliser = options.normaliser;
+  config.monotonic_noise = static_cast<float>(options.monotonic_noise);
+  config.window = options.window;
+  config.reach = options.reach;
+  config.order = options.order;
+  config.input_feeding = options.input_feeding;
+  config.coverage = options.coverage;
+  config.coverage_loss = static_cast<float>(options.coverage_loss);
+  config.start = options.start;
+  config.variational = options.variational_dropout;
+  models::validate(config, Error::Kind::usage, "recipe: [model] and [recurrent]");
+  return config;
+}
+
+}  // namespace
+
+models::TranslationConfig model_config(const Recipe& recipe, const text::TranslationTokenizer& tokenizer) {
+  if (recipe.model.kind == ModelKind::recurrent) return recurrent_config(recipe, tokenizer);
+  return transformer_config(recipe, tokenizer);
 }
 
 decoding::TranslateOptions translate_options(const DecodingOptions& options, std::int64_t beam) {

@@ -178,7 +178,7 @@ void add_file(std::string_view text, const std::string& file, GivenValues& given
       }
       const std::string near = probable_section(name);
       fail(where, "unknown section [" + printable(name) + "]",
-           near.empty() ? "there are data, tokenizer, model, training and decoding"
+           near.empty() ? "there are data, tokenizer, model, recurrent, training and decoding"
                         : "did you mean [" + near + "]?");
     }
     const Key& key = known_key(where, name);
@@ -250,16 +250,20 @@ void check_data(const Recipe& recipe, const Consistency& check) {
 
 void check_model(const Recipe& recipe, const Consistency& check) {
   const ModelOptions& model = recipe.model;
+  const bool transformer = model.kind == ModelKind::transformer;
   for (const char* key :
        {"model.encoder_layers", "model.decoder_layers", "model.width", "model.feed_forward", "model.heads"})
-    check.require(model.preset != ModelPreset::custom || check.has(key), "model.preset",
-                  std::string("model.preset custom needs ") + key, "add it");
-  check.require((model.key_width && model.value_width) || model.width % model.heads == 0, "model.heads",
+    check.require(
+        model.preset != ModelPreset::custom || check.has(key) || !find_key(key)->applies_to(model.kind),
+        "model.preset", std::string("model.preset custom needs ") + key, "add it");
+  check.require(!transformer || (model.key_width && model.value_width) || model.width % model.heads == 0,
+                "model.heads",
                 "model.width " + std::to_string(model.width) + " is no multiple of model.heads " +
                     std::to_string(model.heads),
                 "change one of them, or give model.key_width and model.value_width");
-  check.require(model.positions != PositionKind::sinusoidal || model.width % 2 == 0, "model.width",
-                "sinusoidal positions need an even model.width", "or take positions = \"learned\"");
+  check.require(!transformer || model.positions != PositionKind::sinusoidal || model.width % 2 == 0,
+                "model.width", "sinusoidal positions need an even model.width",
+                "or take positions = \"learned\"");
   check.require(recipe.tokenizer.joint || !model.tie_source_target, "model.tie_source_target",
                 "separate vocabularies cannot share an embedding",
                 "set model.tie_source_target = false, or tokenizer.joint = true");
@@ -285,8 +289,17 @@ void check_training(const Recipe& recipe, const Consistency& check) {
 
 Recipe assemble(const GivenValues& given, const std::string& file) {
   Recipe recipe;
-  if (const auto preset = given.find(find_key("model.preset")); preset != given.end())
-    apply_preset(static_cast<ModelPreset>(std::get<std::int64_t>(preset->second.value)), recipe.model);
+  if (const auto kind = given.find(find_key("model.kind")); kind != given.end())
+    kind->first->set(recipe, kind->second.value);
+  const auto preset = given.find(find_key("model.preset"));
+  apply_preset(preset == given.end() ? recipe.model.preset
+                                     : static_cast<ModelPreset>(std::get<std::int64_t>(preset->second.value)),
+               recipe.model);
+  for (const auto& [key, value] : given)
+    if (!key->applies_to(recipe.model.kind))
+      fail(value.where, key->full_name() + " is not of a model of this kind",
+           recipe.model.kind == ModelKind::recurrent ? "leave it out, or take model.kind = \"transformer\""
+                                                     : "leave it out, or take model.kind = \"recurrent\"");
   for (const auto& [key, value] : given) key->set(recipe, value.value);
   const Consistency check(given, file);
   check_data(recipe, check);
@@ -331,6 +344,8 @@ std::vector<std::string> preset_names() {
   std::vector<std::string> names;
   for (const Choice& choice : find_key("model.preset")->choices)
     if (choice.name != "custom") names.push_back("transformer-" + std::string(choice.name));
+  for (std::size_t i = 0, sizes = names.size(); i < sizes; ++i)
+    names.push_back("recurrent" + names[i].substr(names[i].find('-')));
   return names;
 }
 
@@ -340,7 +355,7 @@ Recipe preset_recipe(std::string_view name) {
   if (found == names.end()) {
     const auto near = nearest(name, names);
     fail("--print-recipe", "there is no preset '" + printable(name) + "'",
-         near.empty() ? "take one of transformer-tiny, -small, -base, -big"
+         near.empty() ? "take one of transformer-tiny, -small, -base, -big, or of recurrent- as many"
                       : "did you mean " + std::string(near) + "?");
   }
   Recipe recipe;
@@ -349,16 +364,20 @@ Recipe preset_recipe(std::string_view name) {
   recipe.data.train_target = "train.target";
   recipe.data.valid_source = "valid.source";
   recipe.data.valid_target = "valid.target";
-  apply_preset(static_cast<ModelPreset>(found - names.begin()), recipe.model);
+  const auto sizes = std::ssize(names) / 2;
+  if (found - names.begin() >= sizes) recipe.model.kind = ModelKind::recurrent;
+  apply_preset(static_cast<ModelPreset>((found - names.begin()) % sizes), recipe.model);
   return recipe;
 }
 
 std::string to_toml(const Recipe& recipe) {
   Recipe as_preset;
+  as_preset.model.kind = recipe.model.kind;
   apply_preset(recipe.model.preset, as_preset.model);
   std::string text = "# A recipe of fovea train. Paths in [data] are relative to --data.\n";
   std::string_view section;
   for (const Key& key : recipe_keys()) {
+    if (!key.applies_to(recipe.model.kind)) continue;
     if (key.section != section) text.append("\n[").append(section = key.section).append("]\n");
     const bool implied = key.from_preset && recipe.model.preset != ModelPreset::custom &&
                          key.get(recipe) == key.get(as_preset);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "fovea/kernels/activation.h"
+#include "fovea/models/recurrent_config.h"
 
 /// A recipe: everything that decides what a training run does, as one TOML file.
 /// Each key is described once, in recipe_keys.cpp (name, default, range, explanation); parsing, overriding,
@@ -37,12 +38,14 @@ struct TokenizerOptions {
   std::int64_t seed = 1;
 };
 
+enum class ModelKind { transformer, recurrent };
 enum class ModelPreset { tiny, small, base, big, custom };
 enum class NormPlace { post, pre };
 enum class PositionKind { sinusoidal, learned };
 enum class WeightType { f32, bf16 };
 
 struct ModelOptions {
+  ModelKind kind = ModelKind::transformer;
   ModelPreset preset = ModelPreset::tiny;  ///< gives the next five their defaults
   std::int64_t encoder_layers = 4, decoder_layers = 4, width = 128, feed_forward = 256, heads = 4;
   std::int64_t key_width = 0, value_width = 0;  ///< of one head; 0: width / heads
@@ -57,6 +60,26 @@ struct ModelOptions {
   /// Width of the keys, and of the values, of one head.
   std::int64_t head_key_width() const { return key_width ? key_width : width / heads; }
   std::int64_t head_value_width() const { return value_width ? value_width : width / heads; }
+};
+
+/// What only a recurrent model has; models/recurrent_config.h explains each.
+struct RecurrentOptions {
+  nn::Recurrence cell = nn::Recurrence::gru;
+  bool bidirectional = true;
+  std::int64_t embedding = 0;  ///< 0: as wide as the model
+  std::string attention = "additive";
+  std::int64_t attention_width = 0;  ///< 0: as wide as the model
+  std::int64_t attention_heads = 1, match_layers = 1;
+  attention::Normaliser normaliser = attention::Normaliser::softmax;
+  double monotonic_noise = 1.0;
+  models::RecurrentConfig::Window window = models::RecurrentConfig::Window::global;
+  std::int64_t reach = 10;
+  models::RecurrentConfig::Order order = models::RecurrentConfig::Order::bahdanau;
+  bool input_feeding = false;
+  bool coverage = false;
+  double coverage_loss = 0;
+  models::RecurrentConfig::Start start = models::RecurrentConfig::Start::last;
+  bool variational_dropout = false;
 };
 
 enum class OptimiserKind { adam, adamw };
@@ -104,6 +127,7 @@ struct Recipe {
   DataOptions data;
   TokenizerOptions tokenizer;
   ModelOptions model;
+  RecurrentOptions recurrent;
   TrainingOptions training;
   DecodingOptions decoding;
 };
@@ -122,7 +146,7 @@ Recipe parse_recipe(std::string_view toml, const std::string& file,
 /// that the preset gives are comments, so that another preset can be written in its place.
 std::string to_toml(const Recipe& recipe);
 
-/// "transformer-tiny", "-small", "-base", "-big": names for preset_recipe().
+/// "transformer-tiny", "-small", "-base", "-big", and "recurrent-" as many: names for preset_recipe().
 std::vector<std::string> preset_names();
 
 /// A complete recipe to start from. Throws Error(usage) naming the nearest preset if there is none of that

@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <type_traits>
 
+#include "fovea/attention/match_score.h"
+
 namespace fovea::training {
 namespace {
 
@@ -13,6 +15,7 @@ std::string_view section_name(std::nullptr_t) { return ""; }
 std::string_view section_name(DataOptions Recipe::*) { return "data"; }
 std::string_view section_name(TokenizerOptions Recipe::*) { return "tokenizer"; }
 std::string_view section_name(ModelOptions Recipe::*) { return "model"; }
+std::string_view section_name(RecurrentOptions Recipe::*) { return "recurrent"; }
 std::string_view section_name(TrainingOptions Recipe::*) { return "training"; }
 std::string_view section_name(DecodingOptions Recipe::*) { return "decoding"; }
 
@@ -68,6 +71,11 @@ Choice choice(std::string_view name, Enum value) {
 
 Key free_to_change(Key key) {
   key.may_change = true;
+  return key;
+}
+
+Key of_kind(ModelKind kind, Key key) {
+  key.of_kind = kind;
   return key;
 }
 
@@ -129,8 +137,12 @@ void add_model(std::vector<Key>& keys) {
   constexpr auto section = &Recipe::model;
   using O = ModelOptions;
   constexpr Range layers{1, 1000}, width{1, 65536};
+  const auto transformer = [](Key key) { return of_kind(ModelKind::transformer, std::move(key)); };
+  keys.push_back(key<section, &O::kind>(
+      "kind", "what the model is built of", {},
+      {choice("transformer", ModelKind::transformer), choice("recurrent", ModelKind::recurrent)}));
   keys.push_back(
-      key<section, &O::preset>("preset", "defaults of the next five keys", {},
+      key<section, &O::preset>("preset", "defaults of the keys below that are sizes", {},
                                {choice("tiny", ModelPreset::tiny), choice("small", ModelPreset::small),
                                 choice("base", ModelPreset::base), choice("big", ModelPreset::big),
                                 choice("custom", ModelPreset::custom)}));
@@ -139,37 +151,85 @@ void add_model(std::vector<Key>& keys) {
   keys.push_back(
       from_preset(key<section, &O::decoder_layers>("decoder_layers", "layers of the decoder", layers)));
   keys.push_back(from_preset(key<section, &O::width>("width", "width of the model, D", width)));
-  keys.push_back(from_preset(
-      key<section, &O::feed_forward>("feed_forward", "width of the feed-forward layers, F", {1, 1e6})));
-  keys.push_back(from_preset(key<section, &O::heads>("heads", "attention heads, H", {1, 1024})));
-  keys.push_back(key<section, &O::key_width>(
-      "key_width", "width of a head's queries and keys; 0: width / heads", {0, 65536}));
-  keys.push_back(
-      key<section, &O::value_width>("value_width", "width of a head's values; 0: width / heads", {0, 65536}));
-  keys.push_back(
+  keys.push_back(transformer(from_preset(
+      key<section, &O::feed_forward>("feed_forward", "width of the feed-forward layers, F", {1, 1e6}))));
+  keys.push_back(transformer(from_preset(key<section, &O::heads>("heads", "attention heads, H", {1, 1024}))));
+  keys.push_back(transformer(key<section, &O::key_width>(
+      "key_width", "width of a head's queries and keys; 0: width / heads", {0, 65536})));
+  keys.push_back(transformer(key<section, &O::value_width>(
+      "value_width", "width of a head's values; 0: width / heads", {0, 65536})));
+  keys.push_back(transformer(
       key<section, &O::activation>("activation", "of the feed-forward layers", {},
                                    {choice("relu", Activation::relu), choice("gelu", Activation::gelu),
-                                    choice("silu", Activation::silu)}));
-  keys.push_back(key<section, &O::norm>("norm", "layer normalisation after or before each sublayer", {},
-                                        {choice("post", NormPlace::post), choice("pre", NormPlace::pre)}));
-  keys.push_back(key<section, &O::positions>(
+                                    choice("silu", Activation::silu)})));
+  keys.push_back(
+      transformer(key<section, &O::norm>("norm", "layer normalisation after or before each sublayer", {},
+                                         {choice("post", NormPlace::post), choice("pre", NormPlace::pre)})));
+  keys.push_back(transformer(key<section, &O::positions>(
       "positions", "how positions are encoded", {},
-      {choice("sinusoidal", PositionKind::sinusoidal), choice("learned", PositionKind::learned)}));
+      {choice("sinusoidal", PositionKind::sinusoidal), choice("learned", PositionKind::learned)})));
   keys.push_back(key<section, &O::max_positions>("max_positions",
                                                  "longest sentence the model takes, in tokens", {2, 1e6}));
   keys.push_back(
       key<section, &O::tie_source_target>("tie_source_target", "one embedding for source and target"));
   keys.push_back(key<section, &O::tie_output>("tie_output", "the output layer shares the target embedding"));
-  keys.push_back(
-      key<section, &O::scale_embedding>("scale_embedding", "multiply embeddings by the root of width"));
+  keys.push_back(transformer(
+      key<section, &O::scale_embedding>("scale_embedding", "multiply embeddings by the root of width")));
   keys.push_back(key<section, &O::dropout>("dropout", "on embeddings and sublayers", probability));
   keys.push_back(
       key<section, &O::attention_dropout>("attention_dropout", "on attention weights", probability));
-  keys.push_back(
-      key<section, &O::activation_dropout>("activation_dropout", "inside feed-forward layers", probability));
+  keys.push_back(transformer(
+      key<section, &O::activation_dropout>("activation_dropout", "inside feed-forward layers", probability)));
   keys.push_back(
       key<section, &O::weights>("weights", "type of the saved weights", {},
                                 {choice("f32", WeightType::f32), choice("bf16", WeightType::bf16)}));
+}
+
+void add_recurrent(std::vector<Key>& keys) {
+  constexpr auto section = &Recipe::recurrent;
+  using O = RecurrentOptions;
+  using Config = models::RecurrentConfig;
+  using attention::Normaliser;
+  const std::size_t first = keys.size();
+  keys.push_back(
+      key<section, &O::cell>("cell", "of encoder and decoder", {},
+                             {choice("gru", nn::Recurrence::gru), choice("lstm", nn::Recurrence::lstm)}));
+  keys.push_back(key<section, &O::bidirectional>("bidirectional", "the encoder reads in both directions"));
+  keys.push_back(key<section, &O::embedding>("embedding", "width of embeddings; 0: model.width", {0, 65536}));
+  std::vector<Choice> scores{{"none", 0}};
+  for (const std::string& name : attention::score_names()) scores.push_back({name, 0});
+  keys.push_back(key<section, &O::attention>("attention", "the score; none: a fixed context vector", {},
+                                             std::move(scores)));
+  keys.push_back(key<section, &O::attention_width>(
+      "attention_width", "hidden width of scores that have one; 0: model.width", {0, 65536}));
+  keys.push_back(key<section, &O::attention_heads>("attention_heads", "heads, H", {1, 1024}));
+  keys.push_back(key<section, &O::match_layers>("match_layers", "hidden layers of match", {1, 100}));
+  keys.push_back(key<section, &O::normaliser>(
+      "normaliser", "what turns scores into weights", {},
+      {choice("softmax", Normaliser::softmax), choice("sparsemax", Normaliser::sparsemax),
+       choice("hardmax", Normaliser::hardmax), choice("monotonic", Normaliser::monotonic)}));
+  keys.push_back(key<section, &O::monotonic_noise>(
+      "monotonic_noise", "deviation of the noise on monotonic energies in training", {0, 100}));
+  keys.push_back(key<section, &O::window>(
+      "window", "which source tokens may be looked at", {},
+      {choice("global", Config::Window::global), choice("local_m", Config::Window::local_m),
+       choice("local_p", Config::Window::local_p)}));
+  keys.push_back(key<section, &O::reach>("reach", "of a local window, to each side", {0, 1e6}));
+  keys.push_back(key<section, &O::order>(
+      "order", "attend then step, step then attend, or between two cells", {},
+      {choice("bahdanau", Config::Order::bahdanau), choice("luong", Config::Order::luong),
+       choice("conditional", Config::Order::conditional)}));
+  keys.push_back(key<section, &O::input_feeding>("input_feeding", "luong: the readout joins the next input"));
+  keys.push_back(key<section, &O::coverage>("coverage", "the score sees how much was looked at before"));
+  keys.push_back(key<section, &O::coverage_loss>("coverage_loss",
+                                                 "weight of the loss on looking again; 0: none", {0, 100}));
+  keys.push_back(
+      key<section, &O::start>("start", "where the decoder's state begins", {},
+                              {choice("zeros", Config::Start::zeros), choice("last", Config::Start::last),
+                               choice("mean", Config::Start::mean)}));
+  keys.push_back(
+      key<section, &O::variational_dropout>("variational_dropout", "one mask for all steps, on states too"));
+  for (std::size_t i = first; i < keys.size(); ++i) keys[i].of_kind = ModelKind::recurrent;
 }
 
 void add_optimisation(std::vector<Key>& keys) {
@@ -255,7 +315,7 @@ std::string shortest(double number) {
   return {text, std::to_chars(text, text + sizeof text, number).ptr};
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') {
@@ -304,8 +364,8 @@ std::string Key::expectation() const {
 std::span<const Key> recipe_keys() {
   static const std::vector<Key> keys = [] {
     std::vector<Key> all;
-    for (const auto add :
-         {add_general, add_data, add_tokenizer, add_model, add_optimisation, add_run, add_decoding})
+    for (const auto add : {add_general, add_data, add_tokenizer, add_model, add_recurrent, add_optimisation,
+                           add_run, add_decoding})
       add(all);
     return all;
   }();
@@ -327,7 +387,7 @@ std::string to_toml(const Key& key, const Value& value) {
     case ValueType::number:
       return shortest(std::get<double>(value));
     case ValueType::text:
-      return quoted(std::get<std::string>(value));
+      return in_quotes(std::get<std::string>(value));
     case ValueType::pair: {
       const auto& [first, second] = std::get<std::array<std::int64_t, 2>>(value);
       return "[" + std::to_string(first) + ", " + std::to_string(second) + "]";
@@ -336,8 +396,8 @@ std::string to_toml(const Key& key, const Value& value) {
       break;
   }
   for (const Choice& choice : key.choices)
-    if (choice.value == std::get<std::int64_t>(value)) return quoted(choice.name);
-  return quoted("");
+    if (choice.value == std::get<std::int64_t>(value)) return in_quotes(choice.name);
+  return in_quotes("");
 }
 
 void apply_preset(ModelPreset preset, ModelOptions& model) {
@@ -349,6 +409,11 @@ void apply_preset(ModelPreset preset, ModelOptions& model) {
     model.heads = heads;
   };
   model.preset = preset;
+  if (model.kind == ModelKind::recurrent) {
+    if (preset == ModelPreset::custom) return;
+    const std::int64_t layers = preset == ModelPreset::big ? 2 : 1;
+    return set(layers, std::int64_t{128} << static_cast<int>(preset), model.feed_forward, model.heads);
+  }
   switch (preset) {
     case ModelPreset::tiny:
       return set(4, 128, 256, 4);

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,13 +28,16 @@ struct Key {
   std::string_view name;
   std::string_view explanation;  ///< one line
   ValueType type;
-  double minimum = 0, maximum = 0;  ///< of integers, numbers and both parts of a pair, inclusive
-  std::vector<Choice> choices;      ///< of choices, and of texts that must be one of them
-  bool may_change = false;          ///< between a run and its continuation
-  bool from_preset = false;         ///< model.preset gives the default
+  double minimum = 0, maximum = 0;        ///< of integers, numbers and both parts of a pair, inclusive
+  std::vector<Choice> choices;            ///< of choices, and of texts that must be one of them
+  bool may_change = false;                ///< between a run and its continuation
+  bool from_preset = false;               ///< model.preset gives the default
+  std::optional<ModelKind> of_kind = {};  ///< of models of this kind only
   Value (*get)(const Recipe&);
   void (*set)(Recipe&, const Value&);
 
+  /// Whether a model of that kind has it.
+  bool applies_to(ModelKind kind) const { return !of_kind || *of_kind == kind; }
   /// "training.updates", or "name".
   std::string full_name() const;
   /// What is allowed, for messages and comments: "an integer from 1 to 1024", "one of adam, adamw".
@@ -49,7 +53,8 @@ const Key* find_key(std::string_view full_name);
 /// `value` of `key` as TOML writes it.
 std::string to_toml(const Key& key, const Value& value);
 
-/// Sets layers, width, feed-forward width and heads to those of `preset`; custom leaves them alone.
+/// Sets layers, width, feed-forward width and heads to those of `preset` for the model's kind; custom leaves
+/// them alone.
 void apply_preset(ModelPreset preset, ModelOptions& model);
 
 }  // namespace fovea::training
