@@ -69,6 +69,35 @@ TEST_P(StepLinearTest, IsALinearToTheBit) {
   }
 }
 
+// More rows than gather at once, and a step of more than that alone: the gradient is still one product's, to
+// the bit.
+TEST_P(StepLinearTest, ManyRowsAreOneProduct) {
+  Context ctx = context();
+  Tape tape;
+  ctx.tape = &tape;
+  std::vector<std::vector<float>> gradients;
+  const Tensor x = random_tensor({1500, 5}, 1), d_y = random_tensor({1500, 7}, 2);
+  for (const bool together : {false, true}) {
+    Tensor W = random_tensor({7, 5}, 3);
+    require_grad(W);
+    const StepLinear linear(ctx, W, {});
+    std::vector<std::int64_t> steps{1500};
+    if (!together) steps = {300, 200, 100, 513, 1, 386};
+    std::int64_t row = 1500;  // steps come back from the last: so do rows
+    for (const std::int64_t R : steps) {
+      const Tensor y = linear(ctx, x.rows(row - R, row));
+      give_gradient(y, d_y.rows(row - R, row).clone());
+      row -= R;
+    }
+    tape.backward();
+    gradients.emplace_back(W.grad().values().begin(), W.grad().values().end());
+  }
+  const bool chains =
+      GetParam() != kernels::KernelSet::reference;  // which sums in double, product by product
+  EXPECT_TRUE(!chains || gradients[0] == gradients[1]);
+  for (std::size_t i = 0; i < gradients[0].size(); ++i) EXPECT_NEAR(gradients[0][i], gradients[1][i], 1e-4);
+}
+
 TEST_P(StepLinearTest, WeightsWithoutGradientAndInputsWithout) {
   Context ctx = context();
   Tape tape;
