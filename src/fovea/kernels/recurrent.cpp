@@ -124,6 +124,15 @@ struct Steps {
   std::int64_t of_sequence(std::int64_t i) const { return sequence(i) * D + d; }
 };
 
+// Of zeros: the bias alone.
+void first_projection(std::int64_t rows, std::int64_t GH, const float* bias, float* u) {
+  for (std::int64_t i = 0; i < rows; ++i)
+    if (bias)
+      std::copy_n(bias, GH, u + i * GH);
+    else
+      std::fill_n(u + i * GH, GH, 0.0f);
+}
+
 void run_forward(const Execution& exec, int worker, const RecurrentForward& call, const Part& part,
                  const PackedMatrix& W) {
   const Steps steps{call.extents, part};
@@ -155,7 +164,11 @@ void run_forward(const Execution& exec, int worker, const RecurrentForward& call
   const float* bias = call.b_h ? call.b_h + steps.d * GH : nullptr;
   for (std::int64_t t = 0, alive = rows; t < steps.longest(); ++t) {
     alive = steps.alive(t, alive);
-    gemm_serial(exec, worker, {.M = alive, .N = GH, .K = H, .lda = H, .ldc = GH}, fed, W, u, {.bias = bias});
+    if (t > 0 || call.h0)
+      gemm_serial(exec, worker, {.M = alive, .N = GH, .K = H, .lda = H, .ldc = GH}, fed, W, u,
+                  {.bias = bias});
+    else
+      first_projection(alive, GH, bias, u);
     for (std::int64_t i = 0; i < alive; ++i) {
       const std::int64_t at = steps.of_step(i, t);
       float *const h = call.h + at * H, *const kept = call.inner ? call.inner + at * H : nullptr;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <vector>
 
 #include "fovea/kernels/column_sum.h"
 
@@ -25,54 +24,55 @@ Packed pack(const kernels::Execution& exec, const Tensor& W, bool transposed) {
 
 }  // namespace
 
+// What the steps share. Rows of x and of the gradient of y gather in two matrices of a fixed height; whenever
+// they are full, and at the end, a product takes them to the gradient of W. Its chain of sums goes on from
+// product to product, so that the bits are those of one product over all rows.
 struct StepLinear::Steps {
+  static constexpr std::int64_t height = 512;
   Tensor W, b;
   Packed forward;
   std::optional<Packed> backward;  // from the first step back on
-  struct Step {
-    Tensor x, d_y;
-  };
-  std::vector<Step> steps;  // whose gradient has arrived
+  Tensor x_rows, d_y_rows;
+  std::int64_t held = 0;
 
-  void finish(const kernels::Execution& exec);
+  bool wants_weights() const { return W.requires_grad() || b.requires_grad(); }
+  void keep(const kernels::Execution& exec, const Tensor& x, const Tensor& d_y);
+  void flush(const kernels::Execution& exec);
+  void add_gradients(const kernels::Execution& exec, std::int64_t rows, const float* x,
+                     const float* d_y) const;
 };
 
-namespace {
-
-Tensor stacked(const std::vector<Tensor>& parts, std::int64_t width) {
-  std::int64_t rows = 0;
-  for (const Tensor& part : parts) rows += part.dim(0);
-  Tensor all = Tensor::empty({rows, width});
-  float* to = all.f32();
-  for (const Tensor& part : parts) to = std::copy_n(part.f32(), part.elements(), to);
-  return all;
+void StepLinear::Steps::keep(const kernels::Execution& exec, const Tensor& x, const Tensor& d_y) {
+  const std::int64_t rows = x.dim(0), out = W.dim(0), in = W.dim(1);
+  if (held + rows > height) flush(exec);
+  if (rows > height) return add_gradients(exec, rows, x.f32(), d_y.f32());
+  if (!x_rows.defined()) {
+    x_rows = Tensor::empty({height, in});
+    d_y_rows = Tensor::empty({height, out});
+  }
+  std::copy_n(x.f32(), x.elements(), x_rows.f32() + held * in);
+  std::copy_n(d_y.f32(), d_y.elements(), d_y_rows.f32() + held * out);
+  held += rows;
 }
 
-}  // namespace
+void StepLinear::Steps::flush(const kernels::Execution& exec) {
+  if (held > 0) add_gradients(exec, held, x_rows.f32(), d_y_rows.f32());
+  held = 0;
+}
 
-// The gradients of W and b: one product over the rows of all steps.
-void StepLinear::Steps::finish(const kernels::Execution& exec) {
-  if (steps.empty()) return;
+void StepLinear::Steps::add_gradients(const kernels::Execution& exec, std::int64_t rows, const float* x,
+                                      const float* d_y) const {
   const std::int64_t out = W.dim(0), in = W.dim(1);
-  std::vector<Tensor> x_parts, d_y_parts;
-  for (const Step& step : steps) {
-    x_parts.push_back(step.x);
-    d_y_parts.push_back(step.d_y);
-  }
-  const Tensor d_y = stacked(d_y_parts, out);
-  const std::int64_t N = d_y.dim(0);
   if (W.requires_grad()) {
-    const Tensor x = stacked(x_parts, in);
     const auto d_W = gradient_target(W);
-    kernels::gemm(exec, {.M = out, .N = in, .K = N, .lda = out, .ldb = in, .ldc = in, .transpose_a = true},
-                  d_y.f32(), x.f32(), d_W.data, {.accumulate = d_W.accumulate});
+    kernels::gemm(exec, {.M = out, .N = in, .K = rows, .lda = out, .ldb = in, .ldc = in, .transpose_a = true},
+                  d_y, x, d_W.data, {.accumulate = d_W.accumulate});
   }
   if (b.requires_grad()) {
     const auto d_b = gradient_target(b);
     if (!d_b.accumulate) std::fill_n(d_b.data, out, 0.0f);
-    kernels::column_sum(exec, N, out, d_y.f32(), d_b.data);
+    kernels::column_sum(exec, rows, out, d_y, d_b.data);
   }
-  steps.clear();
 }
 
 StepLinear::StepLinear(const Context& ctx, const Tensor& W, const Tensor& b)
@@ -82,7 +82,7 @@ StepLinear::StepLinear(const Context& ctx, const Tensor& W, const Tensor& b)
   steps_->W = W;
   steps_->b = b;
   steps_->forward = pack(ctx.exec, W, true);
-  if (ctx.records({&W, &b})) ctx.tape->record([exec = ctx.exec, steps = steps_] { steps->finish(exec); });
+  if (ctx.records({&W, &b})) ctx.tape->record([exec = ctx.exec, steps = steps_] { steps->flush(exec); });
 }
 
 Tensor StepLinear::operator()(const Context& ctx, const Tensor& x, const Tensor& onto) const {
@@ -108,10 +108,8 @@ Tensor StepLinear::operator()(const Context& ctx, const Tensor& x, const Tensor&
       kernels::gemm(exec, {.M = x.dim(0), .N = in, .K = out, .lda = out, .ldc = in}, d_y.f32(),
                     steps->backward->matrix, d_x.data, {.accumulate = d_x.accumulate});
     }
-    const bool kept = W.requires_grad() || steps->b.requires_grad();
-    if (kept) steps->steps.push_back({x.detached(), d_y});
-    // What is kept must not change when others add to the gradient of `onto`.
-    if (onto.requires_grad()) give_gradient(onto, kept ? d_y.clone() : d_y);
+    if (steps->wants_weights()) steps->keep(exec, x, d_y);
+    give_gradient(onto, d_y);
   });
   return y;
 }
