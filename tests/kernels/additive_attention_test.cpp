@@ -163,6 +163,12 @@ Gradients scores_backward(const Problem& p, const Execution& exec) {
   return g;
 }
 
+std::vector<float> scores_backward_to_queries(const Problem& p, const Execution& exec) {
+  std::vector<float> d_q(p.q.size(), -7.0f);
+  additive_scores_backward_to_queries(exec, p.extents(), p.inputs(), p.d_scores.data(), d_q.data());
+  return d_q;
+}
+
 // How far rounding may take results. A tanh is good to 5e-7, which is what a score loses, times |v|; sums of
 // n terms are allowed a random walk of 2 (sqrt(n) + 4) units.
 struct Bounds {
@@ -262,8 +268,12 @@ class AdditiveAgainstReference : public AdditiveKernels {
     expect_near(got.lse, want.lse, bounds.weight, "log_sum_exp");
     expect_near(got.weights, want.weights, bounds.weight, "weights");
     expect_near(got.scores, want.scores, bounds.score, "scores");
+    check_score_gradients(p, bounds);
     if (shape.indexed) return;
     expect_near(backward(p, want, fast_.get()), backward(p, want, reference_.get()), bounds, "attention");
+  }
+  void check_score_gradients(const Problem& p, const Bounds& bounds) {
+    const Shape& shape = p.shape;
     Bounds scores = bounds;  // every d_score is a standard normal: at most 5 here
     const double rows = std::accumulate(shape.queries.begin(), shape.queries.end(), 0.0);
     const double keys = std::accumulate(shape.keys.begin(), shape.keys.end(), 0.0);
@@ -271,6 +281,9 @@ class AdditiveAgainstReference : public AdditiveKernels {
                                               [](float a, float b) { return std::abs(a) < std::abs(b); }));
     scores.q = scores.k = 5 * std::abs(v) * (1e-6 + Bounds::walk(rows + keys)) * std::sqrt(rows + keys + 1);
     scores.v = 5 * (1e-6 + Bounds::walk(rows * keys)) * std::sqrt(rows * keys + 1);
+    expect_near(scores_backward_to_queries(p, fast_.get()), scores_backward_to_queries(p, reference_.get()),
+                scores.q, "d_q alone");
+    if (shape.indexed) return;
     expect_near(scores_backward(p, fast_.get()), scores_backward(p, reference_.get()), scores, "scores");
   }
   void check_random(int rounds, std::uint64_t seed) {
@@ -581,6 +594,7 @@ TEST_P(AdditiveAgainstReference, SameBitsForAnyNumberOfThreads) {
       EXPECT_TRUE(same_bits(a, forward(p, *exec)));
       EXPECT_TRUE(same_bits(ga, backward(p, a, *exec)));
       EXPECT_TRUE(same_bits(sa, scores_backward(p, *exec)));
+      EXPECT_TRUE(same_bits(scores_backward_to_queries(p, one.get()), scores_backward_to_queries(p, *exec)));
     }
   }
 }

@@ -165,7 +165,8 @@ Attended attend_by_pairs(const Context& ctx, const Score& score, const PackedHea
                          const std::shared_ptr<const Sequences>& queries, const Memory& memory,
                          const AttendOptions& options) {
   const PairsPtr pairs = ops::Pairs::of(queries, memory.sequences, score.heads());
-  Tensor scores = explicit_scores(ctx, score, q, queries, memory, pairs);
+  Tensor scores = memory.stepwise_scores ? memory.stepwise_scores->scores(ctx, q, pairs)
+                                         : explicit_scores(ctx, score, q, queries, memory, pairs);
   if (const PairTerms* const terms = options.terms.get()) {
     if (terms->bias.defined()) scores = ops::add_bias(ctx, scores, terms->bias, pairs);
     if (terms->relative.defined())
@@ -180,11 +181,21 @@ Attended attend_by_pairs(const Context& ctx, const Score& score, const PackedHea
   const Tensor weights = weights_of(ctx, scores, pairs, options);
   if (ctx.recorder && ctx.recorder->wants(options.place)) ctx.recorder->attention(options.place, weights);
   const Tensor kept = ops::pair_dropout(ctx, weights, pairs, options.dropping);
-  Tensor context = ops::mix(ctx, kept, memory.values, pairs, {score.kv_heads(), memory.value_width});
+  Tensor context = memory.stepwise_values
+                       ? memory.stepwise_values->mix(ctx, kept, pairs)
+                       : ops::mix(ctx, kept, memory.values, pairs, {score.kv_heads(), memory.value_width});
   if (options.relative_vectors.values.defined())
     context = ops::add_relative_values(ctx, context, kept, options.relative_vectors.values, pairs,
                                        {memory.value_width, 1.0f, alignment});
-  return {context, options.weights == WeightsWanted::no ? Tensor() : weights, Kernel::pairs};
+  return {context, options.weights == WeightsWanted::no ? Tensor() : weights,
+          memory.stepwise_values ? Kernel::stepwise : Kernel::pairs};
+}
+
+// Whether the explicit pairs of a step can serve: all but what only the tiled kernel of dot products does.
+bool steps_serve(const Memory& memory, const AttendOptions& options) {
+  const PairTerms* const t = options.terms.get();
+  return memory.stepwise_values && options.soft_cap == 0.0f &&
+         !(t && (t->sinks.defined() || t->rotary.cos.defined()));
 }
 
 }  // namespace
@@ -195,6 +206,8 @@ std::string_view name_of(Kernel kernel) {
       return "tiled dot product";
     case Kernel::tiled_additive:
       return "tiled additive";
+    case Kernel::stepwise:
+      return "stepwise";
     case Kernel::pairs:
       break;
   }
@@ -259,6 +272,21 @@ Memory remember(const Context& ctx, const Score& score, const PackedHeads& k, co
   return memory;
 }
 
+Memory remember_stepwise(const Context& ctx, const Score& score, const PackedHeads& k, const PackedHeads& v,
+                         std::int64_t value_width, std::shared_ptr<const Sequences> sequences) {
+  Memory memory = remember(ctx, score, k, v, value_width, std::move(sequences));
+  if (!ctx.tape) return memory;
+  memory.stepwise_values =
+      ops::stepwise_values(ctx, v, memory.sequences, score.heads(), {score.kv_heads(), memory.value_width});
+  if (score.form() == Score::Form::dot)
+    memory.stepwise_scores = ops::stepwise_dot(ctx, memory.keys, memory.sequences, score.heads(),
+                                               {score.kv_heads(), score.width(), score.scale()});
+  if (score.form() == Score::Form::additive)
+    memory.stepwise_scores = ops::stepwise_additive(ctx, memory.keys, score.v(ctx), memory.sequences,
+                                                    {.heads = score.heads(), .width = score.width()});
+  return memory;
+}
+
 Attended attend(const Context& ctx, const Score& score, const PackedHeads& q,
                 const std::shared_ptr<const Sequences>& queries, const Memory& memory,
                 const AttendOptions& options) {
@@ -273,6 +301,13 @@ Attended attend(const Context& ctx, const Score& score, const PackedHeads& q,
             "they join dot products");
   const Kernel kernel = serving(score, options).kernel;
   const PackedHeads projected = score.queries(ctx, q);
+  if (steps_serve(memory, options)) {
+    if (queries->size() >= memory.sequences->size())
+      return attend_by_pairs(ctx, score, projected, queries, memory, options);
+    Memory first = memory;
+    first.sequences = memory.sequences->first(queries->size());
+    return attend_by_pairs(ctx, score, projected, queries, first, options);
+  }
   if (kernel == Kernel::tiled_dot)
     return with_weights(ctx, options, kernel, [&](const Context& watched) {
       return ops::attention(watched, projected, memory.keys, memory.values, queries, memory.sequences,

@@ -63,6 +63,7 @@ struct AttendOptions {
 enum class Kernel {
   tiled_dot,       ///< kernels/attention.h: no [T,S]
   tiled_additive,  ///< kernels/additive_attention.h: no [T,S], nothing of [T,S,D]
+  stepwise,        ///< ops/stepwise.h: pairs of one step, gradients of the memory gathered over all
   pairs            ///< scores, then weights, then their sum, each [T,S] in memory
 };
 std::string_view name_of(Kernel kernel);
@@ -72,12 +73,21 @@ struct Serving {
   Kernel kernel = Kernel::pairs;
   std::string why;  ///< "sparsemax is computed from whole rows"; empty for a tiled kernel
 };
+/// A memory of remember_stepwise() is served stepwise, except for what only tiled dot products do.
 Serving serving(const Score& score, const AttendOptions& options);
 
 /// Prepares the side that is looked at.
 /// Shapes   k [N_k, D_k], v in a matrix [N_k, .]: the score's kv_heads heads of value_width side by side
 Memory remember(const ops::Context& ctx, const Score& score, const PackedHeads& k, const PackedHeads& v,
                 std::int64_t value_width, std::shared_ptr<const Sequences> sequences);
+
+/// The same for a recurrent decoder, which asks by one query a sequence and step: on a tape, gradients of
+/// keys, values and score vector are gathered over the steps and computed once (ops/stepwise.h). A step may
+/// ask for the first sequences alone: with the longest targets first, those that are not through. Without a
+/// tape it is remember(). Needs    to be made before the first step, on the same tape
+Memory remember_stepwise(const ops::Context& ctx, const Score& score, const PackedHeads& k,
+                         const PackedHeads& v, std::int64_t value_width,
+                         std::shared_ptr<const Sequences> sequences);
 
 struct Attended {
   Tensor context;  ///< [N_q, H * Ev]

@@ -4,6 +4,7 @@
 
 #include "fovea/ops/additive_attention.h"
 #include "fovea/ops/norm.h"
+#include "fovea/ops/rows.h"
 #include "fovea/ops/unfold.h"
 #include "fovea/ops/unit_heads.h"
 
@@ -108,10 +109,19 @@ LocationScore::LocationScore(nn::Builder& builder, const std::string& name, std:
 
 Memory LocationScore::memory_after(const ops::Context& ctx, const Memory& memory,
                                    const Tensor& previous_N) const {
-  const Tensor features = filters_(ctx, ops::unfold(ctx, previous_N, memory.sequences, filter_width_));
   Memory moved = memory;
-  moved.keys = {ops::add_residual(ctx, L_(ctx, features), memory.keys.matrix)};
-  moved.prepared = {};  // that was of the keys before
+  Tensor keys = memory.keys.matrix;
+  if (const std::int64_t rows = previous_N.elements(); rows < keys.dim(0)) {
+    const auto& counts = memory.sequences->count;
+    std::int64_t sequences = 0, covered = 0;
+    while (covered < rows) covered += counts[static_cast<std::size_t>(sequences++)];
+    moved.sequences = memory.sequences->first(sequences);
+    keys = ops::rows(ctx, keys, 0, rows);
+  }
+  const Tensor features = filters_(ctx, ops::unfold(ctx, previous_N, moved.sequences, filter_width_));
+  moved.keys = {ops::add_residual(ctx, L_(ctx, features), keys)};
+  moved.prepared = {};  // these were of the keys before
+  moved.stepwise_scores = {};
   return moved;
 }
 

@@ -6,6 +6,7 @@
 
 #include "fovea/nn/layers.h"
 #include "fovea/ops/pairs.h"
+#include "fovea/ops/stepwise.h"
 
 namespace fovea::attention {
 
@@ -13,12 +14,15 @@ using ops::PackedHeads;
 using ops::Sequences;
 
 /// The side that is looked at, prepared once however often it is: keys as the score compares them, and
-/// values. remember() in attention/attend.h makes it.
+/// values. remember() and remember_stepwise() in attention/attend.h make it.
 struct Memory {
   PackedHeads keys, values;
   std::int64_t value_width = 0;  ///< Ev of a head of values
   std::shared_ptr<const Sequences> sequences;
   Tensor prepared = {};  ///< of additive keys, without a tape: see ops::prepare_additive_keys
+  /// For training step by step: who gathers gradients over the steps; or none.
+  std::shared_ptr<const ops::StepwiseScores> stepwise_scores = {};
+  std::shared_ptr<const ops::StepwiseValues> stepwise_values = {};
 };
 
 /// How alike a query and a key are: a small type that holds its own tensors. It prepares queries and keys,
@@ -165,7 +169,8 @@ class LocationScore : public AdditiveScore {
                 std::int64_t filter_width = 201);
 
   /// The memory as the next step sees it: its keys moved by where `previous` [N_k] looked, the weights of the
-  /// step before, of one head. Always from the memory that remember() made.
+  /// step before, of one head. Always from the memory that remember() made. Where `previous` is that of the
+  /// first sequences alone, as of a batch that shrinks, so is the memory.
   Memory memory_after(const ops::Context& ctx, const Memory& memory, const Tensor& previous_N) const;
 
  private:

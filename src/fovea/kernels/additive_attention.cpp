@@ -35,6 +35,10 @@ void run(const AdditiveBackward& call) {
          &cpu::avx2::additive::backward, &cpu::avx512::additive::backward)(call);
 }
 
+void reference_backward_to_queries(const cpu::AdditiveQueryBackward& c) {
+  reference::additive_scores_backward(c.x, c.in, c.d_scores, {c.d_q, nullptr, nullptr});
+}
+
 void expect(bool holds, const std::string& what) {
   if (!holds) throw Error(Error::Kind::bug, "additive attention", what);
 }
@@ -118,6 +122,14 @@ void additive_scores_backward(const Execution& exec, const AdditiveExtents& x, c
   validate_scores(x);
   expect(!x.key_rows, "backward does not serve key_rows");
   run(AdditiveBackward{exec, x, in, nullptr, nullptr, 0, nullptr, to, true, d_scores});
+}
+
+void additive_scores_backward_to_queries(const Execution& exec, const AdditiveExtents& x,
+                                         const AdditiveInputs& in, const float* d_scores, float* d_q) {
+  validate_scores(x);
+  choose(exec.kernels, &reference_backward_to_queries, &cpu::plain::additive::backward_to_queries,
+         &cpu::avx2::additive::backward_to_queries,
+         &cpu::avx512::additive::backward_to_queries)({exec, x, in, d_scores, d_q});
 }
 
 }  // namespace fovea::kernels

@@ -91,4 +91,9 @@ void additive_scores_backward(const Execution& exec, const AdditiveExtents& exte
                               const AdditiveInputs& inputs, const float* d_scores,
                               const AdditiveGradients& gradients);
 
+/// The gradient of q alone, for who gathers those of k and v over many calls (ops/stepwise.h); as above, but
+/// serves `key_rows`. Reads no more than forward does and writes nothing of the keys' size.
+void additive_scores_backward_to_queries(const Execution& exec, const AdditiveExtents& extents,
+                                         const AdditiveInputs& inputs, const float* d_scores, float* d_q);
+
 }  // namespace fovea::kernels

@@ -41,6 +41,13 @@ Keys keys_of(const Execution& exec, int worker, const PairProduct& x, std::int64
   return {gathered, x.width};
 }
 
+cpu::PairKeys in_place(const PairProduct& x, std::int64_t b, std::int64_t h, const float* keys) {
+  const float* const head = keys + h / (x.pairs.heads / x.kv_heads) * x.keys.head;
+  const std::int64_t first = x.pairs.k_start[b];
+  if (x.key_rows) return {head, x.keys.row, x.key_rows + first};
+  return {head + first * x.keys.row, x.keys.row, nullptr};
+}
+
 bool all_finite(KernelSet set, std::int64_t rows, std::int64_t width, std::int64_t stride, const float* x) {
   return choose(set, &cpu::plain::all_finite, &cpu::plain::all_finite, &cpu::avx2::all_finite,
                 &cpu::avx512::all_finite)(rows, width, stride, x);
@@ -73,38 +80,49 @@ void pair_dot(const Execution& exec, const PairProduct& x, float scale, const fl
   if (exec.kernels == KernelSet::reference) return reference::pair_dot(x, scale, rows, keys, pairs);
   const auto multiply = choose(exec.kernels, &cpu::plain::scaled_product, &cpu::plain::scaled_product,
                                &cpu::avx2::scaled_product, &cpu::avx512::scaled_product);
-  for_each_stretch(exec, x.pairs, x.pairs.heads, x.pairs.q_count, rows_a_task, work(x),
-                   [&](int worker, std::int64_t b, std::int64_t h, std::int64_t begin, std::int64_t end) {
-                     const std::int64_t S = x.pairs.k_count[b], count = end - begin;
-                     if (S == 0) return;
-                     const Keys k = keys_of(exec, worker, x, b, h, keys);
-                     float* out = pairs + x.pairs.row(b, h, begin);
-                     gemm_serial(exec, worker,
-                                 {.M = count,
-                                  .N = S,
-                                  .K = x.width,
-                                  .lda = std::max(x.rows.row, x.width),
-                                  .ldb = k.stride,
-                                  .ldc = S,
-                                  .transpose_b = true},
-                                 rows + (x.pairs.q_start[b] + begin) * x.rows.row + h * x.rows.head, k.data,
-                                 out);
-                     if (scale != 1.0f) multiply(count * S, scale, out, nullptr, out);
-                   });
+  const auto row_dots = choose(exec.kernels, &cpu::plain::row_dots, &cpu::plain::row_dots,
+                               &cpu::avx2::row_dots, &cpu::avx512::row_dots);
+  for_each_stretch(
+      exec, x.pairs, x.pairs.heads, x.pairs.q_count, rows_a_task, work(x),
+      [&](int worker, std::int64_t b, std::int64_t h, std::int64_t begin, std::int64_t end) {
+        const std::int64_t S = x.pairs.k_count[b], count = end - begin;
+        if (S == 0) return;
+        const float* const q = rows + (x.pairs.q_start[b] + begin) * x.rows.row + h * x.rows.head;
+        if (x.pairs.q_count[b] == 1)
+          return row_dots(S, x.width, q, in_place(x, b, h, keys), scale, pairs + x.pairs.row(b, h, 0));
+        const Keys k = keys_of(exec, worker, x, b, h, keys);
+        float* out = pairs + x.pairs.row(b, h, begin);
+        gemm_serial(exec, worker,
+                    {.M = count,
+                     .N = S,
+                     .K = x.width,
+                     .lda = std::max(x.rows.row, x.width),
+                     .ldb = k.stride,
+                     .ldc = S,
+                     .transpose_b = true},
+                    q, k.data, out);
+        if (scale != 1.0f) multiply(count * S, scale, out, nullptr, out);
+      });
 }
 
 void pair_mix(const Execution& exec, const PairProduct& x, const float* pairs, const float* keys,
               bool accumulate, float* rows) {
   validate(x);
   if (exec.kernels == KernelSet::reference) return reference::pair_mix(x, pairs, keys, accumulate, rows);
+  const auto row_mix = choose(exec.kernels, &cpu::plain::row_mix, &cpu::plain::row_mix, &cpu::avx2::row_mix,
+                              &cpu::avx512::row_mix);
   for_each_stretch(exec, x.pairs, x.pairs.heads, x.pairs.q_count, rows_a_task, work(x),
                    [&](int worker, std::int64_t b, std::int64_t h, std::int64_t begin, std::int64_t end) {
                      const std::int64_t S = x.pairs.k_count[b];
+                     float* const out = rows + (x.pairs.q_start[b] + begin) * x.rows.row + h * x.rows.head;
+                     if (x.pairs.q_count[b] == 1)
+                       return row_mix(S, x.width, pairs + x.pairs.row(b, h, 0), in_place(x, b, h, keys),
+                                      accumulate, out);
                      const Keys k = keys_of(exec, worker, x, b, h, keys);
                      product(exec, worker,
                              {end - begin, S, x.width, pairs + x.pairs.row(b, h, begin),
                               std::max<std::int64_t>(S, 1), 1, k.data, k.stride, x.rows.row},
-                             accumulate, rows + (x.pairs.q_start[b] + begin) * x.rows.row + h * x.rows.head);
+                             accumulate, out);
                    });
 }
 

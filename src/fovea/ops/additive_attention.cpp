@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -75,9 +76,9 @@ class GradientTensors {
  public:
   GradientTensors(const Operands& in, std::int64_t key_columns, std::int64_t value_columns)
       : in_(in), d_v_(Tensor::empty(in.v.shape())) {
-    to_.q = add(in.q, key_columns);
-    to_.k = add(in.k, key_columns);
-    to_.value = in.value.matrix.defined() ? add(in.value, value_columns) : nullptr;
+    to_.q = add(in.q, key_columns, rows_of(*in.queries));
+    to_.k = add(in.k, key_columns, rows_of(*in.keys));
+    to_.value = in.value.matrix.defined() ? add(in.value, value_columns, rows_of(*in.keys)) : nullptr;
     to_.v = d_v_.f32();
   }
   const kernels::AdditiveGradients& to() const { return to_; }
@@ -88,11 +89,15 @@ class GradientTensors {
   }
 
  private:
-  float* add(const PackedHeads& operand, std::int64_t columns) {
+  static std::int64_t rows_of(const Sequences& sequences) {
+    return std::accumulate(sequences.count.begin(), sequences.count.end(), std::int64_t{0});
+  }
+
+  float* add(const PackedHeads& operand, std::int64_t columns, std::int64_t rows) {
     for (int i = 0; i < count_; ++i)
       if (matrices_[i].first.raw() == operand.matrix.raw()) return matrices_[i].second.f32() + operand.first;
-    // Columns of a matrix that are nobody's here have no gradient from here.
-    const bool whole = columns == operand.matrix.dim(1);
+    // Columns and rows of a matrix that are nobody's here have no gradient from here.
+    const bool whole = columns == operand.matrix.dim(1) && rows == operand.matrix.dim(0);
     matrices_[count_] = {operand.matrix, whole ? Tensor::empty(operand.matrix.shape())
                                                : Tensor::zeros(operand.matrix.shape())};
     return matrices_[count_++].second.f32() + operand.first;

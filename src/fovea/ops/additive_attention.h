@@ -29,7 +29,7 @@ Tensor prepare_additive_keys(const Context& ctx, const PackedHeads& k, std::int6
 ///          `queries` looks at sequence b of `keys`. A bias is added to q or k by the caller
 /// Returns  context [N_q, H * E]
 /// Edge     a row that sees nothing: zeros, no gradient
-/// Needs    for gradients: sequences cover every row of the matrices once; keys not picked by index
+/// Needs    for gradients: no row in two sequences; keys not picked by index
 /// Throws   Error naming the shapes if they disagree
 /// Source   Bahdanau, Cho, Bengio 2015, appendix A.1.2
 Tensor additive_attention(const Context& ctx, const PackedHeads& q, const PackedHeads& k, const Tensor& v,

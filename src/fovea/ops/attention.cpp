@@ -168,6 +168,11 @@ kernels::PairStrides pair_strides(const Tensor& tensor, std::string_view what, s
   return strides;
 }
 
+std::shared_ptr<const Sequences> Sequences::first(std::int64_t n) const {
+  return std::make_shared<Sequences>(
+      Sequences{{start.begin(), start.begin() + n}, {count.begin(), count.begin() + n}, rows});
+}
+
 std::shared_ptr<const Sequences> Sequences::packed(std::span<const std::int32_t> offsets) {
   auto sequences = std::make_shared<Sequences>();
   for (std::size_t b = 0; b + 1 < offsets.size(); ++b) {

@@ -20,6 +20,8 @@ struct Sequences {
   std::vector<std::int32_t> rows;
 
   std::int64_t size() const { return static_cast<std::int64_t>(start.size()); }
+  /// The first n of them.
+  std::shared_ptr<const Sequences> first(std::int64_t n) const;
   /// Sequences one after another, from their boundaries: offsets [B + 1], first 0.
   static std::shared_ptr<const Sequences> packed(std::span<const std::int32_t> offsets);
 };

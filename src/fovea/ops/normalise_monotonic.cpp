@@ -21,7 +21,7 @@ Tensor monotonic(const Context& ctx, const Tensor& scores, const PairsPtr& pairs
                  const MonotonicOptions& options, const Tensor& previous) {
   pairs->expect(scores, "monotonic: scores");
   const auto offsets = state_offsets(*pairs);
-  if (previous.defined() && previous.elements() != offsets->back())
+  if (previous.defined() && previous.elements() < offsets->back())
     throw Error(Error::Kind::bug, "monotonic: previous",
                 previous.shape().text() + " is not the " + std::to_string(offsets->back()) +
                     " values [H, S] of " + pairs->text());
@@ -44,7 +44,7 @@ Tensor monotonic(const Context& ctx, const Tensor& scores, const PairsPtr& pairs
     const Tensor d_alpha = arrived_gradient(alpha);
     if (!d_alpha.defined()) return;
     Tensor d_scores = Tensor::empty(scores.shape());
-    Tensor d_previous = previous.requires_grad() ? Tensor::empty(previous.shape()) : Tensor();
+    Tensor d_previous = previous.requires_grad() ? Tensor::zeros(previous.shape()) : Tensor();
     kernels::monotonic_backward(exec, x, p.f32(), alpha.f32(), d_alpha.f32(), d_scores.f32(),
                                 d_previous.defined() ? d_previous.f32() : nullptr);
     give_gradient(scores, d_scores);

@@ -17,10 +17,9 @@ struct MonotonicOptions {
 /// Monotonic attention: alpha[t,j], the probability that output t stops at key j, from scores (energies with
 /// their bias: sigmoid(score) is the probability of stopping once there). Formula, modes and source:
 /// kernels/normalise_monotonic.h.
-/// Shapes   scores pairs; returns pairs. `previous`: alpha before the first row, sequence after sequence [H,
-/// S_b]
-///          (the pairs of a layout with T = 1): what a decoder that goes step by step has; undefined: all at
-///          key 0
+/// Shapes   scores pairs; returns pairs. `previous`: alpha before the first row, sequence after sequence
+///          [H, S_b] (the pairs of a layout with T = 1): what a decoder that goes step by step has; of more
+///          sequences, as of a batch that shrinks, the first count. Undefined: all at key 0
 /// Grads    to scores and previous; none in hard mode
 /// Edge     no mass left, or nothing stopped at: a row of zeros, and so are all that follow
 Tensor monotonic(const Context& ctx, const Tensor& scores, const PairsPtr& pairs,

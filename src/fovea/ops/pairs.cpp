@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "fovea/ops/pair_operands.h"
+
 namespace fovea::ops {
 namespace {
 
@@ -28,40 +30,6 @@ std::string counts_text(const std::vector<std::int64_t>& counts) {
   std::string text;
   for (std::size_t b = 0; b < counts.size() && b < 4; ++b) text += (b ? "+" : "") + std::to_string(counts[b]);
   return counts.empty() ? "0" : counts.size() > 4 ? text + "+..." : text;
-}
-
-void expect_heads(const PackedHeads& operand, std::int64_t heads, std::int64_t width, const char* where) {
-  const Tensor& matrix = operand.matrix;
-  if (matrix.shape().rank() == 2 && operand.first >= 0 && width > 0 &&
-      operand.first + heads * width <= matrix.dim(1))
-    return;
-  wrong(where, std::to_string(heads) + " heads of width E = " + std::to_string(width) + " from column " +
-                   std::to_string(operand.first) + " do not fit in " + matrix.shape().text());
-}
-
-void expect_groups(std::int64_t heads, std::int64_t kv_heads, const char* where) {
-  if (kv_heads > 0 && heads % kv_heads == 0) return;
-  wrong(where, "H = " + std::to_string(heads) + " query heads cannot share " + std::to_string(kv_heads) +
-                   " key heads");
-}
-
-// Where an op adds its share to the gradient of a matrix in whose columns others may write, too.
-float* gradient_columns(const PackedHeads& operand) {
-  const auto target = gradient_target(operand.matrix);
-  if (!target.accumulate) std::fill_n(target.data, operand.matrix.elements(), 0.0f);
-  return target.data + operand.first;
-}
-
-kernels::PairProduct product(const Pairs& pairs, std::int64_t kv_heads, std::int64_t width,
-                             std::int64_t row_stride, std::int64_t key_stride) {
-  kernels::PairProduct x;
-  x.pairs = pairs.extents();
-  x.kv_heads = kv_heads;
-  x.width = width;
-  x.rows = {row_stride, width};
-  x.keys = {key_stride, width};
-  x.key_rows = pairs.keys().rows.empty() ? nullptr : pairs.keys().rows.data();
-  return x;
 }
 
 }  // namespace
@@ -118,12 +86,12 @@ std::string Pairs::text() const {
 
 Tensor dot_scores(const Context& ctx, const PackedHeads& q, const PackedHeads& k, const PairsPtr& pairs,
                   const DotOptions& options) {
-  expect_groups(pairs->heads(), options.kv_heads, "dot_scores");
-  expect_heads(q, pairs->heads(), options.width, "dot_scores: q");
-  expect_heads(k, options.kv_heads, options.width, "dot_scores: k");
+  expect_pair_groups(pairs->heads(), options.kv_heads, "dot_scores");
+  expect_pair_heads(q, pairs->heads(), options.width, "dot_scores: q");
+  expect_pair_heads(k, options.kv_heads, options.width, "dot_scores: k");
   pairs->expect_query_rows(q.matrix, "dot_scores: q");
   pairs->expect_key_rows(k.matrix, "dot_scores: k");
-  const auto x = product(*pairs, options.kv_heads, options.width, q.matrix.dim(1), k.matrix.dim(1));
+  const auto x = pair_product(*pairs, options.kv_heads, options.width, q.matrix.dim(1), k.matrix.dim(1));
   Tensor scores = Tensor::empty({pairs->elements()});
   kernels::pair_dot(ctx.exec, x, options.scale, q.matrix.f32() + q.first, k.matrix.f32() + k.first,
                     scores.f32());
@@ -147,12 +115,12 @@ Tensor dot_scores(const Context& ctx, const PackedHeads& q, const PackedHeads& k
 
 Tensor mix(const Context& ctx, const Tensor& weights, const PackedHeads& v, const PairsPtr& pairs,
            const MixOptions& options) {
-  expect_groups(pairs->heads(), options.kv_heads, "mix");
-  expect_heads(v, options.kv_heads, options.value_width, "mix: v");
+  expect_pair_groups(pairs->heads(), options.kv_heads, "mix");
+  expect_pair_heads(v, options.kv_heads, options.value_width, "mix: v");
   pairs->expect(weights, "mix: weights");
   pairs->expect_key_rows(v.matrix, "mix: v");
   const std::int64_t width = pairs->heads() * options.value_width;
-  const auto x = product(*pairs, options.kv_heads, options.value_width, width, v.matrix.dim(1));
+  const auto x = pair_product(*pairs, options.kv_heads, options.value_width, width, v.matrix.dim(1));
   Tensor context = Tensor::zeros({pairs->query_rows(), width});
   kernels::pair_mix(ctx.exec, x, weights.f32(), v.matrix.f32() + v.first, false, context.f32());
   if (!ctx.records({&weights, &v.matrix})) return context;

@@ -9,6 +9,7 @@ namespace additive {
 
 #include "fovea/kernels/cpu/additive_attention_backward.inl"
 #include "fovea/kernels/cpu/additive_attention_forward.inl"
+#include "fovea/kernels/cpu/additive_attention_queries.inl"
 
 template <class Body>
 void run_parts(const Execution& exec, int parts, const Body& body) {
@@ -57,6 +58,13 @@ void forward(const AdditiveForward& call) {
   const int workers = workers_for(call.exec, total);
   run_parts(call.exec, workers,
             [&](int worker) { forward_share(call, Share(total, worker, workers), worker); });
+}
+
+void backward_to_queries(const AdditiveQueryBackward& call) {
+  const double total = total_cost(call.x, call.in);
+  const int workers = workers_for(call.exec, total);
+  run_parts(call.exec, workers,
+            [&](int worker) { QueryGradients(call, worker).run(Share(total, worker, workers)); });
 }
 
 // Everything of a head on one worker.

@@ -43,6 +43,14 @@ struct AdditiveBackward {
   const float* d_scores = nullptr;  ///< of scores alone
 };
 
+struct AdditiveQueryBackward {
+  const Execution& exec;
+  const AdditiveExtents& x;
+  const AdditiveInputs& in;
+  const float* d_scores;
+  float* d_q;
+};
+
 /// Keys [begin, end).
 struct KeySpan {
   std::int64_t begin = 0, end = 0;
@@ -111,6 +119,7 @@ inline double additive_cost(const AdditiveHead& head, std::int64_t t0, std::int6
   void make_factors(const float* row, std::int64_t width, float* to); \
   void forward(const AdditiveForward& call);                          \
   void backward(const AdditiveBackward& call);                        \
+  void backward_to_queries(const AdditiveQueryBackward& call);        \
   }
 FOVEA_ADDITIVE_SET(plain)
 FOVEA_ADDITIVE_SET(avx2)

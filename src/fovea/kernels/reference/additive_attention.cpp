@@ -78,11 +78,13 @@ class Sums {
   void end(const Head& head, const AdditiveGradientsOf<Real>& to) const {
     for (std::int64_t t = 0; t < head.queries(); ++t)
       std::copy_n(q_.begin() + t * x_.width, x_.width, to.q + head.q(t));
-    for (std::int64_t j = 0; j < head.keys(); ++j)
+    for (std::int64_t j = 0; to.k && j < head.keys(); ++j)
       std::copy_n(k_.begin() + j * x_.width, x_.width, to.k + head.k(j));
   }
 
-  void finish(const AdditiveGradientsOf<Real>& to) const { std::copy(v_.begin(), v_.end(), to.v); }
+  void finish(const AdditiveGradientsOf<Real>& to) const {
+    if (to.v) std::copy(v_.begin(), v_.end(), to.v);
+  }
 
  private:
   const AdditiveExtents& x_;

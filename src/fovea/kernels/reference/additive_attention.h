@@ -24,6 +24,7 @@ template <class Real>
 void additive_scores_forward(const AdditiveExtents& extents, const AdditiveInputsOf<Real>& inputs,
                              Real* scores);
 
+/// Gradients of k and v may be null: not wanted.
 template <class Real>
 void additive_scores_backward(const AdditiveExtents& extents, const AdditiveInputsOf<Real>& inputs,
                               const Real* d_scores, const AdditiveGradientsOf<Real>& gradients);
