@@ -70,20 +70,7 @@ SourceView first_of(const Context& ctx, const SourceView& source, std::int64_t R
   SourceView first = source;
   if (source.fixed.defined()) first.fixed = ops::rows(ctx, source.fixed, 0, R);
   if (!source.memory.sequences || source.memory.sequences->size() == R) return first;
-  const Sequences& all = *source.memory.sequences;
-  const auto end = static_cast<std::ptrdiff_t>(R);
-  auto sequences = std::make_shared<Sequences>();
-  sequences->start.assign(all.start.begin(), all.start.begin() + end);
-  sequences->count.assign(all.count.begin(), all.count.begin() + end);
-  const std::int64_t keys = sequences->start.back() + sequences->count.back();
-  first.memory.keys.matrix = ops::rows(ctx, source.memory.keys.matrix, 0, keys);
-  first.memory.values.matrix =
-      source.memory.values.matrix.gradient_slot() &&
-              source.memory.values.matrix.gradient_slot() == source.memory.keys.matrix.gradient_slot()
-          ? first.memory.keys.matrix
-          : ops::rows(ctx, source.memory.values.matrix, 0, keys);
-  first.memory.prepared = {};
-  first.memory.sequences = std::move(sequences);
+  first.memory.sequences = source.memory.sequences->first(R);
   return first;
 }
 

@@ -125,8 +125,8 @@ RecurrentDecoder::RecurrentDecoder(nn::Builder& builder, const std::string& name
 Memory RecurrentDecoder::remember(const Context& ctx, const Tensor& h,
                                   const std::shared_ptr<const Sequences>& sentences) const {
   const Tensor keys = key_map_ ? (*key_map_)(ctx, h) : h;
-  return attention::remember(ctx, *score_, {keys}, {h}, config_.memory_width() / config_.attention_heads,
-                             sentences);
+  const auto prepare = config_.feeds_back() ? attention::remember_stepwise : attention::remember;
+  return prepare(ctx, *score_, {keys}, {h}, config_.memory_width() / config_.attention_heads, sentences);
 }
 
 DecoderState RecurrentDecoder::begin(const Context& ctx, const Tensor& summary) const {
@@ -222,9 +222,13 @@ Memory RecurrentDecoder::moved(const Context& ctx, const Memory& memory, const D
   if (config_.score == "location")
     moved = static_cast<const attention::LocationScore&>(*score_).memory_after(ctx, memory, state.previous);
   if (coverage_) {
-    const Tensor c = state.coverage.reshape({state.coverage.elements(), 1});
-    moved.keys = {ops::add_residual(ctx, ops::linear(ctx, c, coverage_->value, {}), moved.keys.matrix)};
+    const std::int64_t rows = state.coverage.elements();
+    const Tensor c = state.coverage.reshape({rows, 1});
+    Tensor keys = moved.keys.matrix;
+    if (rows < keys.dim(0)) keys = ops::rows(ctx, keys, 0, rows);
+    moved.keys = {ops::add_residual(ctx, ops::linear(ctx, c, coverage_->value, {}), keys)};
     moved.prepared = {};
+    moved.stepwise_scores = {};
   }
   return moved;
 }
