@@ -247,6 +247,20 @@ TEST_F(Attend, H01_GradientsOfEveryScoreAndNormaliser) {
     }
 }
 
+TEST_F(Attend, H01_OneTensorMayBeQueriesKeysAndValues) {
+  const auto words = Sequences::packed(std::vector<std::int32_t>{0, 3, 4, 9});
+  const Scores scores(2);
+  for (const auto& score : scores.all) {
+    SCOPED_TRACE(score->name());
+    check_gradients(
+        [&](const Context& ctx, const std::vector<Tensor>& in) {
+          const Memory memory = remember(ctx, *score, {in[0]}, {in[0]}, 3, words);
+          return attend(ctx, *score, {in[0]}, words, memory).context;
+        },
+        {random_tensor({9, width}, 5)}, context());
+  }
+}
+
 TEST_F(Attend, ParametersOfScoresGetTheirGradients) {
   for (const bool by_pairs : {false, true}) {
     Scores scores;

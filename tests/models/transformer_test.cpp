@@ -9,6 +9,7 @@
 #include "fovea/base/random.h"
 #include "fovea/kernels/optimiser.h"
 #include "tests/models/small_config.h"
+#include "tests/models/some_pairs.h"
 
 namespace fovea::models {
 namespace {
@@ -28,32 +29,6 @@ std::vector<TransformerConfig> varied_configs() {
   configs[4].decoder_layers = 3;
   configs[4].scale_embedding = false;
   return configs;
-}
-
-struct Pairs {
-  std::vector<std::int32_t> source, target_in, target_out;
-  std::vector<std::int32_t> source_start{0}, target_start{0};
-
-  void add(const std::vector<std::int32_t>& from, const std::vector<std::int32_t>& to) {
-    source.insert(source.end(), from.begin(), from.end());
-    source.push_back(0);
-    target_in.push_back(2);
-    target_in.insert(target_in.end(), to.begin(), to.end());
-    target_out.insert(target_out.end(), to.begin(), to.end());
-    target_out.push_back(0);
-    source_start.push_back(std::int32_t(source.size()));
-    target_start.push_back(std::int32_t(target_in.size()));
-  }
-  TranslationBatch batch() const { return {source, source_start, target_in, target_out, target_start}; }
-};
-
-Pairs some_pairs() {
-  Pairs pairs;
-  pairs.add({3, 4, 5}, {6, 7});
-  pairs.add({8}, {9, 10, 11, 12, 3});
-  pairs.add({}, {});
-  pairs.add({4, 4, 4, 12, 11}, {5});
-  return pairs;
 }
 
 class TransformerTest : public testing::Test {

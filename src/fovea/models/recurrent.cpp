@@ -293,6 +293,7 @@ std::unique_ptr<TranslationState> RecurrentModel::start(
   const Encoded encoded = encode(ctx, packed, Sequences::packed(start));
   auto state = std::make_unique<RecurrentState>();
   state->decoder = decoder_->begin(ctx, encoded.summary);
+  state->decoder.decides = true;
   state->source = encoded.source;
   state->steps =
       std::make_shared<RecurrentDecoder::Steps>(ctx, *decoder_, static_cast<std::int64_t>(sources.size()));

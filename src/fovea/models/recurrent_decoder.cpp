@@ -154,14 +154,14 @@ Tensor RecurrentDecoder::readout(const Context& ctx, const Tensor& s, const Tens
 
 attention::AttendOptions RecurrentDecoder::options(const Context& ctx, const Tensor& query,
                                                    const std::shared_ptr<const Sequences>& queries,
-                                                   const Memory& memory, std::int64_t position) const {
+                                                   const Memory& memory, const DecoderState& state) const {
+  const std::int64_t position = state.position;
   attention::AttendOptions how;
   how.normaliser = config_.normaliser;
   how.dropping = {config_.attention_dropout, site_at(attention_site_, position)};
   how.place = place_;
   if (config_.normaliser == Normaliser::monotonic) {
-    const bool hard = !ctx.training && !ctx.tape;
-    how.monotonic = {.mode = hard ? ops::MonotonicMode::hard : ops::MonotonicMode::recursive,
+    how.monotonic = {.mode = state.decides ? ops::MonotonicMode::hard : ops::MonotonicMode::recursive,
                      .noise = ctx.training ? config_.monotonic_noise : 0.0f,
                      .site = site_at(noise_site_, position)};
     auto terms = std::make_shared<ops::PairTerms>();
@@ -203,7 +203,7 @@ RecurrentDecoder::Looked RecurrentDecoder::whole(const Context& ctx, const Tenso
     looked.c = ops::embed(ctx, ops::ids_tensor(sentence), source.fixed, 1.0f, {}, {});
     return looked;
   }
-  auto how = options(ctx, looked.s, target, source.memory, 0);
+  auto how = options(ctx, looked.s, target, source.memory, first);
   if (config_.window == Window::local_m) {
     how.visible = attention::Visibility::window(config_.reach, config_.reach);
     how.visible.to_end = false;
@@ -238,7 +238,7 @@ RecurrentDecoder::Looked RecurrentDecoder::look(const Context& ctx, const Tensor
   if (!score_) return {{}, source.fixed, {}, {}};
   const Memory memory = moved(ctx, source.memory, state);
   const auto queries = single_rows(query.dim(0));
-  auto how = options(ctx, query, queries, memory, state.position);
+  auto how = options(ctx, query, queries, memory, state);
   if (config_.window == Window::local_m) {
     auto terms =
         how.terms ? std::make_shared<ops::PairTerms>(*how.terms) : std::make_shared<ops::PairTerms>();

@@ -18,6 +18,7 @@ struct DecoderState {
   Tensor previous;                         ///< weights of the step before, row after row [S_r], if they count
   Tensor coverage;                         ///< their sum over all steps before
   std::int64_t position = 0;               ///< t
+  bool decides = false;                    ///< decoding: monotonic attention is hard
 };
 
 /// The source as the decoder's rows look at it: row r at sequence r of `memory`, or at the vector fixed[r].
@@ -92,7 +93,7 @@ class RecurrentDecoder {
                           const DecoderState& state) const;
   attention::AttendOptions options(const ops::Context& ctx, const Tensor& query,
                                    const std::shared_ptr<const ops::Sequences>& queries,
-                                   const attention::Memory& memory, std::int64_t position) const;
+                                   const attention::Memory& memory, const DecoderState& state) const;
   bool needs_weights() const {
     return moves_keys() || config_.normaliser == attention::Normaliser::monotonic ||
            config_.coverage_loss > 0.0f;

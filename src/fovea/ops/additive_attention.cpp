@@ -1,4 +1,5 @@
 #include "fovea/ops/additive_attention.h"
+#include "fovea/ops/operand_gradients.h"
 
 #include <array>
 #include <cmath>
@@ -76,36 +77,21 @@ class GradientTensors {
  public:
   GradientTensors(const Operands& in, std::int64_t key_columns, std::int64_t value_columns)
       : in_(in), d_v_(Tensor::empty(in.v.shape())) {
-    to_.q = add(in.q, key_columns, rows_of(*in.queries));
-    to_.k = add(in.k, key_columns, rows_of(*in.keys));
-    to_.value = in.value.matrix.defined() ? add(in.value, value_columns, rows_of(*in.keys)) : nullptr;
+    to_.q = operands_.add(in.q, key_columns, *in.queries);
+    to_.k = operands_.add(in.k, key_columns, *in.keys);
+    if (in.value.matrix.defined()) to_.value = operands_.add(in.value, value_columns, *in.keys);
     to_.v = d_v_.f32();
   }
   const kernels::AdditiveGradients& to() const { return to_; }
 
   void give() const {
-    for (int i = 0; i < count_; ++i) give_gradient(matrices_[i].first, matrices_[i].second);
+    operands_.give();
     give_gradient(in_.v, d_v_);
   }
 
  private:
-  static std::int64_t rows_of(const Sequences& sequences) {
-    return std::accumulate(sequences.count.begin(), sequences.count.end(), std::int64_t{0});
-  }
-
-  float* add(const PackedHeads& operand, std::int64_t columns, std::int64_t rows) {
-    for (int i = 0; i < count_; ++i)
-      if (matrices_[i].first.raw() == operand.matrix.raw()) return matrices_[i].second.f32() + operand.first;
-    // Columns and rows of a matrix that are nobody's here have no gradient from here.
-    const bool whole = columns == operand.matrix.dim(1) && rows == operand.matrix.dim(0);
-    matrices_[count_] = {operand.matrix, whole ? Tensor::empty(operand.matrix.shape())
-                                               : Tensor::zeros(operand.matrix.shape())};
-    return matrices_[count_++].second.f32() + operand.first;
-  }
-
   const Operands& in_;
-  std::array<std::pair<Tensor, Tensor>, 3> matrices_;  // and their gradients
-  int count_ = 0;
+  OperandGradients operands_;
   Tensor d_v_;
   kernels::AdditiveGradients to_{};
 };

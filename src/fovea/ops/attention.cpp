@@ -4,6 +4,8 @@
 #include <cmath>
 #include <string>
 
+#include "fovea/ops/operand_gradients.h"
+
 namespace fovea::ops {
 namespace {
 
@@ -18,14 +20,6 @@ void expect_heads(const PackedHeads& operand, std::int64_t heads, std::int64_t w
   throw Error(Error::Kind::bug, std::string("attention: ") + name,
               std::to_string(heads) + " heads of width " + std::to_string(width) + " from column " +
                   std::to_string(operand.first) + " do not fit in " + operand.matrix.shape().text());
-}
-
-// The gradient matrix of an operand; q, k and v of one packed matrix share it and write their own columns.
-Tensor gradient_matrix(const PackedHeads& operand,
-                       std::initializer_list<std::pair<const PackedHeads*, Tensor*>> made) {
-  for (const auto& [other, gradient] : made)
-    if (other->matrix.raw() == operand.matrix.raw()) return *gradient;
-  return Tensor::empty(operand.matrix.shape());
 }
 
 std::int64_t weights_count(const Sequences& queries, const Sequences& keys, std::int64_t heads) {
@@ -218,18 +212,17 @@ Tensor attention(const Context& ctx, const PackedHeads& q, const PackedHeads& k,
   ctx.tape->record([exec = ctx.exec, extents, q, k, v, queries, keys, held = options.terms, context, lse, N] {
     const Tensor d_context = arrived_gradient(context);
     if (!d_context.defined()) return;
-    Tensor d_q = Tensor::empty(q.matrix.shape());
-    Tensor d_k = gradient_matrix(k, {{&q, &d_q}});
-    Tensor d_v = gradient_matrix(v, {{&q, &d_q}, {&k, &d_k}});
+    OperandGradients operands;
+    float* const d_q = operands.add(q, extents.heads * extents.key_width, *queries);
+    float* const d_k = operands.add(k, extents.kv_heads * extents.key_width, *keys);
+    float* const d_v = operands.add(v, extents.kv_heads * extents.value_width, *keys);
     const TermGradients d_terms(held.get());
-    kernels::AttentionGradients d{d_q.f32() + q.first, d_k.f32() + k.first, d_v.f32() + v.first};
+    kernels::AttentionGradients d{d_q, d_k, d_v};
     d_terms.add_to(d);
     kernels::attention_backward(exec, extents, inputs_of(q, k, v, held.get()), context.f32(), lse.f32(), N,
                                 d_context.f32(), d);
     d_terms.give(held.get());
-    give_gradient(q.matrix, d_q);
-    if (d_k.raw() != d_q.raw()) give_gradient(k.matrix, d_k);
-    if (d_v.raw() != d_q.raw() && d_v.raw() != d_k.raw()) give_gradient(v.matrix, d_v);
+    operands.give();
   });
   return context;
 }
