@@ -1,4 +1,4 @@
-#include "fovea/kernels/recurrent_rows.h"
+#include "fovea/kernels/cpu/recurrent_rows.h"
 #include "fovea/kernels/row_blocks.h"
 
 namespace fovea::kernels {

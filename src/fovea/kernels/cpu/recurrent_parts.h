@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "fovea/kernels/cpu/recurrent_rows.h"
 #include "fovea/kernels/gemm.h"
-#include "fovea/kernels/recurrent_rows.h"
 
 namespace fovea::kernels {
 

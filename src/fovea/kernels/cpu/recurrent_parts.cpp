@@ -1,4 +1,4 @@
-#include "fovea/kernels/recurrent_parts.h"
+#include "fovea/kernels/cpu/recurrent_parts.h"
 
 #include <numeric>
 
