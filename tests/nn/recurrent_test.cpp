@@ -215,6 +215,43 @@ TEST(Recurrent, DropoutIsOffWithoutTrainingAndDrawsAnewEachUpdate) {
   }
 }
 
+// Batches of other lengths each time; after a first round nothing more is asked of the system.
+TEST(Recurrent, SteadyTrainingAllocatesNothing) {
+  Fixture f;
+  const Recurrent module(f.builder, "",
+                         {.cell = Recurrence::lstm,
+                          .input = 30,
+                          .hidden = 24,
+                          .layers = 2,
+                          .bidirectional = true,
+                          .dropout = 0.2f,
+                          .variational = true,
+                          .state_dropout = 0.2f});
+  const RecurrentCell cell(f.builder, "decoder", {.input = 30, .hidden = 48}, 48);
+  f.ready();
+  f.ctx.training = true;
+  const auto update = [&](std::int32_t longest) {
+    ops::Tape tape;
+    f.ctx.tape = &tape;
+    Tensor x = random_tensor({2 * longest + 1, 30}, 1);
+    ops::require_grad(x);
+    const auto out = module(f.ctx, x, packed({longest, 1, longest}));
+    RecurrentState state{out.last.back().h, {}};
+    const RecurrentCell::Loop loop(f.ctx, cell, 3);
+    const Tensor projection = cell.project(f.ctx, x);
+    for (std::int64_t t = 0; t < 2; ++t)
+      state = loop.step(f.ctx, ops::rows(f.ctx, projection, 3 * t, 3 * t + 3), state, out.last.back().h);
+    ops::give_gradient(state.h, Tensor::full(state.h.shape(), 1.0f));
+    tape.backward();
+  };
+  for (const std::int32_t longest : {20, 18, 19}) update(longest);
+  const auto allocations = storage_statistics().system_allocations;
+  const std::size_t scratch = f.owner.get().workspace->bytes(0);
+  for (const std::int32_t longest : {19, 20, 18, 20}) update(longest);
+  EXPECT_EQ(storage_statistics().system_allocations, allocations);
+  EXPECT_EQ(f.owner.get().workspace->bytes(0), scratch);
+}
+
 // All steps at once and one by one: outputs to the bit, gradients up to the order of their sums.
 TEST(RecurrentCell, StepByStepIsTheWhole) {
   const std::vector<std::int32_t> counts{5, 5, 3, 1};  // longest first

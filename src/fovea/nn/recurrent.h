@@ -15,10 +15,12 @@ using ops::RecurrentState;
 using ops::TimeOrder;
 
 /// How the weights of a recurrent layer begin.
-///   glorot_orthogonal   W_i by Glorot and Bengio's rule, each gate of W_h a random orthogonal matrix (Saxe
-///   et al.
-///                       2014), biases zero
-///   torch               everything uniform in +-1/sqrt(H), as torch.nn.GRU and LSTM do
+///   glorot_orthogonal   W_i by Glorot and Bengio's rule, each gate of W_h a random orthogonal matrix, biases
+///   0 torch               everything uniform in +-1/sqrt(H), as torch.nn.GRU and LSTM do
+/// A language model of characters (Multi30k, 128 wide, 300 updates, nats a character, two seeds): one
+/// layer 1.89 and 1.79 against torch's 1.88 and 1.82, two layers 1.65 and 1.57 against 1.82 and 1.69 (gru);
+/// two layers of lstm 2.11 and 2.01 against 2.19 and 2.19, no better with a forget bias of 1. Source   Glorot
+/// and Bengio 2010; Saxe et al. 2014
 enum class RecurrentInitial : std::uint8_t { glorot_orthogonal, torch };
 
 /// What a layer and a cell of a decoder share.
@@ -29,9 +31,8 @@ struct RecurrentOptions {
   std::int64_t layers = 1;     ///< stacked; a RecurrentCell has one
   bool bidirectional = false;  ///< a RecurrentCell is not
   float dropout = 0.0f;        ///< between layers
-  bool variational =
-      false;  ///< dropout with the same mask at every step of a sequence (Gal and Ghahramani 2016)
-  float state_dropout = 0.0f;  ///< variational, of what W_h sees
+  bool variational = false;    ///< that dropout with one mask for all steps (Gal and Ghahramani 2016)
+  float state_dropout = 0.0f;  ///< of what W_h sees, one mask for all steps
   RecurrentInitial initial = RecurrentInitial::glorot_orthogonal;
   float forget_bias = 0.0f;  ///< lstm: where b_ih of the forget gate begins; 1 after Jozefowicz et al. 2015
 };
@@ -70,7 +71,7 @@ class Recurrent {
 ///
 ///   const Tensor x = cell.project(ctx, embedded_NI);          // one product for all steps
 ///   const RecurrentCell::Loop loop(ctx, cell, B);             // before the steps: backward comes here last
-///   for (t ...) state = loop.step(ctx, rows of x, state);     // or with what is fed back: loop.step(..,
+///   for (t ...) state = loop.step(ctx, rows of x, state);     // or, with what is fed back, step(..,
 ///   feedback)
 class RecurrentCell {
  public:

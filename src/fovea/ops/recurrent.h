@@ -13,8 +13,8 @@ using kernels::TimeOrder;
 struct RecurrentOptions {
   Recurrence cell = Recurrence::gru;
   TimeOrder order = TimeOrder::forward;
-  /// Variational dropout of the state (Gal and Ghahramani 2016): W_h sees h * m, one m a sequence for all
-  /// steps.
+  /// Variational dropout of the state (Gal and Ghahramani 2016): W_h sees h * m, one m a sequence
+  /// for all steps.
   Dropping state_dropping = {};
   /// The projection is nobody else's: its memory may be overwritten, which saves a pass.
   bool projection_is_spent = false;
@@ -26,9 +26,10 @@ struct RecurrentState {
 };
 
 struct RecurrentOutput {
-  Tensor h_NC;  ///< [N, D*H], every row's state; direction d in columns d*H .. (d+1)*H - 1
-  RecurrentState
-      last;  ///< [B, D*H] after the last step in each direction; of an empty sequence the first state
+  /// [N, D*H], every row's state; direction d in columns d*H .. (d+1)*H - 1.
+  Tensor h_NC;
+  /// [B, D*H] after the last step of each direction; of an empty sequence the first state.
+  RecurrentState last;
 };
 
 /// A recurrent layer over packed sequences; equations: kernels/recurrent.h.

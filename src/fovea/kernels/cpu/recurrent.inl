@@ -20,7 +20,9 @@ void gru_row(const CellRow<float>& a) {
 void lstm_row(const CellRow<float>& a) {
   const std::int64_t H = a.H;
   over_vectors(H, [&](std::int64_t j, auto lanes) {
-    const auto sum = [&](std::int64_t gate) { return add(lanes.read(a.x + gate * H + j), lanes.read(a.u + gate * H + j)); };
+    const auto sum = [&](std::int64_t gate) {
+      return add(lanes.read(a.x + gate * H + j), lanes.read(a.u + gate * H + j));
+    };
     const Floats i = sigmoid(sum(0)), f = sigmoid(sum(1)), g = tanh(sum(2)), o = sigmoid(sum(3));
     const Floats c = fma(f, lanes.read(a.c_previous + j), mul(i, g));
     if (a.gates) {
@@ -42,7 +44,8 @@ inline Floats through_tanh(Floats d, Floats y) { return mul(d, fnma(y, y, broadc
 void gru_row_backward(const CellRowGradient<float>& a) {
   const std::int64_t H = a.H;
   over_vectors(H, [&](std::int64_t j, auto lanes) {
-    const Floats r = lanes.read(a.gates + j), z = lanes.read(a.gates + H + j), n = lanes.read(a.gates + 2 * H + j);
+    const Floats r = lanes.read(a.gates + j), z = lanes.read(a.gates + H + j),
+                 n = lanes.read(a.gates + 2 * H + j);
     const Floats d_h = lanes.read(a.d_h + j), u_n = lanes.read(a.u_n + j);
     const Floats d_n = through_tanh(fnma(d_h, z, d_h), n), d_r = through_sigmoid(mul(d_n, u_n), r);
     const Floats d_z = through_sigmoid(mul(d_h, sub(lanes.read(a.h_previous + j), n)), z);
@@ -63,7 +66,8 @@ void lstm_row_backward(const CellRowGradient<float>& a) {
     const Floats i = gate(0), f = gate(1), g = gate(2), o = gate(3), tanh_c = tanh(lanes.read(a.c + j));
     const Floats d_h = lanes.read(a.d_h + j);
     const Floats d_c = add(lanes.read(a.d_c + j), through_tanh(mul(d_h, o), tanh_c));
-    const Floats d[4] = {through_sigmoid(mul(d_c, g), i), through_sigmoid(mul(d_c, lanes.read(a.c_previous + j)), f),
+    const Floats d[4] = {through_sigmoid(mul(d_c, g), i),
+                         through_sigmoid(mul(d_c, lanes.read(a.c_previous + j)), f),
                          through_tanh(mul(d_c, i), g), through_sigmoid(mul(d_h, tanh_c), o)};
     for (std::int64_t k = 0; k < 4; ++k) lanes.write(a.d_x + k * H + j, d[k]);
     lanes.write(a.d_c + j, mul(d_c, f));
@@ -71,9 +75,11 @@ void lstm_row_backward(const CellRowGradient<float>& a) {
 }
 
 void add_to_row(std::int64_t H, const float* x, float* y) {
-  over_vectors(H, [&](std::int64_t j, auto lanes) { lanes.write(y + j, add(lanes.read(y + j), lanes.read(x + j))); });
+  over_vectors(
+      H, [&](std::int64_t j, auto lanes) { lanes.write(y + j, add(lanes.read(y + j), lanes.read(x + j))); });
 }
 
 void multiply_row(std::int64_t H, const float* x, const float* by, float* y) {
-  over_vectors(H, [&](std::int64_t j, auto lanes) { lanes.write(y + j, mul(lanes.read(x + j), lanes.read(by + j))); });
+  over_vectors(
+      H, [&](std::int64_t j, auto lanes) { lanes.write(y + j, mul(lanes.read(x + j), lanes.read(by + j))); });
 }
