@@ -71,8 +71,10 @@ class Steps {
  public:
   Steps(const Sizes& n, const Way& way, int threads) : n_(n), way_(way), owner_(threads) {
     nn::Builder builder(parameters_);
-    score_ = std::make_shared<Compared>(make_score(
-        builder, "score", {.name = way.score, .query_width = n.D, .key_width = n.D, .width = n.D}));
+    const auto score =
+        make_score(builder, "score", {.name = way.score, .query_width = n.D, .key_width = n.D, .width = n.D});
+    score_ = std::make_shared<Compared>(score);
+    location_ = std::dynamic_pointer_cast<const LocationScore>(score);
     parameters_.allocate(1);
     parameters_.allocate_gradients();
     keys_ = normals({n.B * n.S, n.D}, 1, 0.5f);
@@ -105,9 +107,12 @@ class Steps {
     Tensor weights;
     for (const Tensor& q : queries) {
       AttendOptions options = way_.options;
-      if (options.normaliser == Normaliser::monotonic) options.weights = WeightsWanted::with_gradient;
-      options.previous = weights;
-      const Attended attended = attend(ctx, *score_, {q}, one, memory, options);
+      if (options.normaliser == Normaliser::monotonic || location_)
+        options.weights = WeightsWanted::with_gradient;
+      options.previous = location_ ? Tensor() : weights;
+      const Memory seen =
+          location_ && weights.defined() ? location_->memory_after(ctx, memory, weights) : memory;
+      const Attended attended = attend(ctx, *score_, {q}, one, seen, options);
       weights = attended.weights;
       contexts.push_back(attended.context);
     }
@@ -125,6 +130,7 @@ class Steps {
   kernels::ExecutionOwner owner_;
   nn::Parameters parameters_;
   std::shared_ptr<const Score> score_;
+  std::shared_ptr<const LocationScore> location_;
   Tensor keys_, values_;
   std::shared_ptr<const Sequences> sequences_;
   std::vector<Tensor> queries_, d_context_;
@@ -132,7 +138,7 @@ class Steps {
 
 std::vector<Way> ways() {
   std::vector<Way> all;
-  for (const char* score : {"additive", "additive_normalised", "dot", "match"})
+  for (const char* score : {"additive", "additive_normalised", "dot", "match", "location"})
     all.push_back({score, score, {}});
   for (const auto& [name, normaliser] : {std::pair{"sparsemax", Normaliser::sparsemax},
                                          {"hardmax", Normaliser::hardmax},
