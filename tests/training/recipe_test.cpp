@@ -170,9 +170,14 @@ TEST(Recipe, PrintingAndParsingGiveTheSameRecipe) {
 }
 
 TEST(Recipe, EveryKeyIsPrintedWithAnExplanation) {
-  const std::string text = to_toml(preset_recipe("transformer-tiny"));
+  for (const auto& [preset, kind] : {std::pair("transformer-tiny", ModelKind::transformer),
+                                     {"recurrent-tiny", ModelKind::recurrent}}) {
+    const std::string text = to_toml(preset_recipe(preset));
+    for (const Key& key : recipe_keys())
+      if (key.applies_to(kind))
+        EXPECT_CONTAINS(text, std::string(key.from_preset ? "\n# " : "\n").append(key.name).append(" = "));
+  }
   for (const Key& key : recipe_keys()) {
-    EXPECT_CONTAINS(text, std::string(key.from_preset ? "\n# " : "\n").append(key.name).append(" = "));
     EXPECT_FALSE(key.explanation.empty());
     EXPECT_LE(key.explanation.size(), 80u) << key.full_name();
   }
@@ -188,8 +193,24 @@ TEST(Recipe, EveryDefaultIsAllowed) {
   for (const Key& key : recipe_keys()) {
     if (key.type == ValueType::text && key.choices.empty()) continue;
     const std::string value = to_toml(key, key.get(Recipe{}));
-    EXPECT_EQ(refusal(minimal, {key.full_name() + "=" + value}), "(accepted)") << key.full_name();
+    const bool recurrent = key.applies_to(ModelKind::recurrent);
+    EXPECT_EQ(refusal(minimal, {key.full_name() + "=" + value,
+                                recurrent ? "model.kind=recurrent" : "model.kind=transformer"}),
+              "(accepted)")
+        << key.full_name();
   }
+}
+
+TEST(Recipe, KeysOfAnotherKindOfModelAreRefused) {
+  EXPECT_CONTAINS(refusal(minimal, {"recurrent.cell=lstm"}), "recurrent.cell is not of a model of this kind");
+  EXPECT_CONTAINS(refusal(minimal, {"model.kind=recurrent", "model.heads=4"}),
+                  "model.heads is not of a model of this kind");
+}
+
+TEST(Recipe, PresetsOfRecurrentModelsHaveTheirOwnSizes) {
+  const Recipe recipe = parse(minimal, {"model.kind=recurrent", "model.preset=base"});
+  EXPECT_EQ(recipe.model.width, 512);
+  EXPECT_EQ(recipe.model.encoder_layers, 1);
 }
 
 TEST(Recipe, AnUnknownPresetNamesTheNearest) {
