@@ -178,6 +178,29 @@ TEST(Translate, OptionsChangeWhatIsFound) {
   EXPECT_EQ(translate("--nbest 2" + sentence).out, translate("--beam 2 --nbest 2" + sentence).out);
 }
 
+TEST(Translate, PenaltiesComeFromTheFlagsOrElseFromTheModel) {
+  const std::string sentence = " 'baren schlei the der zwei'", nbest = "--nbest 3 --beam 3";
+  const std::string plain = translate(nbest + sentence).out;
+  EXPECT_EQ(translate(nbest + " --coverage-penalty 0 --length-penalty-kind power" + sentence).out, plain);
+  const auto covering = translate(nbest + " --coverage-penalty 0.5 --length-penalty-kind gnmt" + sentence);
+  EXPECT_EQ(covering.code, 0) << covering.err;
+  EXPECT_NE(covering.out, plain);
+  EXPECT_EQ(translate(nbest + " --replace-unknown" + sentence).code, 0);
+
+  const ScratchFolder scratch;
+  const auto model = SmallModel::copy(scratch);
+  write_atomically(model / "generation_config.json",
+                   models::generation_config_json(test::small_config(),
+                                                  {.gnmt_length_penalty = true, .coverage_penalty = 0.5}));
+  const auto by_model = [&](const std::string& flags) {
+    return run(shell_word(FOVEA_BINARY) + " translate --model " + shell_word(model.string()) + " " + flags +
+               sentence)
+        .out;
+  };
+  EXPECT_EQ(by_model(nbest), covering.out);
+  EXPECT_EQ(by_model(nbest + " --coverage-penalty 0 --length-penalty-kind power"), plain);
+}
+
 TEST(Translate, LinesAreTranslatedAsTheyCome) {
   const data::TemporaryFolder folder;
   const std::string in = folder.path("in"), out = folder.path("out");
@@ -291,6 +314,8 @@ TEST(Translate, I16_FlagsThatMakeNoSense) {
   expect_failure(translate("--beam 2 --beam 3 baren"), 2, "--beam");
   expect_failure(translate("--nbest 3 --beam 2 baren"), 2, "--nbest: 3 translations of 2 hypotheses");
   expect_failure(translate("--length-penalty 11 baren"), 2, "--length-penalty");
+  expect_failure(translate("--coverage-penalty -1 baren"), 2, "--coverage-penalty");
+  expect_failure(translate("--length-penalty-kind log baren"), 2, "--length-penalty-kind");
   expect_failure(translate("--length-penalty nan baren"), 2, "length penalty: is nan");
   expect_failure(translate("--input /dev/null baren"), 2, "text as arguments and --input exclude each other");
   expect_failure(translate("--on-bad-utf8 skip baren"), 2, "skip not in");

@@ -59,12 +59,31 @@ class FakeModel : public StepModel {
     return logits;
   }
 
+  Tensor step_watched(DecodingState& state, std::span<const std::int32_t> tokens,
+                      StepAttention& attention) const override {
+    if (!looks) return StepModel::step_watched(state, tokens, attention);
+    ++watched;
+    Tensor logits = step(state, tokens);
+    attention = {{}, {0}};
+    for (const auto& row : dynamic_cast<State&>(state).rows_) {
+      const auto weights = looks(row.source, {row.fed.begin() + 1, row.fed.end()});
+      attention.weights.insert(attention.weights.end(), weights.begin(), weights.end());
+      attention.start.push_back(attention.weights.size());
+    }
+    return logits;
+  }
+
   std::int32_t start_token() const override { return 1000; }
   std::int32_t eos() const override { return 0; }
   std::int64_t vocabulary() const override { return vocabulary_; }
   std::int64_t max_positions() const override { return positions; }
   std::span<const std::int32_t> banned() const override { return banned_ids; }
   const kernels::Execution& execution() const override { return execution_.get(); }
+
+  /// Weights [S] with which the row looked that has the past: for models that look, none by default.
+  using Looks = std::function<std::vector<float>(const Ids& source, const Ids& past)>;
+  Looks looks;
+  mutable int watched = 0;  // how many steps were
 
   Ids banned_ids;
   std::int64_t positions = 1000;

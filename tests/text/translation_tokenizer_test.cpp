@@ -56,6 +56,39 @@ TEST(TranslationTokenizer, JointIdsAreSentencePiecesWithTheEndAppended) {
   EXPECT_EQ(tokenizer.decode_target(Ids{2, 1, 0, 2, 2}), "");
 }
 
+TEST(TranslationTokenizer, WordsOfTheSourceStandInForUnknownOnes) {
+  const auto model = SentencePieceModel::parse(
+      train_sentencepiece({.vocabulary_size = 200, .byte_fallback = false}, sample::sentences(800, 1)), "m");
+  const TranslationTokenizer tokenizer(model, {});
+  const std::string line = sample::sentences(1, 4).front() + " Q\u0142\u0144x";
+  const Ids ids = tokenizer.encode_source(line);
+  const auto words = tokenizer.source_words(line);
+  ASSERT_EQ(words.size(), ids.size());
+  EXPECT_EQ(words.back(), "");
+  // Each unknown run replaced by itself gives the line back.
+  std::vector<std::string> unknown;
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    if (ids[i] == tokenizer.target_vocabulary().unk()) unknown.push_back(words[i]);
+  ASSERT_GE(unknown.size(), 1u);
+  EXPECT_EQ(tokenizer.decode_target(ids, unknown), line);
+  EXPECT_NE(tokenizer.decode_target(ids), line);
+  // A whole word comes with its space, once.
+  const Ids space_unk{tokenizer.target_vocabulary().find("\u2581"), tokenizer.target_vocabulary().unk()};
+  ASSERT_GE(space_unk[0], 0);
+  const Ids two{space_unk[0], space_unk[1], space_unk[1]};
+  EXPECT_EQ(tokenizer.decode_target(two, std::vector<std::string>{"\u2581one", "\u2581two"}), "one two");
+}
+
+TEST(TranslationTokenizer, EveryTokenOfTheSourceHasAWord) {
+  const TranslationTokenizer tokenizer(trained(1), {});
+  for (const std::string& line : sample::sentences(50, 6)) {
+    const auto words = tokenizer.source_words(line);
+    EXPECT_EQ(words.size(), tokenizer.encode_source(line).size());
+    for (std::size_t i = 0; i + 1 < words.size(); ++i) EXPECT_NE(words[i], "") << i << " of " << line;
+  }
+  EXPECT_EQ(tokenizer.source_words(""), std::vector<std::string>{""});
+}
+
 TEST(TranslationTokenizer, FilesComeBackTheSame) {
   const auto joint = trained(1), other = trained(2);
   for (const bool separate : {false, true}) {

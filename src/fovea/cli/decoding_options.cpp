@@ -13,13 +13,21 @@ namespace {
 
 constexpr std::int64_t widest_beam = kernels::top_k_limit / 2;
 
-void read_defaults(const std::filesystem::path& folder, decoding::BeamOptions& beam) {
+decoding::LengthPenalty::Kind kind_named(std::string_view name) {
+  return name == "gnmt" ? decoding::LengthPenalty::Kind::gnmt : decoding::LengthPenalty::Kind::power;
+}
+
+void read_defaults(const std::filesystem::path& folder, decoding::TranslateOptions& options) {
+  decoding::BeamOptions& beam = options.beam;
   const auto path = folder / "generation_config.json";
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return;
   const auto json = formats::read_json(path, Error::Kind::model);
   beam.beam = std::min(widest_beam, json.integer_or("num_beams", beam.beam, 1, 1024));
   beam.length_penalty.alpha = json.number_or("length_penalty", 1.0, -10, 10);
+  beam.length_penalty.kind = kind_named(json.text_or("fovea_length_penalty_kind", "power"));
+  beam.coverage_penalty.beta = json.number_or("fovea_coverage_penalty", 0.0, 0, 100);
+  options.replace_unknown = json.boolean_or("fovea_replace_unknown", false);
 }
 
 }  // namespace
@@ -31,6 +39,18 @@ void DecodingFlags::add_to(CLI::App& command) {
   command.add_option("--length-penalty", length_penalty, "Exponent of the length that scores are divided by")
       ->check(CLI::Range(-10.0, 10.0))
       ->type_name("A");
+  command
+      .add_option("--length-penalty-kind", length_penalty_kind,
+                  "Divide by the length's power, or by ((5 + length) / 6)^A")
+      ->check(CLI::IsMember({"power", "gnmt"}))
+      ->type_name("");
+  command
+      .add_option("--coverage-penalty", coverage_penalty,
+                  "Above 0 favours translations that looked at the whole source; 0.2 is usual")
+      ->check(CLI::Range(0.0, 100.0))
+      ->type_name("B");
+  command.add_flag("--replace-unknown", replace_unknown,
+                   "Words the model cannot spell become the words of the source it looked at");
   command
       .add_option("--max-tokens", max_tokens, "A longer line is cut into sentences or parts and joined again")
       ->check(CLI::Range(2, 1 << 20))
@@ -45,13 +65,17 @@ void DecodingFlags::add_to(CLI::App& command) {
 decoding::TranslateOptions translate_options(const std::string& folder, const DecodingFlags& flags,
                                              std::int64_t nbest) {
   decoding::TranslateOptions options;
-  read_defaults(folder, options.beam);
+  read_defaults(folder, options);
   if (flags.beam > 0 && nbest > flags.beam)
     throw Error(Error::Kind::usage, "--nbest",
                 std::to_string(nbest) + " translations of " + std::to_string(flags.beam) + " hypotheses",
                 "use a --beam of at least " + std::to_string(nbest));
   if (flags.beam > 0) options.beam.beam = flags.beam;
   if (flags.length_penalty) options.beam.length_penalty.alpha = *flags.length_penalty;
+  if (!flags.length_penalty_kind.empty())
+    options.beam.length_penalty.kind = kind_named(flags.length_penalty_kind);
+  if (flags.coverage_penalty) options.beam.coverage_penalty.beta = *flags.coverage_penalty;
+  options.replace_unknown = options.replace_unknown || flags.replace_unknown;
   options.beam.nbest = nbest;
   options.beam.beam = std::max(options.beam.beam, nbest);
   options.max_tokens = flags.max_tokens;

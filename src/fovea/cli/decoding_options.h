@@ -17,13 +17,19 @@ namespace fovea::cli {
 struct DecodingFlags {
   std::int64_t beam = 0;  ///< 0: not given
   std::int64_t max_tokens = 128, batch = 64;
-  std::optional<double> length_penalty;
+  std::optional<double> length_penalty, coverage_penalty;
+  std::string length_penalty_kind;  ///< empty: not given
+  bool replace_unknown = false;
 
-  /// --beam, --length-penalty, --max-tokens and --batch, written to this object, which must outlive the
+  /// --beam, --length-penalty, --length-penalty-kind, --coverage-penalty, --replace-unknown, --max-tokens and
+  /// --batch, written to this object, which must outlive the
   /// parsing.
   void add_to(CLI::App& command);
   /// Whether one of them was given, for commands that may do without.
-  bool any() const { return beam > 0 || length_penalty.has_value() || max_tokens != 128 || batch != 64; }
+  bool any() const {
+    return beam > 0 || length_penalty || coverage_penalty || !length_penalty_kind.empty() ||
+           replace_unknown || max_tokens != 128 || batch != 64;
+  }
 };
 
 /// The flags, and for those not given what the model's makers found best: `folder`/generation_config.json, if

@@ -22,7 +22,8 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 struct Running {
   History::Node last = History::none;
   double log_probability = 0.0;
-  std::int32_t parent_row = 0;  // the row it continues
+  std::int32_t parent_row = 0;    // the row it continues
+  double coverage_penalty = 0.0;  // if it ended here
 };
 
 // A hypothesis that ended.
@@ -49,6 +50,7 @@ struct Candidate {
 // The search for one sentence.
 struct Sentence {
   std::size_t index;        // which source
+  std::size_t source;       // its tokens
   std::int64_t max_length;  // tokens, end of sentence counted
   std::vector<Running> running;
   std::vector<Ended> complete;  // at most `beam`, best first
@@ -68,6 +70,8 @@ void check(const BeamOptions& options, const StepModel& model) {
          to_string(options.nbest) + " with beam " + to_string(options.beam), "use 1 to the beam");
   expect(std::isfinite(options.length_penalty.alpha), "length penalty",
          to_string(options.length_penalty.alpha), "use a number, such as 1");
+  expect(options.coverage_penalty.beta >= 0 && std::isfinite(options.coverage_penalty.beta),
+         "coverage penalty", to_string(options.coverage_penalty.beta), "use a number of at least 0");
   expect(options.max_length >= 1, "max length", to_string(options.max_length), "use at least 1");
   expect(options.min_length >= 0, "min length", to_string(options.min_length), "use at least 0");
   expect(options.max_length_ratio >= 0 && std::isfinite(options.max_length_ratio), "max length ratio",
@@ -82,27 +86,34 @@ class BeamSearch {
 
  private:
   std::int64_t greatest_length(std::size_t source_length) const;
+  Tensor step(DecodingState& state);
   void forbid(std::int64_t length);
   void process(const Tensor& logits) const;
   void find_candidates(const Tensor& logits);
   void diagnose(const Tensor& logits, std::int64_t row) const;
   void rank_candidates(const Sentence& sentence, std::int64_t first_row);
   void advance(Sentence& sentence, std::int64_t first_row);
+  Running follow(const Running& past, const Candidate& candidate, std::int64_t first_row);
   Ended end(const Running& running, std::int64_t length, bool complete) const;
   void keep_complete(Sentence& sentence, const Running& running) const;
   bool is_finished(const Sentence& sentence) const;
   void deliver(const Sentence& sentence);
-  void follow(DecodingState& state);
+  void select_rows(DecodingState& state);
 
   const StepModel& model_;
   const BeamOptions& options_;
   const std::size_t beam_;
+  const bool covers_;            // whether weights of the model's attention are summed up
   std::vector<Sentence> alive_;  // in the order of their rows
   std::vector<std::vector<Hypothesis>> results_;
   History history_;
   std::int64_t length_ = 0;  // tokens of the running hypotheses
   std::vector<std::int32_t> tokens_,
       parents_;  // a row: what the model is fed next, and which row it continues
+
+  StepAttention attention_;            // of this step, if it is asked for
+  std::int64_t kept_ = History::none;  // where the history has it
+  Coverage coverage_;                  // a row: what it has looked at, this step included
 
   std::vector<std::int32_t> forbidden_;   // ids that no row may choose at this step
   std::int64_t k_ = 0;                    // candidates a row
@@ -117,9 +128,10 @@ BeamSearch::BeamSearch(const StepModel& model, const std::vector<std::vector<std
     : model_(model),
       options_(options),
       beam_(static_cast<std::size_t>(options.beam)),
+      covers_(options.coverage_penalty.beta != 0.0),
       results_(sources.size()) {
   for (std::size_t i = 0; i < sources.size(); ++i)
-    alive_.push_back({i, greatest_length(sources[i].size()), {Running{}}, {}, {}});
+    alive_.push_back({i, sources[i].size(), greatest_length(sources[i].size()), {Running{}}, {}, {}});
   tokens_.assign(sources.size(), model.start_token());
 }
 
@@ -134,7 +146,7 @@ std::int64_t BeamSearch::greatest_length(std::size_t source_length) const {
 std::vector<std::vector<Hypothesis>> BeamSearch::run(DecodingState& state) {
   while (!alive_.empty()) {
     forbid(length_ + 1);
-    const Tensor logits = model_.step(state, tokens_);
+    const Tensor logits = step(state);
     expect_shape(logits, {std::ssize(tokens_), model_.vocabulary()}, "decoding: logits of a step");
     if (!options_.processors.empty()) process(logits);
     find_candidates(logits);
@@ -150,9 +162,24 @@ std::vector<std::vector<Hypothesis>> BeamSearch::run(DecodingState& state) {
       if (finished) deliver(sentence);
       return finished;
     });
-    if (!alive_.empty()) follow(state);
+    if (!alive_.empty()) select_rows(state);
   }
   return std::move(results_);
+}
+
+// Logits; where the rows looked is asked only if somebody wants to know.
+Tensor BeamSearch::step(DecodingState& state) {
+  if (!covers_ && !options_.attention) return model_.step(state, tokens_);
+  Tensor logits = model_.step_watched(state, tokens_, attention_);
+  std::size_t row = 0, weights = 0;
+  for (const Sentence& sentence : alive_)
+    for (std::size_t i = 0; i < sentence.running.size(); ++i, ++row, weights += sentence.source)
+      if (row + 1 >= attention_.start.size() || attention_.start[row] != weights ||
+          attention_.start[row + 1] != weights + sentence.source)
+        throw Error(Error::Kind::bug, "decoding", "the attention of a step has not a weight a source token");
+  if (covers_) coverage_.add(attention_);
+  if (options_.attention) kept_ = history_.keep(attention_);
+  return logits;
 }
 
 // Decides which ids may not be token number `length`, and how many candidates a row can have.
@@ -233,9 +260,7 @@ void BeamSearch::advance(Sentence& sentence, std::int64_t first_row) {
     const Candidate& candidate = candidates_[rank];
     const bool ends = candidate.token == model_.eos();
     if (ends && rank >= beam_) continue;
-    const Running next{history_.add(before_[static_cast<std::size_t>(candidate.parent)].last, candidate.token,
-                                    candidate.token_log_probability),
-                       candidate.log_probability, static_cast<std::int32_t>(first_row) + candidate.parent};
+    const Running next = follow(before_[static_cast<std::size_t>(candidate.parent)], candidate, first_row);
     if (ends) {
       keep_complete(sentence, next);
     } else {
@@ -249,9 +274,19 @@ void BeamSearch::advance(Sentence& sentence, std::int64_t first_row) {
     sentence.cut.push_back(end(running, dead_end ? length_ - 1 : length_, false));
 }
 
+Running BeamSearch::follow(const Running& past, const Candidate& candidate, std::int64_t first_row) {
+  const std::int64_t row = first_row + candidate.parent;
+  const auto at = static_cast<std::size_t>(row);
+  const std::int64_t looked =
+      options_.attention ? kept_ + static_cast<std::int64_t>(attention_.start[at]) : History::none;
+  return {history_.add(past.last, candidate.token, candidate.token_log_probability, looked),
+          candidate.log_probability, static_cast<std::int32_t>(row),
+          covers_ ? options_.coverage_penalty(coverage_.row(at)) : 0.0};
+}
+
 Ended BeamSearch::end(const Running& running, std::int64_t length, bool complete) const {
-  return {running.last, running.log_probability, running.log_probability / options_.length_penalty(length),
-          complete};
+  const double score = running.log_probability / options_.length_penalty(length) + running.coverage_penalty;
+  return {running.last, running.log_probability, score, complete};
 }
 
 void BeamSearch::keep_complete(Sentence& sentence, const Running& running) const {
@@ -268,7 +303,11 @@ bool BeamSearch::is_finished(const Sentence& sentence) const {
   if (options_.stop == Stop::first || beam_ == 1) return true;
   const bool growing = options_.stop == Stop::exact && options_.length_penalty.alpha > 0;
   const double penalty = options_.length_penalty(growing ? sentence.max_length : length_);
-  return sentence.complete.back().score >= sentence.running.front().log_probability / penalty;
+  const double pays = options_.stop == Stop::exact ? 0.0 : 1.0;
+  return std::ranges::all_of(sentence.running, [&](const Running& running) {
+    return sentence.complete.back().score >=
+           running.log_probability / penalty + pays * running.coverage_penalty;
+  });
 }
 
 void BeamSearch::deliver(const Sentence& sentence) {
@@ -276,16 +315,17 @@ void BeamSearch::deliver(const Sentence& sentence) {
   for (const auto* ended : {&sentence.complete, &sentence.cut}) {
     for (const Ended& one : *ended) {
       if (static_cast<std::int64_t>(result.size()) == options_.nbest) return;
-      auto [tokens, log_probabilities] = history_.path(one.last);
+      auto [tokens, log_probabilities, attention] =
+          history_.path(one.last, options_.attention ? sentence.source : 0);
       if (one.complete) tokens.pop_back();
-      result.push_back(
-          {std::move(tokens), one.score, one.log_probability, std::move(log_probabilities), one.complete});
+      result.push_back({std::move(tokens), one.score, one.log_probability, std::move(log_probabilities),
+                        one.complete, std::move(attention)});
     }
   }
 }
 
 // Sets the model's rows to the running hypotheses, and the tokens it is fed next.
-void BeamSearch::follow(DecodingState& state) {
+void BeamSearch::select_rows(DecodingState& state) {
   const std::size_t rows_before = tokens_.size();
   tokens_.clear();
   parents_.clear();
@@ -298,7 +338,9 @@ void BeamSearch::follow(DecodingState& state) {
   bool same = parents_.size() == rows_before;
   for (std::size_t row = 0; same && row < parents_.size(); ++row)
     same = parents_[row] == static_cast<std::int32_t>(row);
-  if (!same) state.reorder(parents_);
+  if (same) return;
+  state.reorder(parents_);
+  if (covers_) coverage_.reorder(parents_);
 }
 
 }  // namespace

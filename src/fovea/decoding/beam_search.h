@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "fovea/decoding/coverage.h"
 #include "fovea/decoding/length_penalty.h"
 #include "fovea/decoding/logit_processor.h"
 #include "fovea/decoding/model.h"
@@ -12,11 +13,12 @@ namespace fovea::decoding {
 
 /// A generated sentence.
 struct Hypothesis {
-  std::vector<std::int32_t> tokens;            ///< without start token and end of sentence
-  double score = 0.0;                          ///< log_probability / length_penalty(length)
-  double log_probability = 0.0;                ///< nats, end of sentence included
+  std::vector<std::int32_t> tokens;  ///< without start token and end of sentence
+  double score = 0.0;                ///< log_probability / length_penalty(length) + coverage penalty
+  double log_probability = 0.0;      ///< nats, end of sentence included
   std::vector<float> token_log_probabilities;  ///< of each token and, if complete, of the end of sentence
   bool complete = true;                        ///< false: cut at the greatest length, without end of sentence
+  std::vector<float> attention = {};  ///< [those tokens, source], if BeamOptions::attention; else empty
 };
 
 /// When the search for a sentence ends. It always ends when nothing is left to continue or at the greatest
@@ -24,9 +26,10 @@ struct Hypothesis {
 /// best complete ones, `running` the greatest log-probability among those that go on, n their length.
 enum class Stop {
   bound,  ///< when worst >= running / penalty(n): Hugging Face's early_stopping = false. With alpha > 0 a
-          ///< longer hypothesis could still win, because its divisor grows: rare, and much work to rule out
+          ///< longer hypothesis could still win, because its divisor grows: rare, and much work to rule out.
+          ///< With a coverage penalty each running hypothesis counts with what it would pay now
   exact,  ///< when no continuation can win: worst >= running / penalty(greatest length) if alpha > 0, else as
-          ///< `bound` (Hugging Face's "never")
+          ///< `bound` (Hugging Face's "never"); no coverage penalty counts, since what is left may be covered
   first,  ///< at once (Hugging Face's true)
 };
 
@@ -34,6 +37,8 @@ struct BeamOptions {
   std::int64_t beam = 5;   ///< hypotheses kept alive a sentence; 1 = greedy search
   std::int64_t nbest = 1;  ///< hypotheses returned, at most `beam`
   LengthPenalty length_penalty{};
+  CoveragePenalty coverage_penalty{};
+  bool attention = false;  ///< hypotheses say where they looked
   Stop stop = Stop::bound;
 
   /// Greatest length in tokens, end of sentence counted: min(ratio * source length + extra, max_length), and
@@ -52,7 +57,8 @@ struct BeamOptions {
 /// At each step the 2 * beam most probable continuations of a sentence's running hypotheses are candidates,
 /// ranked by log-probability, then by rank of the parent, then by token. A candidate that ends the sentence
 /// is complete if it is among the `beam` first (as in Hugging Face's search), else dropped; the first `beam`
-/// others run on. At the greatest length running hypotheses are returned as they are, with complete = false.
+/// others run on; a coverage penalty has its say in scores alone. At the greatest length running hypotheses
+/// are returned as they are, with complete = false.
 ///
 /// A sentence that is finished leaves the batch at once. Sums are in double, each sentence is searched by
 /// itself: what is found depends on its rows of logits alone, not on the batch, the order of sources or the
@@ -61,7 +67,8 @@ struct BeamOptions {
 /// Probabilities are softmax over the ids that are not banned (end of sentence counts as banned below
 /// min_length). A logit of -infinity is probability 0; where nothing can follow, a sentence ends with what it
 /// has, complete = false. Throws Error(usage) if an option is out of range (a beam of at most 32 with a
-/// vocabulary above 64); Error(model) naming sentence, step and token if a logit is NaN or +infinity;
+/// vocabulary above 64), or for a coverage penalty or `attention` of a model that has none (a model is asked
+/// for its weights only then); Error(model) naming sentence, step and token if a logit is NaN or +infinity;
 /// Error(bug) if the model breaks its contract (shapes).
 std::vector<std::vector<Hypothesis>> beam_search(const StepModel& model,
                                                  const std::vector<std::vector<std::int32_t>>& sources,

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "fovea/base/error.h"
 #include "fovea/kernels/execution.h"
 #include "fovea/tensor/tensor.h"
 
@@ -26,6 +27,13 @@ class DecodingState {
   virtual void reorder(std::span<const std::int32_t> parents) = 0;
 };
 
+/// Where the rows of a step looked: for each row its weights on the tokens of its source, not negative, their
+/// sum at most about 1.
+struct StepAttention {
+  std::vector<float> weights;      ///< row after row
+  std::vector<std::size_t> start;  ///< [rows + 1]; row i is weights[start[i]] .. weights[start[i + 1] - 1]
+};
+
 /// A model that generates a token at a time. It does not change while it decodes: what changes is in the
 /// state, so that several threads may decode with one model, each with a state (and an execution) of its own.
 class StepModel {
@@ -42,6 +50,11 @@ class StepModel {
   /// overwrite them, until the next step.
   virtual Tensor step(DecodingState& state, std::span<const std::int32_t> tokens) const = 0;
 
+  /// The same logits, bit for bit, and where each row looked as they were made. Throws Error(usage) if the
+  /// model has no attention to its source, as by default.
+  virtual Tensor step_watched(DecodingState& state, std::span<const std::int32_t> tokens,
+                              StepAttention& attention) const;
+
   virtual std::int32_t start_token() const = 0;    ///< fed at the first step
   virtual std::int32_t eos() const = 0;            ///< ends a hypothesis
   virtual std::int64_t vocabulary() const = 0;     ///< V
@@ -52,5 +65,8 @@ class StepModel {
   /// The threads and memory that the search's own kernels use.
   virtual const kernels::Execution& execution() const = 0;
 };
+
+/// What a model that looks at nothing says when it is asked where it looked.
+Error no_attention();
 
 }  // namespace fovea::decoding

@@ -5,22 +5,75 @@ namespace {
 
 class State : public DecodingState {
  public:
-  explicit State(std::unique_ptr<models::TranslationState> state) : state(std::move(state)) {}
+  State(std::unique_ptr<models::TranslationState> state,
+        const std::vector<std::vector<std::int32_t>>& sources)
+      : state(std::move(state)) {
+    for (const auto& source : sources) source_lengths.push_back(source.size());
+  }
   std::int64_t rows() const override { return state->rows(); }
-  void reorder(std::span<const std::int32_t> parents) override { state->reorder(parents); }
+  void reorder(std::span<const std::int32_t> parents) override {
+    state->reorder(parents);
+    std::vector<std::size_t> lengths;
+    for (const auto parent : parents) lengths.push_back(source_lengths[static_cast<std::size_t>(parent)]);
+    source_lengths = std::move(lengths);
+  }
 
   std::unique_ptr<models::TranslationState> state;
+  std::vector<std::size_t> source_lengths;  // of each row
 };
+
+/// Keeps the cross-attention of a step, that of the last layer to say something.
+class CrossWatcher : public ops::Recorder {
+ public:
+  bool wants(std::string_view place) const override { return place.ends_with(".cross"); }
+  void attention(std::string_view, const Tensor& weights) override { weights_ = weights; }
+
+  const Tensor& weights() const { return weights_; }
+
+ private:
+  Tensor weights_;  // row after row, each [H, 1, S]
+};
+
+/// The mean over heads for rows of sources so long.
+void mean_over_heads(const Tensor& weights, std::span<const std::size_t> source_lengths,
+                     StepAttention& attention) {
+  attention.start.assign(1, 0);
+  for (const auto S : source_lengths) attention.start.push_back(attention.start.back() + S);
+  const std::size_t all = attention.start.back(), found = static_cast<std::size_t>(weights.elements());
+  const std::size_t heads = all > 0 ? found / all : 0;
+  if (heads < 1 || heads * all != found)
+    throw Error(Error::Kind::bug, "decoding",
+                std::to_string(found) + " weights for " + std::to_string(all) + " tokens of sources");
+  attention.weights.assign(all, 0.0f);
+  const float* from = weights.f32();
+  for (std::size_t row = 0; row < source_lengths.size(); ++row) {
+    float* mean = attention.weights.data() + attention.start[row];
+    for (std::size_t h = 0; h < heads; ++h)
+      for (std::size_t s = 0; s < source_lengths[row]; ++s) mean[s] += *from++ / static_cast<float>(heads);
+  }
+}
 
 }  // namespace
 
 std::unique_ptr<DecodingState> TranslationDecoder::start(
     const std::vector<std::vector<std::int32_t>>& sources) const {
-  return std::make_unique<State>(model_.start(ctx_, sources));
+  return std::make_unique<State>(model_.start(ctx_, sources), sources);
 }
 
 Tensor TranslationDecoder::step(DecodingState& state, std::span<const std::int32_t> tokens) const {
   return model_.step(ctx_, *static_cast<State&>(state).state, tokens);
+}
+
+Tensor TranslationDecoder::step_watched(DecodingState& begun, std::span<const std::int32_t> tokens,
+                                        StepAttention& attention) const {
+  auto& state = static_cast<State&>(begun);
+  CrossWatcher watcher;
+  ops::Context watched = ctx_;
+  watched.recorder = &watcher;
+  Tensor logits = model_.step(watched, *state.state, tokens);
+  if (!watcher.weights().defined()) throw no_attention();
+  mean_over_heads(watcher.weights(), state.source_lengths, attention);
+  return logits;
 }
 
 }  // namespace fovea::decoding

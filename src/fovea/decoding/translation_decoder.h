@@ -19,6 +19,10 @@ class TranslationDecoder : public StepModel {
   std::unique_ptr<DecodingState> start(const std::vector<std::vector<std::int32_t>>& sources) const override;
   Tensor step(DecodingState& state, std::span<const std::int32_t> tokens) const override;
 
+  /// Where a row looked is the mean over the heads of what the decoder's last cross-attention saw.
+  Tensor step_watched(DecodingState& state, std::span<const std::int32_t> tokens,
+                      StepAttention& attention) const override;
+
   std::int32_t start_token() const override { return vocabulary_.pad; }
   std::int32_t eos() const override { return vocabulary_.eos; }
   std::int64_t vocabulary() const override { return vocabulary_.target; }

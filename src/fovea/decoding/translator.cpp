@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "fovea/decoding/unknown.h"
 #include "fovea/text/sentences.h"
 
 namespace fovea::decoding {
@@ -87,25 +88,38 @@ void Translator::decode(std::vector<Part>& parts, const TranslateOptions& option
     wanted.push_back(i);
     lengths.push_back(static_cast<std::int64_t>(parts[i].source.size()));
   }
+  BeamOptions beam = options.beam;
+  beam.attention = beam.attention || options.replace_unknown;
   for (const auto& batch : plan_batches(lengths, options.batches)) {
     std::vector<std::vector<std::int32_t>> sources;
     for (const auto i : batch) sources.push_back(parts[wanted[i]].source);
-    auto found = beam_search(decoder_, sources, options.beam);
+    auto found = beam_search(decoder_, sources, beam);
     for (std::size_t i = 0; i < batch.size(); ++i) parts[wanted[batch[i]]].hypotheses = std::move(found[i]);
   }
 }
 
-Translation Translator::join(std::span<Part> parts) const {
+std::string Translator::spell(const Part& part, const Hypothesis& hypothesis, bool replace_unknown) const {
+  const std::int32_t unk = tokenizer_.target_vocabulary().unk();
+  if (!replace_unknown || std::ranges::count(hypothesis.tokens, unk) == 0)
+    return tokenizer_.decode_target(hypothesis.tokens);
+  const auto words = tokenizer_.source_words(part.chunk.text);
+  return tokenizer_.decode_target(hypothesis.tokens, words_for_unknown(hypothesis, unk, words));
+}
+
+Translation Translator::join(std::span<Part> parts, bool replace_unknown) const {
   Translation translation;
   translation.parts = parts.size();
   for (const auto& part : parts)
     for (const auto& hypothesis : part.hypotheses)
       translation.complete = translation.complete && hypothesis.complete;
   if (parts.size() == 1) {
+    for (auto& hypothesis : parts.front().hypotheses) {
+      std::string text = one_line(spell(parts.front(), hypothesis, replace_unknown));
+      translation.candidates.push_back({std::move(text), hypothesis.score, std::move(hypothesis.tokens),
+                                        std::move(hypothesis.token_log_probabilities),
+                                        std::move(hypothesis.attention)});
+    }
     translation.source = std::move(parts.front().source);
-    for (auto& hypothesis : parts.front().hypotheses)
-      translation.candidates.push_back({one_line(tokenizer_.decode_target(hypothesis.tokens)),
-                                        hypothesis.score, std::move(hypothesis.tokens)});
     if (translation.candidates.empty()) translation.candidates.emplace_back();
     return translation;
   }
@@ -115,7 +129,7 @@ Translation Translator::join(std::span<Part> parts) const {
   for (const auto& part : parts) {
     chunks.push_back(part.chunk);
     texts.push_back(part.hypotheses.empty() ? std::string()
-                                            : tokenizer_.decode_target(part.hypotheses.front().tokens));
+                                            : spell(part, part.hypotheses.front(), replace_unknown));
     if (!part.hypotheses.empty()) score += part.hypotheses.front().score / static_cast<double>(parts.size());
   }
   translation.candidates.push_back({one_line(text::join_chunks(texts, chunks)), score, {}});
@@ -132,7 +146,7 @@ std::vector<Translation> Translator::translate(std::span<const std::string> line
   for (std::size_t first = 0; first < parts.size();) {
     std::size_t last = first;
     while (last < parts.size() && parts[last].line == parts[first].line) ++last;
-    translations.push_back(join(std::span(parts).subspan(first, last - first)));
+    translations.push_back(join(std::span(parts).subspan(first, last - first), options.replace_unknown));
     first = last;
   }
   return translations;

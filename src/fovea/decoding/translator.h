@@ -18,13 +18,20 @@ struct TranslateOptions {
   /// A line of more tokens is cut into sentences or parts of them, translated one by one and joined. Models
   /// are trained on sentences: what is much longer than those comes out badly.
   std::int64_t max_tokens = 128;
+  /// What the model says is `<unk>` becomes the word of the source that it looked at most (Jean et al. 2015,
+  /// Luong et al. 2015b): for names and numbers that its pieces cannot spell. See decoding/unknown.h.
+  bool replace_unknown = false;
 };
 
 /// A translation of a line, one of its n best.
 struct Candidate {
   std::string text;    ///< one line: where the model spelt a line end or NUL byte there is a space
   double score = 0.0;  ///< as Hypothesis::score; of a cut line, the mean over its parts
-  std::vector<std::int32_t> tokens;  ///< ids; empty for a cut line
+  std::vector<std::int32_t> tokens;  ///< ids; empty for a cut line, as are the next two
+  /// Of each token and, if the translation is complete, of the end of sentence; nats.
+  std::vector<float> token_log_probabilities = {};
+  /// [those tokens, source] where the model looked as it wrote each; empty unless BeamOptions::attention.
+  std::vector<float> attention = {};
 };
 
 struct Translation {
@@ -57,7 +64,8 @@ class Translator {
   std::vector<Part> cut(std::span<const std::string> lines, std::size_t limit) const;
   void expect_positions(std::size_t tokens) const;
   void decode(std::vector<Part>& parts, const TranslateOptions& options) const;
-  Translation join(std::span<Part> parts) const;
+  Translation join(std::span<Part> parts, bool replace_unknown) const;
+  std::string spell(const Part& part, const Hypothesis& hypothesis, bool replace_unknown) const;
 
   const models::TranslationModel& model_;
   const text::TranslationTokenizer& tokenizer_;

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "fovea/base/error.h"
-#include "fovea/kernels/cpu/softmax_block.h"
+#include "fovea/kernels/cpu/softmax_rows.h"
 #include "fovea/kernels/reference/cross_entropy.h"
 #include "fovea/kernels/row_blocks.h"
 

@@ -209,6 +209,9 @@ Tensor Transformer::decode(const ops::Context& ctx, std::span<const std::int32_t
 
 ops::LossSums Transformer::loss(const ops::Context& ctx, const TranslationBatch& batch, float label_smoothing,
                                 float weight) const {
+  if (batch.own_token_share > 0.0f)
+    throw Error(Error::Kind::usage, "transformer", "it reads all target tokens at once and samples none",
+                "train without scheduled sampling");
   const auto source = Sequences::packed(batch.source_start);
   const auto target = Sequences::packed(batch.target_start);
   const Tensor memory_MD = encode(ctx, batch.source, source);

@@ -53,6 +53,10 @@ std::string generation_config_json(const TranslationConfig& config, const Genera
       .field("num_beams", generation.beam)
       .field("length_penalty", generation.length_penalty)
       .field("renormalize_logits", true);
+  // What Hugging Face has no word for.
+  if (generation.gnmt_length_penalty) json.field("fovea_length_penalty_kind", "gnmt");
+  if (generation.coverage_penalty != 0.0) json.field("fovea_coverage_penalty", generation.coverage_penalty);
+  if (generation.replace_unknown) json.field("fovea_replace_unknown", true);
   return json.end_object().finish();
 }
 

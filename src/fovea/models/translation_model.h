@@ -23,6 +23,9 @@ struct TranslationBatch {
   std::span<const std::int32_t> target_in;   ///< pad (the start), y_1 .. y_n
   std::span<const std::int32_t> target_out;  ///< y_1 .. y_n, eos
   std::span<const std::int32_t> target_start;
+  /// Scheduled sampling (Bengio et al. 2015): the share of target_in after the start that the model draws
+  /// from its own predictions instead, token by token, in training. 0: none.
+  float own_token_share = 0.0f;
 };
 
 /// Tokens as a model numbers them.

@@ -1,18 +1,19 @@
 #include "fovea/ops/cross_entropy.h"
 
-#include <algorithm>
-
-#include "fovea/kernels/gemm.h"
-#include "fovea/kernels/rows.h"
+#include "fovea/kernels/cross_entropy.h"
+#include "fovea/ops/output_layer.h"
 
 namespace fovea::ops {
-namespace {
 
-// Rows of logits made at once: 256 rows of a 10k vocabulary are 10 MB, which stay in the last-level cache
-// between the product that writes them and the two that read their gradient.
-constexpr std::int64_t chunk_rows = 256;
-
-}  // namespace
+LossSums sum_of_losses(const Tensor& losses) {
+  const std::int64_t N = losses.dim(1);
+  LossSums sums{0.0, 0.0, N};
+  for (std::int64_t n = 0; n < N; ++n) {
+    sums.loss += losses.f32()[n];
+    sums.nll += losses.f32()[N + n];
+  }
+  return sums;
+}
 
 LossSums linear_cross_entropy(const Context& ctx, const Tensor& x, const Tensor& W, const Tensor& b,
                               const Tensor& targets, float smoothing, float weight) {
@@ -22,37 +23,13 @@ LossSums linear_cross_entropy(const Context& ctx, const Tensor& x, const Tensor&
   expect_shape(targets, {N}, "output layer: targets [N]");
   if (N == 0) return {};
   const bool records = ctx.records({&x, &W, &b});
-  Tensor logits = Tensor::empty({std::min(N, chunk_rows), V});
-  Tensor losses = Tensor::empty({2, N});
-  Tensor d_x = records && x.requires_grad() ? Tensor::empty({N, D}) : Tensor();
-  const auto d_W = records && W.requires_grad() ? gradient_target(W) : GradientTarget{};
-  const auto d_b = records && b.requires_grad() ? gradient_target(b) : GradientTarget{};
-  if (d_b.data && !d_b.accumulate) std::fill_n(d_b.data, V, 0.0f);
-
-  for (std::int64_t first = 0; first < N; first += chunk_rows) {
-    const std::int64_t rows = std::min(chunk_rows, N - first);
-    const float* x_rows = x.f32() + first * D;
-    kernels::gemm(ctx.exec, {.M = rows, .N = V, .K = D, .lda = D, .ldb = D, .ldc = V, .transpose_b = true},
-                  x_rows, W.f32(), logits.f32(), {.bias = b.defined() ? b.f32() : nullptr});
-    kernels::cross_entropy(
-        ctx.exec, {.N = rows, .V = V, .smoothing = smoothing, .weight = weight, .gradient = records},
-        logits.f32(), targets.i32() + first, losses.f32() + first, losses.f32() + N + first);
-    if (d_x.defined())
-      kernels::gemm(ctx.exec, {.M = rows, .N = D, .K = V, .lda = V, .ldb = D, .ldc = D}, logits.f32(),
-                    W.f32(), d_x.f32() + first * D);
-    if (d_W.data)
-      kernels::gemm(ctx.exec, {.M = V, .N = D, .K = rows, .lda = V, .ldb = D, .ldc = D, .transpose_a = true},
-                    logits.f32(), x_rows, d_W.data, {.accumulate = d_W.accumulate || first > 0});
-    if (d_b.data) kernels::column_sum(ctx.exec, rows, V, logits.f32(), d_b.data);
-  }
-  if (d_x.defined()) ctx.tape->record([x, d_x] { give_gradient(x, d_x); });
-
-  LossSums sums{0.0, 0.0, N};
-  for (std::int64_t n = 0; n < N; ++n) {
-    sums.loss += losses.f32()[n];
-    sums.nll += losses.f32()[N + n];
-  }
-  return sums;
+  const Tensor losses = Tensor::empty({2, N});
+  through_output_layer(ctx, x, W, b, records, [&](std::int64_t first, std::int64_t rows, float* logits) {
+    kernels::cross_entropy(ctx.exec,
+                           {.N = rows, .V = V, .smoothing = smoothing, .weight = weight, .gradient = records},
+                           logits, targets.i32() + first, losses.f32() + first, losses.f32() + N + first);
+  });
+  return sum_of_losses(losses);
 }
 
 }  // namespace fovea::ops

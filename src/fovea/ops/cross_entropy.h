@@ -11,6 +11,9 @@ struct LossSums {
   std::int64_t tokens = 0;
 };
 
+/// The sums of losses [2, N]: with label smoothing, and -log p(target).
+LossSums sum_of_losses(const Tensor& losses);
+
 /// The output layer and its loss in one: logits = x W^T + b, loss = cross-entropy with label smoothing.
 /// The [N, V] logits exist only a chunk of rows at a time. Since nothing comes after a loss, the gradients of
 /// weight * sum of losses are made in the same pass while a chunk is still in the cache: that of x is handed

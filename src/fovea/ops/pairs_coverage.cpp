@@ -40,4 +40,14 @@ Tensor coverage_loss(const Context& ctx, const Tensor& weights, const Tensor& co
   return loss;
 }
 
+double coverage_cost(const Context& ctx, const Tensor& weights, const Tensor& coverage, const PairsPtr& pairs,
+                     float weight) {
+  const Tensor loss = coverage_loss(ctx, weights, coverage, pairs);
+  const auto heads = static_cast<float>(pairs->heads());
+  if (loss.requires_grad()) give_gradient(loss, Tensor::full(loss.shape(), weight / heads));
+  double sum = 0.0;
+  for (const float cost : loss.values()) sum += double{cost};
+  return sum / double{heads};
+}
+
 }  // namespace fovea::ops

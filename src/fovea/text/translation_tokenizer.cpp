@@ -7,6 +7,7 @@
 #include "fovea/formats/json.h"
 #include "fovea/formats/json_writer.h"
 #include "fovea/text/normaliser.h"
+#include "fovea/text/surrounding_word.h"
 
 namespace fovea::text {
 namespace {
@@ -57,21 +58,21 @@ TranslationTokenizer::Side::Side(SentencePieceModel m, std::shared_ptr<const Voc
   }
 }
 
+std::int32_t TranslationTokenizer::Side::id_of(const SentencePieceModel::Encoding& encoding,
+                                               const SentencePieceModel::Token& token) const {
+  if (token.id != model.unk_id()) return to_vocabulary[static_cast<std::size_t>(token.id)];
+  // What this model does not know may be a piece of the other language, which shares the vocabulary; but a
+  // text that says "</s>" ends nothing.
+  const std::int32_t found = vocabulary->find(encoding.surface(token));
+  const bool special = found == vocabulary->eos() || found == vocabulary->pad();
+  return found < 0 || special ? vocabulary->unk() : found;
+}
+
 std::vector<std::int32_t> TranslationTokenizer::Side::encode(std::string_view text) const {
   const SentencePieceModel::Encoding encoding = model.encode_with_places(text);
   std::vector<std::int32_t> ids;
   ids.reserve(encoding.tokens.size() + 2);
-  for (const auto& token : encoding.tokens) {
-    if (token.id != model.unk_id()) {
-      ids.push_back(to_vocabulary[static_cast<std::size_t>(token.id)]);
-      continue;
-    }
-    // What this model does not know may be a piece of the other language, which shares the vocabulary; but a
-    // text that says "</s>" ends nothing.
-    const std::int32_t found = vocabulary->find(encoding.surface(token));
-    const bool special = found == vocabulary->eos() || found == vocabulary->pad();
-    ids.push_back(found < 0 || special ? vocabulary->unk() : found);
-  }
+  for (const auto& token : encoding.tokens) ids.push_back(id_of(encoding, token));
   return ids;
 }
 
@@ -159,17 +160,36 @@ TranslationTokenizer::Files TranslationTokenizer::files() const {
   return out;
 }
 
+// The id of a language named in front of the text, which is taken away; -1 if there is none.
+std::int32_t TranslationTokenizer::take_language(std::string_view& text) const {
+  if (!text.starts_with(">>")) return -1;
+  const std::size_t end = text.find("<<");
+  if (end == std::string_view::npos) return -1;
+  const std::int32_t language = source_.vocabulary->find(text.substr(0, end + 2));
+  if (language >= 0) text.remove_prefix(end + 2);
+  return language;
+}
+
 std::vector<std::int32_t> TranslationTokenizer::encode_source(std::string_view text) const {
-  std::int32_t language = -1;
-  if (text.starts_with(">>")) {
-    const std::size_t end = text.find("<<");
-    if (end != std::string_view::npos) language = source_.vocabulary->find(text.substr(0, end + 2));
-    if (language >= 0) text.remove_prefix(end + 2);
-  }
+  const std::int32_t language = take_language(text);
   std::vector<std::int32_t> ids = source_.encode(text);
   if (language >= 0) ids.insert(ids.begin(), language);
   ids.push_back(source_.vocabulary->eos());
   return ids;
+}
+
+std::vector<std::string> TranslationTokenizer::source_words(std::string_view text) const {
+  std::vector<std::string> words;
+  if (take_language(text) >= 0) words.emplace_back();
+  const SentencePieceModel::Encoding encoding = source_.model.encode_with_places(text);
+  for (const auto& token : encoding.tokens) {
+    const std::string_view surface = encoding.surface(token);
+    const bool unknown = source_.id_of(encoding, token) == source_.vocabulary->unk();
+    words.push_back(unknown ? std::string(surface)
+                            : surrounding_word(encoding.normalised, token.begin, token.length));
+  }
+  words.emplace_back();  // </s>
+  return words;
 }
 
 std::vector<std::int32_t> TranslationTokenizer::encode_target(std::string_view text) const {
@@ -179,12 +199,27 @@ std::vector<std::int32_t> TranslationTokenizer::encode_target(std::string_view t
 }
 
 std::string TranslationTokenizer::decode_target(std::span<const std::int32_t> ids) const {
+  return decode_target(ids, {});
+}
+
+std::string TranslationTokenizer::decode_target(std::span<const std::int32_t> ids,
+                                                std::span<const std::string> unknown) const {
   const Vocabulary& vocabulary = *target_.vocabulary;
   std::vector<std::string_view> pieces;
   pieces.reserve(ids.size());
-  for (const std::int32_t id : ids)
-    if (id != vocabulary.eos() && id != vocabulary.unk() && id != vocabulary.pad())
+  for (const std::int32_t id : ids) {
+    if (id == vocabulary.eos() || id == vocabulary.pad()) continue;
+    if (id != vocabulary.unk()) {
       pieces.push_back(vocabulary.piece(id));
+      continue;
+    }
+    if (unknown.empty()) continue;
+    std::string_view word = unknown.front();
+    unknown = unknown.subspan(1);
+    if (!pieces.empty() && pieces.back().ends_with(space_symbol) && word.starts_with(space_symbol))
+      word.remove_prefix(space_symbol.size());  // one space is enough
+    pieces.push_back(word);
+  }
   std::string text = target_.model.decode_pieces(pieces);
   replace_space_symbols(text);  // of pieces that only the vocabulary has
   return trim(text);

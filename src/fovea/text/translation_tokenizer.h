@@ -49,6 +49,12 @@ class TranslationTokenizer {
   std::vector<std::int32_t> encode_target(std::string_view text) const;
   /// Text of target ids; `</s>`, `<unk>` and `<pad>` are dropped, and spaces around the whole.
   std::string decode_target(std::span<const std::int32_t> ids) const;
+  /// The same with something in the place of each `<unk>`, in order, as source_words() gives it.
+  std::string decode_target(std::span<const std::int32_t> ids, std::span<const std::string> unknown) const;
+  /// For each id of encode_source(text) what it stands for in the normalised text: an unknown one the
+  /// characters that it is itself, others the whole word they are in, without the punctuation around it.
+  /// U+2581 in front where a word begins. Empty for `</s>`, a leading language and spaces.
+  std::vector<std::string> source_words(std::string_view text) const;
   /// The pieces of ids as people read them, U+2581 for a space: what a picture of attention is labelled with.
   std::vector<std::string> source_pieces(std::span<const std::int32_t> ids) const;
   std::vector<std::string> target_pieces(std::span<const std::int32_t> ids) const;
@@ -67,6 +73,8 @@ class TranslationTokenizer {
     Side(SentencePieceModel model, std::shared_ptr<const Vocabulary> vocabulary);
     std::vector<std::int32_t> encode(std::string_view text) const;
     std::vector<std::string> pieces(std::span<const std::int32_t> ids) const;
+    std::int32_t id_of(const SentencePieceModel::Encoding& encoding,
+                       const SentencePieceModel::Token& token) const;
 
     SentencePieceModel model;
     std::shared_ptr<const Vocabulary> vocabulary;
@@ -74,6 +82,7 @@ class TranslationTokenizer {
   };
 
   TranslationTokenizer(Side source, Side target, Settings settings);
+  std::int32_t take_language(std::string_view& text) const;
 
   Side source_, target_;
   Settings settings_;

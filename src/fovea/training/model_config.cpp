@@ -25,6 +25,9 @@ void set_common(Config& config, const ModelOptions& options, const text::Transla
 models::TransformerConfig transformer_config(const Recipe& recipe,
                                              const text::TranslationTokenizer& tokenizer) {
   const ModelOptions& options = recipe.model;
+  if (recipe.training.scheduled_sampling > 0)
+    throw Error(Error::Kind::usage, "recipe: training.scheduled_sampling",
+                "a Transformer reads all target tokens at once and samples none", "leave it out");
   models::TransformerConfig config;
   set_common(config, options, tokenizer);
   config.feed_forward = options.feed_forward;
@@ -82,6 +85,8 @@ decoding::TranslateOptions translate_options(const DecodingOptions& options, std
                                            ? decoding::LengthPenalty::Kind::gnmt
                                            : decoding::LengthPenalty::Kind::power;
   translate.beam.length_penalty.alpha = options.length_penalty;
+  translate.beam.coverage_penalty.beta = options.coverage_penalty;
+  translate.replace_unknown = options.replace_unknown;
   translate.beam.max_length_ratio = options.max_length_ratio;
   translate.beam.max_length_extra = options.max_length_extra;
   translate.batches.max_rows = options.batch_sentences;
@@ -89,7 +94,11 @@ decoding::TranslateOptions translate_options(const DecodingOptions& options, std
 }
 
 models::GenerationDefaults generation_defaults(const DecodingOptions& options) {
-  return {options.beam, options.length_penalty};
+  return {.beam = options.beam,
+          .length_penalty = options.length_penalty,
+          .gnmt_length_penalty = options.length_penalty_kind == LengthPenalty::gnmt,
+          .coverage_penalty = options.coverage_penalty,
+          .replace_unknown = options.replace_unknown};
 }
 
 }  // namespace fovea::training

@@ -84,6 +84,7 @@ struct RecurrentOptions {
 
 enum class OptimiserKind { adam, adamw };
 enum class ScheduleKind { inverse_sqrt, cosine, linear, constant };
+enum class SamplingSchedule { linear, inverse_sigmoid };
 enum class NonFinite { stop, skip };
 
 struct TrainingOptions {
@@ -97,6 +98,10 @@ struct TrainingOptions {
   double minimum_rate = 0;
   double clip_norm = 0;  ///< 0: no clipping
   double label_smoothing = 0.1;
+  double scheduled_sampling =
+      0;  ///< share of target tokens that the model reads as it predicted them, in the end
+  std::int64_t scheduled_sampling_warmup = 0;  ///< updates until then
+  SamplingSchedule scheduled_sampling_schedule = SamplingSchedule::linear;
   std::int64_t seed = 1;
   double average_decay = 0;       ///< exponential moving average of the weights; 0: none
   std::int64_t average_last = 5;  ///< checkpoints averaged into the final model; 0: none
@@ -115,6 +120,8 @@ struct DecodingOptions {
   std::int64_t beam = 5;
   double length_penalty = 1;
   LengthPenalty length_penalty_kind = LengthPenalty::power;
+  double coverage_penalty = 0;         ///< beta of Wu et al. 2016; 0: none
+  bool replace_unknown = false;        ///< unknown words by those of the source that were looked at
   double max_length_ratio = 2;         ///< a translation has at most ratio * source + extra tokens
   std::int64_t max_length_extra = 20;  ///< tokens
   std::int64_t validation_beam = 1;

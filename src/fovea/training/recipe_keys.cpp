@@ -262,6 +262,15 @@ void add_optimisation(std::vector<Key>& keys) {
       key<section, &O::clip_norm>("clip_norm", "scale gradients down to this norm; 0: never", {0, 1e9})));
   keys.push_back(key<section, &O::label_smoothing>("label_smoothing",
                                                    "probability spread over the vocabulary", probability));
+  keys.push_back(key<section, &O::scheduled_sampling>(
+      "scheduled_sampling", "share of target tokens read as the model predicted them, in the end; 0: none",
+      {0, 1}));
+  keys.push_back(key<section, &O::scheduled_sampling_warmup>("scheduled_sampling_warmup",
+                                                             "updates in which that share grows", count));
+  keys.push_back(key<section, &O::scheduled_sampling_schedule>(
+      "scheduled_sampling_schedule", "how it grows", {},
+      {choice("linear", SamplingSchedule::linear),
+       choice("inverse_sigmoid", SamplingSchedule::inverse_sigmoid)}));
   keys.push_back(key<section, &O::seed>("seed", "of weights, dropout and the order of the data", seed_range));
 }
 
@@ -301,6 +310,11 @@ void add_decoding(std::vector<Key>& keys) {
   keys.push_back(key<section, &O::length_penalty_kind>(
       "length_penalty_kind", "divide by ((5+n)/6)^a or by n^a", {},
       {choice("gnmt", LengthPenalty::gnmt), choice("power", LengthPenalty::power)}));
+  keys.push_back(key<section, &O::coverage_penalty>(
+      "coverage_penalty", "above 0 favours translations that looked at the whole source (GNMT: 0.2)",
+      {0, 100}));
+  keys.push_back(key<section, &O::replace_unknown>(
+      "replace_unknown", "unknown words become the word of the source that was looked at"));
   keys.push_back(key<section, &O::max_length_ratio>(
       "max_length_ratio", "a translation has at most this many times the source's tokens", {0, 100}));
   keys.push_back(key<section, &O::max_length_extra>("max_length_extra", "and this many more", {0, 10000}));

@@ -9,6 +9,7 @@
 
 #include "fovea/models/translation_folder.h"
 #include "fovea/training/schedule.h"
+#include "fovea/training/scheduled_sampling.h"
 
 namespace fovea::training {
 namespace {
@@ -104,6 +105,7 @@ ops::LossSums Trainer::accumulate_gradients(const std::vector<data::Batch>& batc
   for (const auto& batch : batches) tokens += batch.target_out.size();
   model_.parameters().zero_gradients();
   ops::LossSums sums;
+  const auto own_tokens = static_cast<float>(own_token_share(options_, state_.update + 1));
   for (std::size_t i = 0; i < batches.size(); ++i) {
     const data::Batch& batch = batches[i];
     ops::Context ctx{
@@ -112,7 +114,8 @@ ops::LossSums Trainer::accumulate_gradients(const std::vector<data::Batch>& batc
     ctx.update =
         static_cast<std::uint32_t>(state_.update * options_.accumulate + static_cast<std::int64_t>(i));
     const auto part = model_.loss(
-        ctx, {batch.source, batch.source_start, batch.target_in, batch.target_out, batch.target_start},
+        ctx,
+        {batch.source, batch.source_start, batch.target_in, batch.target_out, batch.target_start, own_tokens},
         static_cast<float>(options_.label_smoothing), 1.0f / static_cast<float>(tokens));
     tape_.backward();
     sums.loss += part.loss;

@@ -1,0 +1,14 @@
+#include "fovea/decoding/model.h"
+
+namespace fovea::decoding {
+
+Tensor StepModel::step_watched(DecodingState&, std::span<const std::int32_t>, StepAttention&) const {
+  throw no_attention();
+}
+
+Error no_attention() {
+  return Error(Error::Kind::usage, "decoding", "the model has no attention to its source",
+               "do without coverage penalty, alignment and replacement of unknown words");
+}
+
+}  // namespace fovea::decoding
