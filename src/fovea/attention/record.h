@@ -36,11 +36,8 @@ class Record : public ops::Recorder {
 /// The mean over heads of weights [H, T, S]: [T, S].
 Tensor mean_over_heads(const Tensor& weights, std::int64_t heads, std::int64_t T, std::int64_t S);
 
-enum class Side {
-  encoder,
-  decoder,
-  cross
-};  ///< who looks at whom: source at source, target at target, target at source
+/// Who looks at whom: source at source, target at target, target at source.
+enum class Side { encoder, decoder, cross };
 
 /// "encoder", "decoder", "cross"
 std::string_view name(Side side);
