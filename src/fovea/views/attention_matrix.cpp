@@ -15,10 +15,6 @@ namespace {
 
 constexpr std::string_view word_start = "\u2581";
 
-bool is_symbol(std::string_view piece) {
-  return piece.size() > 2 && piece.front() == '<' && piece.back() == '>' && !piece.starts_with("<0x");
-}
-
 /// The byte that a piece such as <0xC3> spells.
 std::optional<char> spelt_byte(std::string_view piece) {
   if (piece.size() != 6 || !piece.starts_with("<0x") || piece.back() != '>') return std::nullopt;
@@ -74,6 +70,16 @@ std::vector<std::string> joined(const std::vector<std::string>& pieces,
 
 }  // namespace
 
+bool is_symbol(std::string_view token) {
+  return token.size() > 2 && token.front() == '<' && token.back() == '>' && !token.starts_with("<0x");
+}
+
+PieceWords join_pieces(const std::vector<std::string>& pieces) {
+  auto of_piece = words_of(pieces);
+  auto words = joined(pieces, of_piece);
+  return {std::move(of_piece), std::move(words)};
+}
+
 void check_matrix(const AttentionMatrix& matrix) {
   if (matrix.weights.size() == matrix.source.size() * matrix.target.size()) return;
   throw Error(Error::Kind::bug, "views",
@@ -84,10 +90,9 @@ void check_matrix(const AttentionMatrix& matrix) {
 
 AttentionMatrix merge_pieces(const AttentionMatrix& pieces) {
   check_matrix(pieces);
-  const auto source_words = words_of(pieces.source), target_words = words_of(pieces.target);
-  AttentionMatrix out;
-  out.source = joined(pieces.source, source_words);
-  out.target = joined(pieces.target, target_words);
+  auto [source_words, sources] = join_pieces(pieces.source);
+  auto [target_words, targets] = join_pieces(pieces.target);
+  AttentionMatrix out{std::move(sources), std::move(targets), {}};
   out.weights.assign(out.source.size() * out.target.size(), 0.0f);
   std::vector<float> pieces_in(out.target.size(), 0.0f);
   for (const auto word : target_words) pieces_in[word] += 1.0f;
