@@ -103,7 +103,7 @@ void expect_few(const Recording& recording) {
 }  // namespace
 
 RecordedLayer flow(const kernels::Execution& exec, const Recording& recording, Side side, int through) {
-  const int last = last_layer(recording, side, through);
+  const int last = recording.number(side, through);
   expect_few(recording);
   const Graph graph = side == Side::cross ? cross_graph(recording, last) : self_graph(recording, side, last);
   FlowNetwork network(graph.nodes);

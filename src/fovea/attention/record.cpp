@@ -85,6 +85,24 @@ const RecordedLayer* Recording::find(Side side, int layer) const {
   return found == layers.end() ? nullptr : &*found;
 }
 
+int Recording::number(Side side, int layer) const {
+  int last = -1;
+  for (const auto& candidate : layers)
+    if (candidate.side == side) last = std::max(last, candidate.layer);
+  const std::string what = std::string(name(side)) + " attention";
+  if (last < 0) {
+    std::string there;
+    for (const Side other : {Side::encoder, Side::decoder, Side::cross})
+      if (std::ranges::any_of(layers, [&](const auto& found) { return found.side == other; }))
+        there += (there.empty() ? "" : ", ") + std::string(name(other));
+    throw Error(Error::Kind::usage, what, "the model has none", "it has: " + there);
+  }
+  if (layer > last || (layer >= 0 && !find(side, layer)))
+    throw Error(Error::Kind::usage, what, "there is no layer " + std::to_string(layer),
+                "choose one of 0 to " + std::to_string(last));
+  return layer < 0 ? last : layer;
+}
+
 Recording recording(const Record& record, std::vector<std::string> source, std::vector<std::string> target_in,
                     std::vector<std::string> target_out) {
   Recording result{std::move(source), std::move(target_in), std::move(target_out), {}};

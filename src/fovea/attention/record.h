@@ -63,6 +63,8 @@ struct Recording {
 
   /// The layer, or null if there is none such.
   const RecordedLayer* find(Side side, int layer) const;
+  /// `layer` if the side has it; its last layer for -1. Throws Error(usage) naming what there is.
+  int number(Side side, int layer) const;
   /// Labels of the rows and of the columns of a side's matrices.
   const std::vector<std::string>& rows(Side side) const {
     return side == Side::encoder ? source : target_out;

@@ -39,7 +39,7 @@ Matrix cross_rollout(const Recording& recording, int last) {
 }  // namespace
 
 RecordedLayer rollout(const Recording& recording, Side side, int through) {
-  const int last = last_layer(recording, side, through);
+  const int last = recording.number(side, through);
   Matrix rolled = side == Side::cross ? cross_rollout(recording, last) : self_rollout(recording, side, last);
   normalise_rows(rolled);
   return as_layer(side, last, rolled);

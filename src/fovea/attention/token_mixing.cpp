@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <string>
 
 #include "fovea/base/error.h"
 
@@ -76,18 +75,6 @@ RecordedLayer as_layer(Side side, int layer, const Matrix& matrix) {
   Tensor weights = Tensor::empty({1, matrix.rows, matrix.columns});
   std::ranges::transform(matrix.values, weights.f32(), [](double w) { return static_cast<float>(w); });
   return {side, layer, weights};
-}
-
-int last_layer(const Recording& recording, Side side, int through) {
-  int last = -1;
-  for (const auto& layer : recording.layers)
-    if (layer.side == side) last = std::max(last, layer.layer);
-  const std::string what = std::string(name(side)) + " attention";
-  if (last < 0) throw Error(Error::Kind::usage, what, "the model has none");
-  if (through > last)
-    throw Error(Error::Kind::usage, what, "there is no layer " + std::to_string(through),
-                "choose one of 0 to " + std::to_string(last));
-  return through < 0 ? last : through;
 }
 
 }  // namespace fovea::attention

@@ -42,8 +42,4 @@ Matrix self_mixing(const RecordedLayer& layer);
 /// The matrix as a layer of one head.
 RecordedLayer as_layer(Side side, int layer, const Matrix& matrix);
 
-/// The number of the last layer of a side, or `through` if it is not negative. Throws Error(usage) if the
-/// recording has no such layer, naming what there is.
-int last_layer(const Recording& recording, Side side, int through);
-
 }  // namespace fovea::attention
