@@ -46,6 +46,12 @@ struct Options {
   int threads = 0;
 };
 
+/// The name of a model: that of its folder.
+std::string model_name(const std::string& folder) {
+  const auto path = std::filesystem::path(folder).lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
+}
+
 // Up to so many tokens a page gets the flow unasked: the three sides take half a second.
 constexpr std::size_t quick_flow_tokens = 40;
 
@@ -183,10 +189,10 @@ class Attending {
         return views::heat_map_svg(view.matrix, view.title);
       }
       case Picture::json:
-        return views::attention_json(recording, {folder_, further(recording, 0)});
+        return views::attention_json(recording, {model_name(folder_), further(recording, 0)});
       case Picture::html:
-        return views::attention_page(recording,
-                                     {"Attention", folder_, further(recording, quick_flow_tokens)});
+        return views::attention_page(
+            recording, {"Attention", model_name(folder_), further(recording, quick_flow_tokens)});
       case Picture::none:
         break;
     }

@@ -146,7 +146,7 @@ void ViewFlags::add_to(CLI::App& command) {
       "--words", [] {}, "Pieces joined to words (default)");
   command.add_flag("--pieces", pieces, "The model's own pieces of words")->excludes(words);
   command.add_flag("--special", special,
-                   "Keep the end of sentence in cross-attention (its share is else left out)");
+                   "Keep the end of sentence in cross-attention (otherwise its share is left out)");
 }
 
 AttentionView attention_view(const kernels::Execution& exec, const Recording& recording,

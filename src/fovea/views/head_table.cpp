@@ -5,7 +5,7 @@
 namespace fovea::views {
 
 std::string head_table(const std::vector<attention::HeadStatistics>& heads) {
-  std::string table = "side     layer  head  entropy  spread  distance  diagonal     end  confidence\n";
+  std::string table = "side     layer  head  entropy  spread  distance  diagonal    end  confidence\n";
   for (const auto& head : heads) {
     char line[128];
     std::snprintf(line, sizeof line,
