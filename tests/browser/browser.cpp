@@ -45,6 +45,7 @@ Pipe make_pipe() {
 }
 
 bool on_path(const std::string& program) {
+  if (program.find('/') != std::string::npos) return ::access(program.c_str(), X_OK) == 0;
   std::istringstream folders(std::getenv("PATH") ? std::getenv("PATH") : "");
   for (std::string folder; std::getline(folders, folder, ':');)
     if (::access((folder + "/" + program).c_str(), X_OK) == 0) return true;
@@ -69,7 +70,8 @@ std::string from_base64(std::string_view text) {
 }  // namespace
 
 std::optional<std::string> Browser::find() {
-  if (const char* named = std::getenv("FOVEA_BROWSER"); named && *named) return named;
+  if (const char* named = std::getenv("FOVEA_BROWSER"); named && *named)
+    return on_path(named) ? std::optional<std::string>(named) : std::nullopt;
   for (const char* program :
        {"chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"})
     if (on_path(program)) return program;

@@ -19,7 +19,8 @@ using Json = nlohmann::json;
 /// no, ends, or is silent for `patience`.
 class Browser {
  public:
-  /// $FOVEA_BROWSER, or chromium-headless-shell, chromium or Chrome on the path.
+  /// $FOVEA_BROWSER (nothing if it names none that is there), or chromium-headless-shell, chromium or Chrome
+  /// on the path.
   static std::optional<std::string> find();
 
   Browser(const std::string& program, const std::filesystem::path& profile);
