@@ -29,6 +29,9 @@ const rgb = ([r, g, b], alpha = 1) => `rgb(${r} ${g} ${b} / ${alpha})`;
 /** Where a weight stands on the colour scale, so that a tenth can be told from nothing. */
 const emphasis = (weight) => Math.min(1, Math.max(0, weight)) ** 0.6;
 
+/** How strongly a token is coloured that has so much of the chosen one's attention: below 1 % not at all. */
+const glow = (weight) => (weight < 0.01 ? "0%" : `${Math.round(100 * emphasis(weight))}%`);
+
 /** 256 colours [red, green, blue] from nothing to all, by the scale of the theme. */
 const weightScale = memoised((dark) => {
   const stops = (dark ? recording.scales.ember : recording.scales.ink).map((hex) =>

@@ -134,7 +134,7 @@ function markTokens(focus) {
       const chosen = mine && focus.index === i;
       item.classList.toggle("chosen", chosen);
       item.setAttribute("aria-selected", pinned(list.dataset.axis, i));
-      item.style.setProperty("--weight", focus && !mine ? `${Math.round(100 * emphasis(around[i]))}%` : "0%");
+      item.style.setProperty("--weight", focus && !mine ? glow(around[i]) : "0%");
     });
   }
 }

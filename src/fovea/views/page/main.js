@@ -22,4 +22,4 @@ addEventListener("hashchange", () => {
   readAddress();
   update({});
 });
-update({}).then(() => requestAnimationFrame(() => (document.documentElement.dataset.ready = "yes")));
+update({});

@@ -1,15 +1,14 @@
 /* The matrix view: the weights as a heat map, the value under the pointer, zoom for long texts. */
 
-const matrixView = { painted: null, cell: 24, x: 0, y: 0 };
+const matrixView = { painted: null, wide: 24, high: 24, x: 0, y: 0 };
 const labelsFrom = 11; // the smallest cells, in pixels, that have room for a label
-const numbersFrom = 32;
+const numbersFrom = { wide: 28, high: 18 };
 
-/** The size of a cell that shows all of the matrix, as far as that can be read. */
+/** The size of a cell, {wide, high} in pixels, that shows all of the matrix as far as that can be read. */
 function fittingCell() {
-  const frame = byId("matrix");
-  const wide = frame.clientWidth - byId("row-labels").offsetWidth - 56;
-  const high = innerHeight * 0.62;
-  return Math.max(2, Math.min(44, wide / current.S, Math.max(high / current.T, 3)));
+  const room = byId("panel-matrix").clientWidth - byId("row-labels").offsetWidth - 64;
+  const high = Math.max(3, Math.min(36, (innerHeight * 0.6) / current.T));
+  return { high, wide: Math.max(3, Math.min(1.6 * high, room / current.S)) };
 }
 
 function buildAxisLabels(holder, axis, units) {
@@ -21,19 +20,30 @@ function buildAxisLabels(holder, axis, units) {
   }));
 }
 
+/** The frame's edges are as wide as the longest labels need, within limits. */
+function makeRoomForLabels() {
+  const longest = (holder) => Math.max(...[...holder.querySelectorAll("bdi")].map((label) => label.offsetWidth));
+  const frame = byId("matrix");
+  frame.style.setProperty("--row-room", `${Math.min(150, longest(byId("row-labels")) + 18)}px`);
+  frame.style.setProperty("--column-room", `${Math.min(108, Math.max(40, longest(byId("column-labels")) * 0.78 + 20))}px`);
+}
+
 function layOutMatrix() {
   const { T, S } = current;
-  const cell = Math.min(60, Math.max(2, fittingCell() * state.zoom));
-  matrixView.cell = cell >= 4 ? Math.floor(cell) : cell;
-  const size = matrixView.cell;
+  const fitting = fittingCell();
+  const sized = (pixels) => Math.max(2, Math.min(72, Math.floor(pixels * state.zoom)));
+  const [wide, high] = [sized(fitting.wide), sized(fitting.high)];
+  Object.assign(matrixView, { wide, high });
   const frame = byId("matrix");
-  frame.style.setProperty("--cell", `${size}px`);
-  frame.classList.toggle("steep", size < 20);
-  byId("cells").style.width = `${S * size}px`;
-  byId("cells").style.height = `${T * size}px`;
-  [...byId("column-labels").children].forEach((item, s) => (item.style.left = `${(s + 0.5) * size}px`));
-  [...byId("row-labels").children].forEach((item, t) => (item.style.top = `${t * size}px`));
-  frame.classList.toggle("tiny", size < labelsFrom);
+  frame.style.setProperty("--cell-wide", `${wide}px`);
+  frame.style.setProperty("--cell-high", `${high}px`);
+  frame.classList.toggle("steep", wide < 20);
+  frame.classList.toggle("tiny-columns", wide < labelsFrom);
+  frame.classList.toggle("tiny-rows", high < labelsFrom);
+  byId("cells").style.width = `${S * wide}px`;
+  byId("cells").style.height = `${T * high}px`;
+  [...byId("column-labels").children].forEach((item, s) => (item.style.left = `${(s + 0.5) * wide}px`));
+  [...byId("row-labels").children].forEach((item, t) => (item.style.top = `${t * high}px`));
 }
 
 /** Paints the weights a pixel each; drawing then only enlarges them. */
@@ -47,45 +57,46 @@ function paintMatrix() {
 }
 
 function drawCellsInSight(context, width, height) {
-  const { cell, x, y } = matrixView;
+  const { wide, high, x, y } = matrixView;
   context.imageSmoothingEnabled = false;
-  context.drawImage(paintMatrix(), x / cell, y / cell, width / cell, height / cell, 0, 0, width, height);
-  if (cell < 9) return;
+  context.drawImage(paintMatrix(), x / wide, y / high, width / wide, height / high, 0, 0, width, height);
+  if (Math.min(wide, high) < 9) return;
   context.fillStyle = getComputedStyle(byId("matrix")).getPropertyValue("--card");
-  for (let s = Math.ceil(x / cell); s * cell - x <= width; ++s) context.fillRect(s * cell - x - 0.5, 0, 1, height);
-  for (let t = Math.ceil(y / cell); t * cell - y <= height; ++t) context.fillRect(0, t * cell - y - 0.5, width, 1);
+  for (let s = Math.ceil(x / wide); s * wide - x <= width; ++s) context.fillRect(s * wide - x - 0.5, 0, 1, height);
+  for (let t = Math.ceil(y / high); t * high - y <= height; ++t) context.fillRect(0, t * high - y - 0.5, width, 1);
 }
 
 function drawNumbers(context, width, height) {
-  const { cell, x, y } = matrixView;
-  if (cell < numbersFrom) return;
+  const { wide, high, x, y } = matrixView;
+  if (wide < numbersFrom.wide || high < numbersFrom.high) return;
   const values = meanNow();
-  context.font = `${Math.min(13, cell * 0.36)}px ${getComputedStyle(document.body).fontFamily}`;
+  context.font = `${Math.min(13, wide * 0.36, high * 0.5)}px ${getComputedStyle(document.body).fontFamily}`;
   context.textAlign = "center";
   context.textBaseline = "middle";
-  for (let t = Math.floor(y / cell); t < Math.min(current.T, (y + height) / cell); ++t) {
-    for (let s = Math.floor(x / cell); s < Math.min(current.S, (x + width) / cell); ++s) {
+  for (let t = Math.floor(y / high); t < Math.min(current.T, (y + height) / high); ++t) {
+    for (let s = Math.floor(x / wide); s < Math.min(current.S, (x + width) / wide); ++s) {
       const weight = values[t * current.S + s];
       if (weight < 0.01) continue;
-      context.fillStyle = isLight(weightColour(weight, isDark())) ? "rgb(20 24 36 / 0.85)" : "rgb(255 255 255 / 0.92)";
-      context.fillText(Math.round(100 * weight), (s + 0.5) * cell - x, (t + 0.5) * cell - y + 1);
+      context.fillStyle = isLight(weightColour(weight, isDark())) ? "rgb(20 24 36 / 0.8)" : "rgb(255 255 255 / 0.9)";
+      context.fillText(Math.round(100 * weight), (s + 0.5) * wide - x, (t + 0.5) * high - y + 1);
     }
   }
 }
 
-/** The row and the column of the chosen cell, and the cell. */
+/** Lines along the row and the column of the chosen cell, which keep clear of the colours, and the cell. */
 function drawCross(context, width, height, chosen) {
   if (!chosen) return;
-  const { cell, x, y } = matrixView;
-  const [left, top] = [chosen.s * cell - x, chosen.t * cell - y];
+  const { wide, high, x, y } = matrixView;
+  const [left, top] = [chosen.s * wide - x, chosen.t * high - y];
   const accent = getComputedStyle(byId("matrix")).getPropertyValue("--accent");
   context.fillStyle = context.strokeStyle = accent;
-  context.globalAlpha = 0.16;
-  if (chosen.t !== undefined) context.fillRect(0, top, width, cell);
-  if (chosen.s !== undefined) context.fillRect(left, 0, cell, height);
+  context.lineWidth = 1;
+  context.globalAlpha = 0.75;
+  if (chosen.t !== undefined) context.strokeRect(-2, top - 0.5, width + 4, high);
+  if (chosen.s !== undefined) context.strokeRect(left - 0.5, -2, wide, height + 4);
   context.globalAlpha = 1;
-  context.lineWidth = 2;
-  if (chosen.t !== undefined && chosen.s !== undefined) context.strokeRect(left, top, Math.max(cell, 3), Math.max(cell, 3));
+  context.lineWidth = 2.5;
+  if (chosen.t !== undefined && chosen.s !== undefined) context.strokeRect(left - 0.5, top - 0.5, wide, high);
 }
 
 /** The focus as places of a cell: {t, s}; only a token has one of them. */
@@ -102,6 +113,7 @@ function drawMatrixView() {
     Object.assign(matrixView, { rows, columns });
     buildAxisLabels(byId("row-labels"), "row", rows);
     buildAxisLabels(byId("column-labels"), "column", columns);
+    makeRoomForLabels();
   }
   byId("matrix-caption").textContent =
     [`rows: ${textNames[side.rows]}`, `columns: ${textNames[side.columns]}`, whereNow()].filter(Boolean).join(" · ");
@@ -114,8 +126,8 @@ function drawHeat() {
   const frame = byId("matrix");
   matrixView.x = frame.scrollLeft;
   matrixView.y = frame.scrollTop;
-  const width = Math.min(current.S * matrixView.cell - matrixView.x, frame.clientWidth - byId("row-labels").offsetWidth);
-  const height = Math.min(current.T * matrixView.cell - matrixView.y,
+  const width = Math.min(current.S * matrixView.wide - matrixView.x, frame.clientWidth - byId("row-labels").offsetWidth);
+  const height = Math.min(current.T * matrixView.high - matrixView.y,
     frame.clientHeight - byId("column-labels").offsetHeight);
   const context = prepare(byId("heat"), Math.max(1, width), Math.max(1, height));
   drawCellsInSight(context, width, height);
@@ -149,8 +161,8 @@ function showTip(x, y, t, s) {
 
 function cellAt(event) {
   const box = byId("heat").getBoundingClientRect();
-  const t = Math.floor((event.clientY - box.top + matrixView.y) / matrixView.cell);
-  const s = Math.floor((event.clientX - box.left + matrixView.x) / matrixView.cell);
+  const t = Math.floor((event.clientY - box.top + matrixView.y) / matrixView.high);
+  const s = Math.floor((event.clientX - box.left + matrixView.x) / matrixView.wide);
   const inside = t >= 0 && t < current.T && s >= 0 && s < current.S;
   return inside ? { t, s } : null;
 }
@@ -183,11 +195,11 @@ function moveCell(event) {
 
 function bringIntoSight(t, s) {
   const frame = byId("matrix");
-  const { cell } = matrixView;
-  const wide = frame.clientWidth - byId("row-labels").offsetWidth - cell;
-  const high = frame.clientHeight - byId("column-labels").offsetHeight - cell;
-  frame.scrollLeft = Math.max(Math.min(frame.scrollLeft, s * cell), s * cell - wide);
-  frame.scrollTop = Math.max(Math.min(frame.scrollTop, t * cell), t * cell - high);
+  const { wide, high } = matrixView;
+  const across = frame.clientWidth - byId("row-labels").offsetWidth - wide;
+  const down = frame.clientHeight - byId("column-labels").offsetHeight - high;
+  frame.scrollLeft = Math.max(Math.min(frame.scrollLeft, s * wide), s * wide - across);
+  frame.scrollTop = Math.max(Math.min(frame.scrollTop, t * high), t * high - down);
 }
 
 const zoomBy = (factor) => update({ zoom: Math.min(30, Math.max(0.25, state.zoom * factor)) });

@@ -8,10 +8,13 @@ function buildThumbnail(layerIndex, head) {
   const name = `Layer ${layer.number + 1}, head ${head + 1}`;
   const button = make("button", {
     type: "button", class: "thumbnail", tabindex: -1, "aria-label": name,
-    title: `${name}\nentropy ${layer.entropy[head].toFixed(2)} bits\ndistance ${layer.distance[head].toFixed(2)} tokens`,
   }, make("canvas"));
   button.addEventListener("click", () =>
-    update({ view: "matrix", layer: layerIndex, heads: state.heads.map((_, i) => i === head), hover: null }));
+    update({ view: "matrix", layer: layerIndex, heads: Array.from({ length: layer.heads }, (_, i) => i === head), hover: null }));
+  const peek = () => update({ peek: { layer: layerIndex, head } });
+  button.addEventListener("mouseenter", peek);
+  button.addEventListener("focus", peek);
+  for (const left of ["mouseleave", "blur"]) button.addEventListener(left, () => update({ peek: null }));
   return button;
 }
 

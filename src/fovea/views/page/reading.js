@@ -64,7 +64,7 @@ function paintReading() {
     const chosen = focus && (same || axis === focus.axis) && Number(index) === focus.index;
     const weight = focus && (same || axis !== focus.axis) ? around[index] : 0;
     token.classList.toggle("chosen", Boolean(chosen));
-    token.style.setProperty("--weight", `${Math.round(100 * emphasis(weight))}%`);
+    token.style.setProperty("--weight", glow(weight));
   }
 }
 
@@ -123,8 +123,20 @@ function readoutOfCell(t, s) {
   ];
 }
 
+/** A head that is pointed at in the model view or the chart, larger. */
+function readoutOfHead({ layer: index, head }) {
+  const layer = sideNow().layers[index];
+  const picture = make("canvas", { class: "preview" });
+  loadWeights(sideNow(), layer, state.words).then((weights) =>
+    paintWeights(picture, weights.head(head), weights.T, weights.S, isDark(), 256));
+  const number = (name, unit) => make("p", { class: "hint" }, `${name} ${layer[name][head].toFixed(2)} ${unit}`);
+  return [make("h2", {}, `Layer ${layer.number + 1}, head ${head + 1}`), picture, number("entropy", "bits"),
+    number("distance", "tokens")];
+}
+
 function showReadout() {
   const focus = focusNow();
+  if (state.peek) return byId("readout").replaceChildren(...readoutOfHead(state.peek));
   const place = make("p", { class: "hint" }, whereNow());
   if (activeHeads().length === 0) {
     byId("readout").replaceChildren(make("p", { class: "hint" }, "All heads are off: choose one above."));

@@ -5,12 +5,13 @@
  *   heads    which heads are on, [true, false..]  words  whether pieces are joined
  *   pin      the token that is kept, hover the one pointed at: {axis: "row" | "column", index, other?}
  *            (other: the place on the other axis, of a cell)
+ *   peek     the head pointed at, {layer, head}, in the model view
  *   faintest the smallest weight with a line      zoom   of the matrix, 1 shows all of it
  *   theme    "auto" | "light" | "dark"
  */
 const state = {
   view: "heads", side: 0, layer: 0, heads: [], words: hasPieces,
-  pin: null, hover: null, faintest: 0.02, zoom: 1, theme: "auto",
+  pin: null, hover: null, peek: null, faintest: 0.02, zoom: 1, theme: "auto",
 };
 /** The weights of the side and layer that state names; null until they are there. */
 let current = null;
@@ -41,12 +42,14 @@ function apply(change) {
   if (state.heads.length !== layerNow().heads) state.heads = Array(layerNow().heads).fill(true);
   if (moved || rejoined) state.pin = change.pin ?? null;
   if (moved || rejoined) state.hover = null;
+  if (state.view !== "model" || moved) state.peek = null;
 }
 
 let drawing = false;
 
 /** Changes the state and draws what changed, once a frame. */
 async function update(change) {
+  document.documentElement.dataset.ready = "no";
   apply(change);
   const [side, layer, words] = [sideNow(), layerNow(), state.words];
   if (current?.side !== side || current.layer !== layer || current.words !== words) {
@@ -64,6 +67,7 @@ function draw() {
   dropLostFocus();
   for (const listener of listeners) listener();
   writeAddress();
+  document.documentElement.dataset.ready = "yes"; // for programs that watch
 }
 
 function dropLostFocus() {
