@@ -123,6 +123,7 @@ TEST(Attend, WritesPicturesPagesAndNumbers) {
   const auto svg = write("a.svg", "--layer 1 --head 2");
   EXPECT_EQ(svg.find("<svg"), 0u);
   EXPECT_CONTAINS(svg, "cross-attention, layer 1, head 2");
+  EXPECT_EQ(write("a.png", "--layer 1").substr(1, 3), "PNG");
   const auto page = write("a.html");
   EXPECT_CONTAINS(page, "<html");
   EXPECT_CONTAINS(page, "Rollout");

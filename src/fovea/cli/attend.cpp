@@ -25,9 +25,11 @@
 #include "fovea/models/watch.h"
 #include "fovea/views/attention_json.h"
 #include "fovea/views/attention_page.h"
+#include "fovea/views/display_text.h"
 #include "fovea/views/head_table.h"
 #include "fovea/views/heat_map.h"
 #include "fovea/views/heat_map_svg.h"
+#include "fovea/views/png.h"
 #include "fovea/views/terminal_style.h"
 
 namespace fovea::cli {
@@ -56,16 +58,22 @@ std::string model_name(const std::string& folder) {
 constexpr std::size_t quick_flow_tokens = 40;
 
 /// The kinds of file that --output writes, by how its name ends.
-enum class Picture { none, svg, json, html };
+enum class Picture { none, svg, png, json, html };
 
 Picture picture_of(const std::string& path) {
   if (path.empty()) return Picture::none;
   const std::string ending = std::filesystem::path(path).extension().string();
   if (ending == ".svg") return Picture::svg;
+  if (ending == ".png") return Picture::png;
   if (ending == ".json") return Picture::json;
   if (ending == ".html") return Picture::html;
   throw Error(Error::Kind::usage, "--output", printable(path) + " is of no kind that is known",
-              "end it in .svg, .json or .html");
+              "end it in .svg, .png, .json or .html");
+}
+
+/// Text of the user's as it can stand in a warning: harmless, and cut.
+std::string shown(std::string_view text, int columns) {
+  return views::join(views::fit(views::glyphs(text), columns));
 }
 
 /// The words of a text that hold what the vocabulary lacks, each in quotes.
@@ -75,7 +83,7 @@ std::vector<std::string> unknown_words(const std::string& text, std::int32_t unk
   std::istringstream words(text);
   for (std::string word; words >> word;) {
     const Ids ids = encode(word);
-    if (std::ranges::find(ids, unk) != ids.end()) unknown.push_back("'" + printable(word, 40) + "'");
+    if (std::ranges::find(ids, unk) != ids.end()) unknown.push_back("'" + shown(word, 40) + "'");
   }
   return unknown;
 }
@@ -184,10 +192,10 @@ class Attending {
 
   std::string file(const Recording& recording) const {
     switch (picture_) {
-      case Picture::svg: {
-        const AttentionView view = chosen(recording);
-        return views::heat_map_svg(view.matrix, view.title);
-      }
+      case Picture::svg:
+        return svg(recording);
+      case Picture::png:
+        return png(svg(recording));
       case Picture::json:
         return views::attention_json(recording, {model_name(folder_), further(recording, 0)});
       case Picture::html:
@@ -197,6 +205,17 @@ class Attending {
         break;
     }
     throw Error(Error::Kind::bug, "attend", "no kind of file");
+  }
+
+  std::string svg(const Recording& recording) const {
+    const AttentionView view = chosen(recording);
+    return views::heat_map_svg(view.matrix, view.title);
+  }
+
+  static std::string png(const std::string& svg) {
+    if (const auto missing = views::letters_without_font(svg); !missing.empty())
+      warn("no font here has the letters " + shown(missing, 60) + ": install one, or write .svg");
+    return views::png_from_svg(svg);
   }
 
   /// Rollout, and flow if it was asked for or no side has more than `tokens`.
@@ -235,9 +254,10 @@ void add_attend(CLI::App& fovea) {
   command->add_flag("--statistics", options->statistics,
                     "A table of what each head does, in place of the picture");
   command
-      ->add_option("--output", options->output,
-                   "A file in place of the picture: .svg the same view; .html all layers and heads to look "
-                   "around in; .json all numbers")
+      ->add_option(
+          "--output", options->output,
+          "A file in place of the picture: .svg or .png the same view; .html all layers and heads to look "
+          "around in; .json all numbers")
       ->type_name("FILE");
   options->decoding.add_to(*command);
   add_threads_option(*command, options->threads);
