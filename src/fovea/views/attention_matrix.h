@@ -26,7 +26,8 @@ struct PieceWords {
 };
 
 /// A word begins with ▁ (U+2581). Symbols such as </s> stand alone, and so does punctuation that ends a word
-/// ("." in "bicycles."). Byte pieces (<0xC3>) become the bytes they spell.
+/// ("." in "bicycles.") and each piece of a script without blanks (Han, kana, Thai, ...). Byte pieces (<0xC3>)
+/// become the bytes they spell.
 PieceWords join_pieces(const std::vector<std::string>& pieces);
 
 /// Whether a token is a symbol such as </s> or <pad>, not text (nor a byte piece).

@@ -20,11 +20,11 @@ function chartAxes(layers) {
   const text = (attributes, content) => parts.push(makeSvg("text", { class: "tick", ...attributes }, content));
   const round = (value) => String(Number(value.toFixed(6)));
   const bottom = chart.height - chart.bottom;
-  for (let v = 0, step = roundStep(x, 4); v <= x; v += step) {
+  for (let v = 0, step = roundStep(x, 5); v <= x; v += step) {
     parts.push(makeSvg("line", { class: "grid", x1: place.x(v), x2: place.x(v), y1: chart.top, y2: bottom }));
     text({ x: place.x(v), y: bottom + 13, "text-anchor": "middle" }, round(v));
   }
-  for (let v = 0, step = roundStep(y, 4); v <= y; v += step) {
+  for (let v = 0, step = roundStep(y, 5); v <= y; v += step) {
     parts.push(makeSvg("line", { class: "grid", x1: chart.left, x2: chart.width - chart.right, y1: place.y(v), y2: place.y(v) }));
     text({ x: chart.left - 5, y: place.y(v) + 3.5, "text-anchor": "end" }, round(v));
   }

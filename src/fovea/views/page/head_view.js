@@ -58,16 +58,17 @@ function prepare(canvas, width, height) {
   return context;
 }
 
+const inSight = (place, index) => index >= place.first && index < place.last;
+
 /** The weights that get a line: {h, t, s, weight}; where they are too many, the largest. */
 function linesInSight(place, heads, focus) {
   const { T, S } = current;
-  const inSight = (i) => i >= place.first && i < place.last;
   const found = [];
   for (const h of heads) {
     const values = current.head(h);
     for (let t = 0; t < T; ++t) {
       if (focus?.axis === "row" && focus.index !== t) continue;
-      const all = focus || inSight(t);
+      const all = focus || inSight(place, t);
       const [from, to] = all ? [0, S] : [Math.max(0, place.first), Math.min(S, place.last)];
       for (let s = from; s < to; ++s) {
         const weight = values[t * S + s];
@@ -81,6 +82,7 @@ function linesInSight(place, heads, focus) {
   return found.slice(-mostLines);
 }
 
+/** Lines to tokens that are out of sight are faint. */
 function drawLines(context, place, heads, focus) {
   const x0 = place.left.inner + 6;
   const x1 = place.right.inner - 6;
@@ -90,7 +92,9 @@ function drawLines(context, place, heads, focus) {
   context.lineCap = "round";
   for (const { h, t, s, weight } of linesInSight(place, heads, focus)) {
     const [y0, y1] = [place.y(t) + lane.get(h), place.y(s) + lane.get(h)];
-    context.strokeStyle = rgb(headColour(h, state.heads.length, isDark()), 0.06 + 0.9 * Math.min(1, weight) ** 0.8);
+    const leaves = !focus && (!inSight(place, t) || !inSight(place, s));
+    const alpha = (0.06 + 0.9 * Math.min(1, weight) ** 0.8) * (leaves ? 0.25 : 1);
+    context.strokeStyle = rgb(headColour(h, state.heads.length, isDark()), alpha);
     context.lineWidth = 0.8 + 2.4 * Math.min(1, weight);
     context.beginPath();
     context.moveTo(x0, y0);
@@ -104,7 +108,8 @@ function drawCells(context, place, heads, focus) {
   const looks = focus.axis === "row";
   const room = looks ? place.width - place.right.outer : place.left.outer;
   const around = weightsAround(meanNow(), focus);
-  const side = Math.max(2, Math.min(13, (room - 54) / heads.length));
+  const withNumbers = room >= 70;
+  const side = Math.max(2, Math.min(13, (room - (withNumbers ? 54 : 12)) / heads.length));
   const size = Math.min(14, headView.tokenHeight - 8);
   context.font = `12px ${getComputedStyle(document.body).fontFamily}`;
   context.textBaseline = "middle";
@@ -118,7 +123,7 @@ function drawCells(context, place, heads, focus) {
       context.fillStyle = rgb(headColour(h, state.heads.length, isDark()), 0.07 + 0.93 * emphasis(weight));
       context.fillRect(x, y - size / 2, side - 1, size);
     });
-    if (around[i] < 0.005 || room < 50) continue;
+    if (around[i] < 0.005 || !withNumbers) continue;
     context.fillStyle = ink;
     const x = 14 + heads.length * side;
     context.fillText(percent(around[i]), looks ? place.right.outer + x : place.left.outer - x, y);

@@ -7,8 +7,8 @@ const numbersFrom = { wide: 28, high: 18 };
 /** The size of a cell, {wide, high} in pixels, that shows all of the matrix as far as that can be read. */
 function fittingCell() {
   const room = byId("panel-matrix").clientWidth - byId("row-labels").offsetWidth - 64;
-  const high = Math.max(3, Math.min(36, (innerHeight * 0.6) / current.T));
-  return { high, wide: Math.max(3, Math.min(1.6 * high, room / current.S)) };
+  const high = Math.min(36, (innerHeight * 0.6) / current.T);
+  return { high, wide: Math.min(1.6 * high, room / current.S) };
 }
 
 function buildAxisLabels(holder, axis, units) {
@@ -31,7 +31,7 @@ function makeRoomForLabels() {
 function layOutMatrix() {
   const { T, S } = current;
   const fitting = fittingCell();
-  const sized = (pixels) => Math.max(2, Math.min(72, Math.floor(pixels * state.zoom)));
+  const sized = (pixels) => Math.max(1, Math.min(72, Math.floor(pixels * state.zoom)));
   const [wide, high] = [sized(fitting.wide), sized(fitting.high)];
   Object.assign(matrixView, { wide, high });
   const frame = byId("matrix");

@@ -32,17 +32,17 @@ function weightsAround(values, { axis, index }) {
   return Float32Array.from({ length: T }, (_, t) => values[t * S + index]);
 }
 
+/** A text as it runs. Tokens are not isolated here: letters of a word join across its pieces. */
 function buildParagraph(axis, units, title) {
   const paragraph = make("p", { dir: "auto" });
-  paragraph.append(make("span", { class: "caption" }, title));
   units.labels.forEach((label, i) => {
     if (i > 0 && !units.touches.has(i)) paragraph.append(" ");
-    const token = make("bdi", { class: units.special.has(i) ? "special" : undefined }, label);
+    const token = make("span", { class: units.special.has(i) ? "special" : undefined }, label);
     token.dataset.axis = axis;
     token.dataset.index = i;
     paragraph.append(token);
   });
-  return paragraph;
+  return make("div", {}, make("span", { class: "caption" }, title), paragraph);
 }
 
 function buildReading() {
@@ -52,6 +52,7 @@ function buildReading() {
   if (!same) paragraphs.push(buildParagraph("column", columns, textNames[side.columns]));
   if (side.side === "cross") paragraphs.reverse(); // the source comes first, as it did
   byId("reading").replaceChildren(...paragraphs);
+  byId("reading").classList.toggle("long", Math.max(current.T, current.S) > 80);
 }
 
 /** Colours the tokens that the chosen one looks at (or that look at it). */
@@ -59,7 +60,7 @@ function paintReading() {
   const focus = focusNow();
   const around = focus && weightsAround(meanNow(), focus);
   const same = current.side.rows === current.side.columns;
-  for (const token of byId("reading").querySelectorAll("bdi")) {
+  for (const token of byId("reading").querySelectorAll("[data-axis]")) {
     const { axis, index } = token.dataset;
     const chosen = focus && (same || axis === focus.axis) && Number(index) === focus.index;
     const weight = focus && (same || axis !== focus.axis) ? around[index] : 0;
@@ -152,7 +153,7 @@ function showReadout() {
 }
 
 function setUpReading() {
-  const tokenAt = (event) => event.target.closest("bdi[data-axis]");
+  const tokenAt = (event) => event.target.closest("[data-axis]");
   const placeOf = (token) => ({ axis: token.dataset.axis, index: Number(token.dataset.index) });
   byId("reading").addEventListener("mouseover", (event) =>
     update({ hover: tokenAt(event) ? placeOf(tokenAt(event)) : null }));
