@@ -1,6 +1,6 @@
 #!/bin/sh
-# scripts/setup.sh TARGET...: installs the missing packages, configures, and builds TARGET... in build/release.
-# ./fovea and ./test call it. It says what it does on stderr, reads nothing, and exits 5 when the machine does not allow it.
+# scripts/setup.sh [--tests] TARGET...: installs the missing packages, configures, and builds TARGET... in build/release;
+# with --tests also what tests can use (packages-test.txt), but goes on if that cannot be had. ./fovea and ./test call it. It says what it does on stderr, reads nothing, and exits 5 when the machine does not allow it.
 set -u
 root=$(cd -- "${0%/*}/.." && pwd -P) || exit 5
 build=$root/build
@@ -30,8 +30,9 @@ lock() {
   : >"$log"
 }
 
+# missing_packages LIST: sets `missing`.
 missing_packages() {
-  wanted=$(sed 's/#.*//' "$root/scripts/packages.txt")
+  wanted=$(sed 's/#.*//' "$root/scripts/$1")
   installed=$newline$(dpkg-query -W -f '${db:Status-Abbrev}|${Package}\n' $wanted 2>/dev/null | sed -n 's/^.i.*|//p')$newline
   missing=
   for package in $wanted; do
@@ -48,9 +49,22 @@ install_packages() {
   attempt "installing$missing" $apt install -y --no-install-recommends $missing
 }
 
+# A browser that $FOVEA_BROWSER names is enough; so is FOVEA_BROWSER=none for those who want none.
+test_packages() {
+  command -v dpkg-query >/dev/null && [ -z "${FOVEA_BROWSER-}" ] || return 0
+  missing_packages packages-test.txt
+  [ -n "$missing" ] || return 0
+  if [ "$(id -u)" = 0 ]; then as=; elif sudo -n true 2>/dev/null; then as='sudo -n'; else return 0; fi
+  say "installing for tests:$missing"
+  apt="$as env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600"
+  quietly $apt install -y --no-install-recommends $missing && return
+  quietly $apt update && quietly $apt install -y --no-install-recommends $missing && return
+  say "cannot install$missing; the tests that need it are skipped"
+}
+
 packages() {
   command -v dpkg-query >/dev/null || { say "no Debian packages here; going on with what is installed"; return; }
-  missing_packages
+  missing_packages packages.txt
   [ -n "$missing" ] || return 0
   if [ "$(id -u)" = 0 ]; then install_packages ''
   elif sudo -n true 2>/dev/null; then install_packages 'sudo -n'
@@ -72,8 +86,11 @@ configure() {
 }
 
 cd "$root" || exit 5
+tests=
+[ "${1-}" = --tests ] && { tests=yes; shift; }
 lock
 packages
+[ -z "$tests" ] || test_packages
 touch "$build/stamp.new"  # as old as the beginning: a source saved while we build is newer
 configure
 cores=$(nproc)

@@ -17,7 +17,8 @@ class Launcher : public testing::Test {
     fs::create_directories(checkout_ + "/scripts");
     fs::create_directories(checkout_ + "/src");
     fs::create_directories(stubs_);
-    for (const char* file : {"fovea", "scripts/setup.sh", "scripts/packages.txt"})
+    for (const char* file :
+         {"fovea", "scripts/setup.sh", "scripts/packages.txt", "scripts/packages-test.txt"})
       fs::copy_file(std::string(FOVEA_SOURCE_DIR "/") + file, checkout_ + "/" + file);
     for (const char* file : {"CMakeLists.txt", "CMakePresets.json", "src/main.cpp"})
       write(checkout_ + "/" + file, "");
@@ -100,6 +101,27 @@ TEST_F(Launcher, WorksThroughALinkAndBySearchPath) {
   EXPECT_EQ(with_stubs("cd /; linked x").out, "/|x\n");
   EXPECT_EQ(with_stubs("cd \"$HERE\"; sh fovea x").out, checkout_ + "|x\n");
   EXPECT_EQ(with_stubs("cd \"$HERE/src\"; ../fovea x").out, checkout_ + "/src|x\n");
+}
+
+TEST_F(Launcher, InstallsABrowserForTestsAloneAndGoesOnWithoutOne) {
+  const std::string missing = "MISSING=chromium-headless-shell ",
+                    tests = "\"$HERE/scripts/setup.sh\" --tests all";
+  EXPECT_EQ(with_stubs(missing + "\"$HERE/fovea\"").code, 0);
+  EXPECT_FALSE(contains(calls(), "apt-get"));
+  EXPECT_EQ(with_stubs("FOVEA_BROWSER=none " + missing + tests).code, 0);
+  EXPECT_FALSE(contains(calls(), "apt-get"));
+
+  const auto installed = with_stubs(missing + tests);
+  EXPECT_EQ(installed.code, 0) << installed.err;
+  EXPECT_CONTAINS(calls(), "install -y --no-install-recommends chromium-headless-shell\n");
+  EXPECT_CONTAINS(calls(), "--target all");
+
+  stub("apt-get", "exit 100");
+  forget_calls();
+  const auto without = with_stubs(missing + tests);
+  EXPECT_EQ(without.code, 0) << without.err;
+  EXPECT_CONTAINS(without.err, "cannot install chromium-headless-shell; the tests that need it are skipped");
+  EXPECT_CONTAINS(calls(), "--target all");
 }
 
 TEST_F(Launcher, InstallsWhatIsMissingAndSaysSo) {

@@ -72,5 +72,14 @@ TEST(Label, ShowsTheWordStartAsASpace) {
   EXPECT_EQ(label(""), "␣");
 }
 
+TEST(JoinPieces, TakesPiecesOfScriptsWithoutBlanksAsWords) {
+  const auto words = [](const std::vector<std::string>& pieces) { return join_pieces(pieces).words; };
+  EXPECT_EQ(words({"▁我", "喜欢", "New", "ton", "的", "书", "。"}),
+            (std::vector<std::string>{"▁我", "喜欢", "Newton", "的", "书", "。"}));
+  EXPECT_EQ(words({"▁รัก", "เธอ"}), (std::vector<std::string>{"▁รัก", "เธอ"}));
+  EXPECT_EQ(words({"▁사랑", "해"}), (std::vector<std::string>{"▁사랑해"}));  // Korean has blanks
+  EXPECT_EQ(words({"▁", "<0xE6>", "<0x88>", "<0x91>"}), (std::vector<std::string>{"▁我"}));
+}
+
 }  // namespace
 }  // namespace fovea::views

@@ -3,11 +3,13 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <system_error>
 
 #include "fovea/base/error.h"
+#include "fovea/text/utf8.h"
 
 namespace fovea::cli {
 
@@ -44,6 +46,14 @@ void warn(std::string_view text) {
 
 std::string counted(std::size_t count, std::string_view noun) {
   return std::to_string(count).append(" ").append(noun).append(count == 1 ? "" : "s");
+}
+
+std::string argument_line(std::string text, std::string_view where) {
+  std::ranges::replace_if(
+      text, [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  if (text::is_valid_utf8(text)) return text;
+  warn(std::string(where) + ": not UTF-8; replaced by U+FFFD");
+  return text::repair_utf8(text).text;
 }
 
 void add_threads_option(CLI::App& command, int& threads) {

@@ -36,6 +36,10 @@ void warn(std::string_view text);
 /// "1 line", "2 lines".
 std::string counted(std::size_t count, std::string_view noun);
 
+/// A text given as an argument, as a line: line ends inside it count as spaces; what is not UTF-8 becomes
+/// U+FFFD with a warning that begins with `where`.
+std::string argument_line(std::string text, std::string_view where);
+
 /// --threads N, from 1 to 1024; `threads` stays 0, the number of processors, when it is not given.
 void add_threads_option(CLI::App& command, int& threads);
 

@@ -75,17 +75,14 @@ class LineWarnings {
   std::size_t count_ = 0;
 };
 
-/// The sentences given as arguments, a line each: line ends inside them count as spaces.
+/// The sentences given as arguments, a line each.
 std::vector<std::string> argument_lines(const Options& options) {
-  std::vector<std::string> lines = options.text;
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    std::ranges::replace_if(
-        lines[i], [](char c) { return c == '\n' || c == '\r'; }, ' ');
-    if (text::is_valid_utf8(lines[i])) continue;
-    const std::string where = "argument " + std::to_string(i + 1);
-    if (options.policy() == data::BadUtf8::error) throw Error(Error::Kind::data, where, "is not UTF-8");
-    warn(where + ": not UTF-8; replaced by U+FFFD");
-    lines[i] = text::repair_utf8(lines[i]).text;
+  std::vector<std::string> lines;
+  for (const std::string& text : options.text) {
+    const std::string where = "argument " + std::to_string(lines.size() + 1);
+    if (options.policy() == data::BadUtf8::error && !text::is_valid_utf8(text))
+      throw Error(Error::Kind::data, where, "is not UTF-8");
+    lines.push_back(argument_line(text, where));
   }
   return lines;
 }

@@ -15,10 +15,6 @@ namespace {
 
 constexpr std::string_view word_start = "\u2581";
 
-bool is_symbol(std::string_view piece) {
-  return piece.size() > 2 && piece.front() == '<' && piece.back() == '>' && !piece.starts_with("<0x");
-}
-
 /// The byte that a piece such as <0xC3> spells.
 std::optional<char> spelt_byte(std::string_view piece) {
   if (piece.size() != 6 || !piece.starts_with("<0x") || piece.back() != '>') return std::nullopt;
@@ -38,6 +34,25 @@ bool is_punctuation(std::string_view piece) {
   return !piece.empty();
 }
 
+/// Whether a character belongs to a script that puts no blanks between words: Han, kana, Thai, Khmer, ...
+bool is_of_script_without_blanks(UChar32 c) {
+  const int kind = u_getIntPropertyValue(c, UCHAR_LINE_BREAK);
+  return kind == U_LB_IDEOGRAPHIC || kind == U_LB_CONDITIONAL_JAPANESE_STARTER ||
+         kind == U_LB_COMPLEX_CONTEXT;
+}
+
+/// Whether one piece ends, or the next begins, in such a script: each is then a word.
+bool are_words_without_blank(std::string_view piece, std::string_view next) {
+  if (spelt_byte(piece) || spelt_byte(next) || piece.empty() || next.empty()) return false;
+  UChar32 last = 0, first = 0;
+  auto end = static_cast<std::int32_t>(piece.size());
+  std::int32_t begin = 0;
+  U8_PREV_OR_FFFD(reinterpret_cast<const std::uint8_t*>(piece.data()), 0, end, last);
+  U8_NEXT_OR_FFFD(reinterpret_cast<const std::uint8_t*>(next.data()), begin,
+                  static_cast<std::int32_t>(next.size()), first);
+  return is_of_script_without_blanks(last) || is_of_script_without_blanks(first);
+}
+
 bool begins_word(std::string_view piece) { return piece.starts_with(word_start) || is_symbol(piece); }
 
 /// For each piece the word it belongs to.
@@ -46,7 +61,8 @@ std::vector<std::size_t> words_of(const std::vector<std::string>& pieces) {
   std::size_t word = 0;
   bool tail = false;  // in the punctuation that ends a word
   for (std::size_t i = 0; i < pieces.size(); ++i) {
-    bool begins = begins_word(pieces[i]) || (i > 0 && is_symbol(pieces[i - 1]));
+    bool begins = begins_word(pieces[i]) ||
+                  (i > 0 && (is_symbol(pieces[i - 1]) || are_words_without_blank(pieces[i - 1], pieces[i])));
     if (begins) tail = false;
     if (!begins && !tail && is_punctuation(pieces[i])) {
       std::size_t end = i;
@@ -74,6 +90,16 @@ std::vector<std::string> joined(const std::vector<std::string>& pieces,
 
 }  // namespace
 
+bool is_symbol(std::string_view token) {
+  return token.size() > 2 && token.front() == '<' && token.back() == '>' && !token.starts_with("<0x");
+}
+
+PieceWords join_pieces(const std::vector<std::string>& pieces) {
+  auto of_piece = words_of(pieces);
+  auto words = joined(pieces, of_piece);
+  return {std::move(of_piece), std::move(words)};
+}
+
 void check_matrix(const AttentionMatrix& matrix) {
   if (matrix.weights.size() == matrix.source.size() * matrix.target.size()) return;
   throw Error(Error::Kind::bug, "views",
@@ -84,10 +110,9 @@ void check_matrix(const AttentionMatrix& matrix) {
 
 AttentionMatrix merge_pieces(const AttentionMatrix& pieces) {
   check_matrix(pieces);
-  const auto source_words = words_of(pieces.source), target_words = words_of(pieces.target);
-  AttentionMatrix out;
-  out.source = joined(pieces.source, source_words);
-  out.target = joined(pieces.target, target_words);
+  auto [source_words, sources] = join_pieces(pieces.source);
+  auto [target_words, targets] = join_pieces(pieces.target);
+  AttentionMatrix out{std::move(sources), std::move(targets), {}};
   out.weights.assign(out.source.size() * out.target.size(), 0.0f);
   std::vector<float> pieces_in(out.target.size(), 0.0f);
   for (const auto word : target_words) pieces_in[word] += 1.0f;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace fovea::views {
@@ -18,11 +19,23 @@ struct AttentionMatrix {
 /// Throws Error (bug) unless there are T*S weights.
 void check_matrix(const AttentionMatrix& matrix);
 
-/// The matrix of words from the matrix of SentencePiece pieces: sums over the source pieces of a word (what
-/// goes to the word in all), averages over the target pieces (each of them paid its whole attention). A word
-/// begins with ▁ (U+2581). Symbols such as </s> stand alone, and so does punctuation that ends a word ("." in
-/// "bicycles."). Byte pieces (<0xC3>) become the bytes they spell. Throws Error (bug) unless there are T*S
-/// weights.
+/// The words that SentencePiece pieces make.
+struct PieceWords {
+  std::vector<std::size_t> of_piece;  ///< for each piece the number of its word, from 0 on, rising
+  std::vector<std::string> words;
+};
+
+/// A word begins with ▁ (U+2581). Symbols such as </s> stand alone, and so does punctuation that ends a word
+/// ("." in "bicycles.") and each piece of a script without blanks (Han, kana, Thai, ...). Byte pieces (<0xC3>)
+/// become the bytes they spell.
+PieceWords join_pieces(const std::vector<std::string>& pieces);
+
+/// Whether a token is a symbol such as </s> or <pad>, not text (nor a byte piece).
+bool is_symbol(std::string_view token);
+
+/// The matrix of words (join_pieces) from the matrix of SentencePiece pieces: sums over the source pieces of
+/// a word (what goes to the word in all), averages over the target pieces (each of them paid its whole
+/// attention). Throws Error (bug) unless there are T*S weights.
 AttentionMatrix merge_pieces(const AttentionMatrix& pieces);
 
 /// A token as a label: ▁ as a space, no blanks at the ends, ␣ if nothing is left.

@@ -1,0 +1,57 @@
+#include "fovea/models/watch.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "fovea/base/error.h"
+
+namespace fovea::models {
+namespace {
+
+// tokens: with the end or the start of sentence.
+void expect_room(std::size_t tokens, std::string_view side, const TranslationModel& model) {
+  const auto takes = static_cast<std::size_t>(model.max_positions());
+  const std::size_t most = std::min(most_watched_tokens, takes);
+  if (tokens <= most) return;
+  throw Error(
+      Error::Kind::usage, std::string(side),
+      std::to_string(tokens) + " tokens; " +
+          (takes <= most_watched_tokens ? "the model takes at most " : "attention is recorded of at most ") +
+          std::to_string(most),
+      "look at one sentence, or part of it, at a time");
+}
+
+void expect_numbers(const attention::Recording& recording) {
+  for (const auto& layer : recording.layers)
+    if (!std::ranges::all_of(layer.weights_HTS.values(), [](float w) { return std::isfinite(w); }))
+      throw Error(Error::Kind::model, std::string(name(layer.side)) + " layer " + std::to_string(layer.layer),
+                  "attention weights are not numbers: the model's weights are damaged",
+                  "fovea inspect names the tensors that hold NaN or infinities");
+}
+
+}  // namespace
+
+attention::Recording watch(const ops::Context& ctx, const TranslationModel& model,
+                           std::span<const std::int32_t> source, std::span<const std::int32_t> target,
+                           const PieceNames& source_pieces, const PieceNames& target_pieces) {
+  expect_room(source.size(), "source", model);
+  expect_room(target.size() + 1, "target", model);
+  attention::Record record;
+  ops::Context watched = ctx;
+  watched.recorder = &record;
+  model.read(watched, source, target);
+
+  std::vector<std::int32_t> produced(target.begin(), target.end());
+  produced.push_back(model.vocabulary().eos);
+  std::vector<std::string> target_out = target_pieces(produced), target_in{"<s>"};
+  target_in.insert(target_in.end(), target_out.begin(), target_out.end() - 1);
+  attention::Recording found =
+      attention::recording(record, source_pieces(source), std::move(target_in), std::move(target_out));
+  if (found.layers.empty())
+    throw Error(Error::Kind::model, "attention", "the model has none: there is nothing to see",
+                "choose a model that attends");
+  expect_numbers(found);
+  return found;
+}
+
+}  // namespace fovea::models

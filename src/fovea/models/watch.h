@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "fovea/attention/record.h"
+#include "fovea/models/translation_model.h"
+
+namespace fovea::models {
+
+/// More tokens than this on a side are refused: every layer and head takes a number for each pair.
+inline constexpr std::size_t most_watched_tokens = 1024;
+
+/// How tokens are written below pictures: the pieces of ids, one each.
+using PieceNames = std::function<std::vector<std::string>(std::span<const std::int32_t>)>;
+
+/// All that a model looks at while it reads a pair: every layer, every head. source ends in eos, target has
+/// neither start nor eos; both are named by the functions given, the start symbol of the decoder "<s>".
+/// What the model computes is the same to the bit whether it is watched or not.
+/// Throws Error(usage) if a side has more tokens than most_watched_tokens or the model takes; Error(model)
+/// if it has no attention, or weights come out that are no numbers.
+attention::Recording watch(const ops::Context& ctx, const TranslationModel& model,
+                           std::span<const std::int32_t> source, std::span<const std::int32_t> target,
+                           const PieceNames& source_pieces, const PieceNames& target_pieces);
+
+}  // namespace fovea::models
