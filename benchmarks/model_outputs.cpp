@@ -78,7 +78,7 @@ Tensor forced_logits(const ops::Context& ctx, const models::Transformer& model,
 }
 
 void write_search(JsonWriter& json, const std::vector<Pair>& pairs,
-                  const decoding::TransformerDecoder& decoder, const decoding::BeamOptions& options,
+                  const decoding::TranslationDecoder& decoder, const decoding::BeamOptions& options,
                   const text::TranslationTokenizer& tokenizer) {
   std::vector<Ids> sources;
   for (const Pair& pair : pairs) sources.push_back(pair.source);
@@ -114,7 +114,7 @@ void run(const char* folder, const char* request_file, const char* logits_file) 
   options.max_length = request.integer_or("max_length", 64, 1, 1 << 20);
   options.max_length_ratio = 0.0;
   options.max_length_extra = options.max_length;
-  const decoding::TransformerDecoder decoder(*model, owner.get());
+  const decoding::TranslationDecoder decoder(*model, owner.get());
   JsonWriter json(JsonWriter::Layout::compact);
   json.begin_object();
   write_tokens(json, request, tokenizer);

@@ -105,9 +105,8 @@ struct Batch {
   }
 };
 
-std::vector<Pair> read_pairs(const fovea::decoding::Translator& translator,
+std::vector<Pair> read_pairs(const models::Transformer& model, const fovea::decoding::Translator& translator,
                              const std::vector<std::string>& sentences, const kernels::Execution& exec) {
-  const auto& model = translator.model();
   const auto& tokenizer = translator.tokenizer();
   ops::Context ctx{.exec = exec};
   std::vector<Pair> pairs;
@@ -393,8 +392,8 @@ int main(int argc, char** argv) {
     const fovea::decoding::Translator translator(*model, tokenizer, threads.get());
     const auto& exec = threads.get();
     const Gallery gallery(argc > 2 ? argv[2] : "docs/attention",
-                          read_pairs(translator, {shown_sentence}, exec).front(),
-                          read_pairs(translator, others, exec), exec);
+                          read_pairs(*model, translator, {shown_sentence}, exec).front(),
+                          read_pairs(*model, translator, others, exec), exec);
     gallery.draw_scores();
     gallery.draw_normalisers();
     gallery.draw_positions();

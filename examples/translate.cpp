@@ -5,12 +5,12 @@
 
 #include "fovea/base/error.h"
 #include "fovea/decoding/translator.h"
-#include "fovea/models/marian.h"
+#include "fovea/models/translation_folder.h"
 
 int main(int argc, char** argv) {
   if (argc < 3) return std::fprintf(stderr, "translate MODEL_DIRECTORY SENTENCE...\n"), 2;
   try {
-    const auto model = fovea::models::load_transformer(argv[1]);
+    const auto model = fovea::models::load_translation_model(argv[1]);
     const auto tokenizer = fovea::text::TranslationTokenizer::read(argv[1]);
     const fovea::kernels::ExecutionOwner
         threads;  // a pool of all cores; give each thread of a server its own

@@ -27,7 +27,7 @@ class Average : public testing::Test {
   /// Expects `output` to be the mean of the models in `members`.
   void expect_mean(const std::string& output, const std::vector<int>& members,
                    float tolerance = 1e-7f) const {
-    const auto found = models::load_transformer(folder_ / output);
+    const auto found = models::load_translation_model(folder_ / output);
     const auto values = found->parameters().values().values();
     std::vector<double> mean(values.size());
     for (const int i : members) {
@@ -77,7 +77,7 @@ TEST_F(Average, CheckpointsTakeTheRestFromTheirRun) {
   for (int i = 0; i < 2; ++i) {
     const auto checkpoint = run_folder / "checkpoints" / ("checkpoint-00010" + std::to_string(i));
     std::filesystem::create_directories(checkpoint);
-    models::weights_file(*model(i), DType::f32).save(checkpoint / "model.safetensors");
+    model(i)->weights_file(DType::f32).save(checkpoint / "model.safetensors");
     std::ofstream(checkpoint / "training_state.json") << "{}";
   }
   const auto result = average("out run/checkpoints/checkpoint-*");

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "fovea/base/file.h"
-#include "fovea/models/marian.h"
+#include "fovea/models/translation_folder.h"
 #include "fovea/text/sentencepiece_trainer.h"
 #include "fovea/text/translation_tokenizer.h"
 #include "tests/base/scratch.h"
@@ -61,7 +61,7 @@ inline void write_model(const std::filesystem::path& folder, const models::Trans
   write_atomically(folder / "config.json", models::config_json(model.config(), {}, stored));
   write_atomically(folder / "generation_config.json",
                    models::generation_config_json(model.config(), {.beam = 2}));
-  models::weights_file(model, stored).save(folder / "model.safetensors");
+  model.weights_file(stored).save(folder / "model.safetensors");
 }
 
 /// A model directory in a scratch folder, made once a program; tests that change it take a copy.

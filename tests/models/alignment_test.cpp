@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "fovea/models/transformer.h"
+
 namespace fovea::models {
 namespace {
 

@@ -110,7 +110,7 @@ TEST_F(TransformerTest, G10_StepByStepGivesTheLogitsOfTheWhole) {
     auto state = model.start(ctx, sources);
     std::vector<Tensor> steps;
     for (std::size_t t = 0; t < 4; ++t)
-      steps.push_back(model.step(ctx, state, std::vector{targets[0][t], targets[1][t]}));
+      steps.push_back(model.step(ctx, *state, std::vector{targets[0][t], targets[1][t]}));
     for (std::size_t b = 0; b < 2; ++b) {
       const auto source =
           ops::Sequences::packed(std::vector<std::int32_t>{0, std::int32_t(sources[b].size())});
@@ -130,15 +130,15 @@ TEST_F(TransformerTest, ReorderedRowsContinueTheirParents) {
   const ops::Context ctx = context();
   const std::vector<std::vector<std::int32_t>> sources{{3, 4, 5, 0}, {6, 0}};
   auto state = model.start(ctx, sources);
-  model.step(ctx, state, std::vector{2, 2});
-  model.step(ctx, state, std::vector{7, 8});
-  state.reorder(std::vector{1, 0, 0});
-  const Tensor logits = model.step(ctx, state, std::vector{9, 10, 11});
+  model.step(ctx, *state, std::vector{2, 2});
+  model.step(ctx, *state, std::vector{7, 8});
+  state->reorder(std::vector{1, 0, 0});
+  const Tensor logits = model.step(ctx, *state, std::vector{9, 10, 11});
   // Row 2 went on from sentence 0 after "7" with "11".
   auto alone = model.start(ctx, std::span(sources).first(1));
-  model.step(ctx, alone, std::vector{2});
-  model.step(ctx, alone, std::vector{7});
-  const Tensor expected = model.step(ctx, alone, std::vector{11});
+  model.step(ctx, *alone, std::vector{2});
+  model.step(ctx, *alone, std::vector{7});
+  const Tensor expected = model.step(ctx, *alone, std::vector{11});
   for (int v = 0; v < 13; ++v) EXPECT_EQ(logits.f32()[2 * 13 + v], expected.f32()[v]);
 }
 

@@ -22,7 +22,7 @@ class TinyTrainer {
                        kernels::KernelSet kernels = kernels::default_kernels())
       : recipe_(data.recipe),
         corpus_(prepare_corpus(recipe_, data.path(), std::nullopt, [](const std::string&) {})),
-        config_(model_config(recipe_, corpus_.tokenizer)),
+        config_(std::get<models::TransformerConfig>(model_config(recipe_, corpus_.tokenizer))),
         exec_(1, kernels),
         batcher_(corpus_.train, {.batch_tokens = recipe_.training.batch_tokens,
                                  .seed = 1,

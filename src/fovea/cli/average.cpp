@@ -13,7 +13,7 @@
 #include "fovea/cli/common.h"
 #include "fovea/formats/json.h"
 #include "fovea/formats/json_writer.h"
-#include "fovea/models/marian.h"
+#include "fovea/models/translation_folder.h"
 
 namespace fovea::cli {
 namespace {
@@ -38,28 +38,29 @@ Path described_in(const Path& folder) {
   return is_there(run / "config.json") ? run : folder;
 }
 
-models::TransformerConfig config_of(const Path& folder) {
-  return models::read_config(formats::read_json(described_in(folder) / "config.json", Error::Kind::model));
+models::TranslationConfig config_of(const Path& folder) {
+  return models::read_translation_config(
+      formats::read_json(described_in(folder) / "config.json", Error::Kind::model));
 }
 
 /// The architecture as text, without what differs between trainings of one model: its dropout.
-std::string architecture(models::TransformerConfig config) {
-  config.dropout = config.attention_dropout = config.activation_dropout = 0.0f;
+std::string architecture(models::TranslationConfig config) {
+  std::visit([](auto& family) { models::clear_dropout(family); }, config);
   return models::config_json(config, {}, DType::f32);
 }
 
 /// The mean of all weights, summed in double, in the model of the first.
-std::unique_ptr<models::Transformer> mean_of(const std::vector<std::string>& folders) {
+std::unique_ptr<models::TranslationModel> mean_of(const std::vector<std::string>& folders) {
   const auto config = config_of(folders.front());
   for (const auto& folder : folders)
     if (architecture(config_of(folder)) != architecture(config))
       throw Error(Error::Kind::model, shown(folder),
                   "is of another architecture than " + shown(folders.front()),
                   "compare them with fovea inspect");
-  std::unique_ptr<models::Transformer> model;
-  std::vector<double> sum, bias_sum(static_cast<std::size_t>(config.target_vocabulary));
+  std::unique_ptr<models::TranslationModel> model;
+  std::vector<double> sum, bias_sum(static_cast<std::size_t>(models::vocabulary_of(config).target));
   for (const auto& folder : folders) {
-    model = models::load_transformer(described_in(folder), folder);
+    model = models::load_translation_model(described_in(folder), folder);
     const auto values = model->parameters().values().values();
     sum.resize(values.size());
     for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += values[i];
@@ -71,7 +72,7 @@ std::unique_ptr<models::Transformer> mean_of(const std::vector<std::string>& fol
     return static_cast<float>(value / count);
   };
   std::ranges::transform(sum, model->parameters().values().f32(), mean);
-  const Tensor bias = Tensor::empty({config.target_vocabulary});
+  const Tensor bias = Tensor::empty({models::vocabulary_of(config).target});
   std::ranges::transform(bias_sum, bias.f32(), mean);
   model->set_output_bias(bias);
   return model;
@@ -141,7 +142,7 @@ void average(const Options& options) {
                      read_file(entry.path(), limit, Error::Kind::model));
   }
   write_atomically(folder.path() / "training.json", story(options.models));
-  models::weights_file(*model, stored).save(folder.path() / "model.safetensors");
+  model->weights_file(stored).save(folder.path() / "model.safetensors");
   folder.commit();
   print(shown(output) + " holds the average of " + counted(options.models.size(), "model") + "\n");
 }

@@ -8,17 +8,15 @@
 
 #include "fovea/base/error.h"
 #include "fovea/base/file.h"
+#include "fovea/cli/architecture.h"
 #include "fovea/cli/command.h"
 #include "fovea/cli/common.h"
 #include "fovea/cli/model_folder.h"
 #include "fovea/cli/model_report.h"
 #include "fovea/formats/json_writer.h"
-#include "fovea/models/marian.h"
 
 namespace fovea::cli {
 namespace {
-
-using Config = models::TransformerConfig;
 
 struct Options {
   std::string folder;
@@ -29,12 +27,6 @@ std::string number_text(double value, const char* format = "%.4g") {
   char text[40];
   std::snprintf(text, sizeof text, format, value);
   return text;
-}
-
-std::string ties_text(const Config& config) {
-  if (config.tie_source_target && config.tie_output) return "source, target and output are one matrix";
-  if (config.tie_source_target) return "source and target are one matrix";
-  return config.tie_output ? "target and output are one matrix" : "source, target and output are separate";
 }
 
 std::string types_text(const ModelReport& report) {
@@ -75,20 +67,8 @@ class Lines {
 };
 
 void add_architecture(Lines& lines, const ModelReport& report) {
-  const Config& config = report.config;
-  const auto text = [](auto value) { return std::to_string(value); };
-  lines.add("architecture", "Transformer (Vaswani et al. 2017)");
-  lines.add("layers", text(config.encoder_layers) + " encoder, " + text(config.decoder_layers) + " decoder");
-  lines.add("width", text(config.width) + ", feed-forward " + text(config.feed_forward) + " (" +
-                         std::string(models::activation_name(config.activation)) + ")");
-  lines.add("heads", text(config.heads) + ", keys " + text(config.d_k()) + " and values " +
-                         text(config.d_v()) + " wide");
-  lines.add("norm", config.norm == Config::Norm::pre ? "before each sublayer" : "after each sublayer");
-  lines.add("positions",
-            (config.positions == Config::Positions::learned ? "learned, at most " : "sinusoidal, at most ") +
-                text(config.max_positions));
-  lines.add("embeddings", ties_text(config) + (config.scale_embedding ? ", times sqrt(width)" : ""));
-  lines.add("parameters", report.parameters ? text(report.parameters) : "");
+  for (const auto& [name, value] : architecture_lines(report.config)) lines.add(name, value);
+  lines.add("parameters", report.parameters ? std::to_string(report.parameters) : "");
   lines.add("weights", counted(report.tensors.size(), "tensor") + ", " + types_text(report) + ", " +
                            number_text(static_cast<double>(report.bytes) / 1e6, "%.2f") + " MB");
 }
@@ -230,26 +210,10 @@ void write_tensors(formats::JsonWriter& json, const std::vector<TensorReport>& t
 }
 
 std::string as_json(const ModelReport& report, bool tensors) {
-  const Config& config = report.config;
   formats::JsonWriter json;
-  json.begin_object().field("model", report.folder).field("architecture", "transformer");
-  json.field("encoder_layers", config.encoder_layers)
-      .field("decoder_layers", config.decoder_layers)
-      .field("width", config.width)
-      .field("feed_forward", config.feed_forward)
-      .field("activation", models::activation_name(config.activation))
-      .field("heads", config.heads)
-      .field("key_width", config.d_k())
-      .field("value_width", config.d_v())
-      .field("norm", config.norm == Config::Norm::pre ? "pre" : "post")
-      .field("positions", config.positions == Config::Positions::learned ? "learned" : "sinusoidal")
-      .field("max_positions", config.max_positions)
-      .field("tie_source_target", config.tie_source_target)
-      .field("tie_output", config.tie_output)
-      .field("scale_embedding", config.scale_embedding)
-      .field("source_vocabulary", config.source_vocabulary)
-      .field("target_vocabulary", config.target_vocabulary)
-      .field("parameters", report.parameters)
+  json.begin_object().field("model", report.folder);
+  write_architecture(json, report.config);
+  json.field("parameters", report.parameters)
       .field("weights_dtype", types_text(report))
       .field("weights_bytes", report.bytes);
   if (report.source) {

@@ -7,7 +7,7 @@
 #include "fovea/base/file.h"
 #include "fovea/cli/common.h"
 #include "fovea/formats/json.h"
-#include "fovea/models/marian.h"
+#include "fovea/models/translation_folder.h"
 
 namespace fovea::cli {
 namespace {
@@ -70,18 +70,16 @@ void refuse_checkpoint(const std::filesystem::path& folder) {
               "name the folder of the run, or make a model of checkpoints: fovea average");
 }
 
-std::vector<std::string> doubts(const std::string& folder, const models::Transformer& model,
+std::vector<std::string> doubts(const std::string& folder, const models::TranslationModel& model,
                                 const text::TranslationTokenizer& tokenizer) {
   std::vector<std::string> found;
-  const auto& config = model.config();
+  const auto rows = model.vocabulary();
   if (const auto names = models::non_finite_tensors(model); !names.empty())
     found.push_back("NaN or infinite weights in " + names.front() +
                     (names.size() > 1 ? " and " + counted(names.size() - 1, "other tensor") : ""));
-  doubt_side(found, "source", tokenizer.source_model(), tokenizer.source_vocabulary(),
-             config.source_vocabulary);
+  doubt_side(found, "source", tokenizer.source_model(), tokenizer.source_vocabulary(), rows.source);
   if (!shares_sides(tokenizer))
-    doubt_side(found, "target", tokenizer.target_model(), tokenizer.target_vocabulary(),
-               config.target_vocabulary);
+    doubt_side(found, "target", tokenizer.target_model(), tokenizer.target_vocabulary(), rows.target);
   const auto json = formats::read_json(std::filesystem::path(folder) / "config.json", Error::Kind::model);
   for (const char* key : {"auto_map", "custom_pipelines"})
     if (json.has(key)) found.push_back(std::string("config.json: ") + key + " names code to be run: ignored");
@@ -90,7 +88,7 @@ std::vector<std::string> doubts(const std::string& folder, const models::Transfo
 
 LoadedModel load_model(const std::string& folder) {
   refuse_checkpoint(folder);
-  LoadedModel loaded{models::load_transformer(folder), text::TranslationTokenizer::read(folder)};
+  LoadedModel loaded{models::load_translation_model(folder), text::TranslationTokenizer::read(folder)};
   for (const auto& doubt : doubts(folder, *loaded.model, loaded.tokenizer))
     warn(printable(folder, 400) + ": " + doubt);
   return loaded;

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "fovea/models/transformer.h"
+#include "fovea/models/translation_model.h"
 #include "fovea/text/translation_tokenizer.h"
 
 namespace fovea::cli {
@@ -16,7 +16,7 @@ std::string model_folder(const std::string& name);
 
 /// A model and its tokenizer.
 struct LoadedModel {
-  std::unique_ptr<models::Transformer> model;
+  std::unique_ptr<models::TranslationModel> model;
   text::TranslationTokenizer tokenizer;
 };
 
@@ -30,7 +30,7 @@ void refuse_checkpoint(const std::filesystem::path& folder);
 /// What makes a model doubtful that can be used all the same, a line each: weights that are not finite, a
 /// tokenizer that seems to be of another model or fails its own samples, keys that ask for code from
 /// elsewhere (it is never run).
-std::vector<std::string> doubts(const std::string& folder, const models::Transformer& model,
+std::vector<std::string> doubts(const std::string& folder, const models::TranslationModel& model,
                                 const text::TranslationTokenizer& tokenizer);
 
 }  // namespace fovea::cli

@@ -82,10 +82,10 @@ bool without_fault(ModelReport& report, const Part& part) {
 }
 
 void report_together(ModelReport& report) {
-  std::unique_ptr<models::Transformer> model;
+  std::unique_ptr<models::TranslationModel> model;
   std::optional<text::TranslationTokenizer> tokenizer;
   without_fault(report, [&] {
-    model = models::load_transformer(report.folder);
+    model = models::load_translation_model(report.folder);
     report.parameters = model->parameters().count();
   });
   without_fault(report, [&] {
@@ -109,8 +109,10 @@ ModelReport report_on(const std::string& folder) {
   ModelReport report;
   report.folder = folder;
   formats::Weights::open(path);  // says best what is no model directory
-  report.config = models::read_config(formats::read_json(path / "config.json", Error::Kind::model));
-  report.why_not_marian = models::why_not_marian(report.config);
+  report.config =
+      models::read_translation_config(formats::read_json(path / "config.json", Error::Kind::model));
+  if (const auto* transformer = std::get_if<models::TransformerConfig>(&report.config))
+    report.why_not_marian = models::why_not_marian(*transformer);
   without_fault(report, [&] { report_weights(report); });
   report_together(report);
   std::error_code error;

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "fovea/formats/json.h"
-#include "fovea/models/transformer.h"
+#include "fovea/models/translation_folder.h"
 
 namespace fovea::cli {
 
@@ -31,7 +31,7 @@ struct VocabularyReport {
 /// What there is to say about a model directory.
 struct ModelReport {
   std::string folder;
-  models::TransformerConfig config;
+  models::TranslationConfig config;
   std::string why_not_marian;
   std::vector<TensorReport> tensors;
   std::int64_t parameters = 0;  ///< numbers learned; 0 if the model cannot be loaded

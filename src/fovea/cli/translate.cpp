@@ -172,7 +172,7 @@ class Translating {
     const auto& target = translation.candidates.front().tokens;
     if (translation.source.empty() || target.empty()) return;
     // The decoder reads one token more than it wrote: a translation cut at the last position has no picture.
-    if (std::cmp_greater_equal(target.size(), loaded_.model->config().max_positions)) return;
+    if (std::cmp_greater_equal(target.size(), loaded_.model->max_positions())) return;
     ops::Context ctx;
     ctx.exec = exec_.get();
     const Tensor weights = models::cross_attention(ctx, *loaded_.model, translation.source, target);

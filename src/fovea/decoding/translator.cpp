@@ -24,13 +24,13 @@ void expect_vocabulary(const char* side, std::int64_t tokens, std::int64_t rows)
               "do tokenizer and model belong together?");
 }
 
-void expect_specials(const text::Vocabulary& vocabulary, const models::TransformerConfig& config,
+void expect_specials(const text::Vocabulary& vocabulary, const models::TranslationVocabulary& model,
                      const char* side) {
-  if (vocabulary.eos() == config.eos && vocabulary.pad() == config.pad) return;
+  if (vocabulary.eos() == model.eos && vocabulary.pad() == model.pad) return;
   throw Error(Error::Kind::model, side,
               "</s> and <pad> are " + std::to_string(vocabulary.eos()) + " and " +
-                  std::to_string(vocabulary.pad()) + ", but config.json says " + std::to_string(config.eos) +
-                  " and " + std::to_string(config.pad),
+                  std::to_string(vocabulary.pad()) + ", but config.json says " + std::to_string(model.eos) +
+                  " and " + std::to_string(model.pad),
               "do tokenizer and model belong together?");
 }
 
@@ -43,15 +43,13 @@ std::string one_line(std::string text) {
 
 }  // namespace
 
-Translator::Translator(const models::Transformer& model, const text::TranslationTokenizer& tokenizer,
+Translator::Translator(const models::TranslationModel& model, const text::TranslationTokenizer& tokenizer,
                        const kernels::Execution& exec)
     : model_(model), tokenizer_(tokenizer), decoder_(model, exec) {
-  expect_vocabulary("source vocabulary", tokenizer.source_vocabulary().size(),
-                    model.config().source_vocabulary);
-  expect_vocabulary("target vocabulary", tokenizer.target_vocabulary().size(),
-                    model.config().target_vocabulary);
-  expect_specials(tokenizer.source_vocabulary(), model.config(), "source vocabulary");
-  expect_specials(tokenizer.target_vocabulary(), model.config(), "target vocabulary");
+  expect_vocabulary("source vocabulary", tokenizer.source_vocabulary().size(), model.vocabulary().source);
+  expect_vocabulary("target vocabulary", tokenizer.target_vocabulary().size(), model.vocabulary().target);
+  expect_specials(tokenizer.source_vocabulary(), model.vocabulary(), "source vocabulary");
+  expect_specials(tokenizer.target_vocabulary(), model.vocabulary(), "target vocabulary");
 }
 
 std::vector<Translator::Part> Translator::cut(std::span<const std::string> lines, std::size_t limit) const {
@@ -74,7 +72,7 @@ std::vector<Translator::Part> Translator::cut(std::span<const std::string> lines
 
 // A part is longer than the limit only if it is a single character of many bytes.
 void Translator::expect_positions(std::size_t tokens) const {
-  const std::int64_t most = model_.config().max_positions;
+  const std::int64_t most = model_.max_positions();
   if (std::cmp_less_equal(tokens, most)) return;
   throw Error(
       Error::Kind::model, "config.json: max_position_embeddings",
@@ -127,7 +125,7 @@ Translation Translator::join(std::span<Part> parts) const {
 std::vector<Translation> Translator::translate(std::span<const std::string> lines,
                                                const TranslateOptions& options) const {
   const auto limit = static_cast<std::size_t>(
-      std::max<std::int64_t>(2, std::min(options.max_tokens, model_.config().max_positions)));
+      std::max<std::int64_t>(2, std::min(options.max_tokens, model_.max_positions())));
   std::vector<Part> parts = cut(lines, limit);
   decode(parts, options);
   std::vector<Translation> translations;

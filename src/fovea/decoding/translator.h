@@ -7,7 +7,7 @@
 
 #include "fovea/decoding/batch_plan.h"
 #include "fovea/decoding/beam_search.h"
-#include "fovea/decoding/transformer_decoder.h"
+#include "fovea/decoding/translation_decoder.h"
 #include "fovea/text/translation_tokenizer.h"
 
 namespace fovea::decoding {
@@ -43,13 +43,13 @@ class Translator {
  public:
   /// All must outlive the translator. Throws Error(model) if tokenizer and model disagree on the
   /// vocabulary: more pieces than the model has rows, or other ids for `</s>` and `<pad>`.
-  Translator(const models::Transformer& model, const text::TranslationTokenizer& tokenizer,
+  Translator(const models::TranslationModel& model, const text::TranslationTokenizer& tokenizer,
              const kernels::Execution& exec);
 
   std::vector<Translation> translate(std::span<const std::string> lines,
                                      const TranslateOptions& options = {}) const;
 
-  const models::Transformer& model() const { return model_; }
+  const models::TranslationModel& model() const { return model_; }
   const text::TranslationTokenizer& tokenizer() const { return tokenizer_; }
 
  private:
@@ -59,9 +59,9 @@ class Translator {
   void decode(std::vector<Part>& parts, const TranslateOptions& options) const;
   Translation join(std::span<Part> parts) const;
 
-  const models::Transformer& model_;
+  const models::TranslationModel& model_;
   const text::TranslationTokenizer& tokenizer_;
-  TransformerDecoder decoder_;
+  TranslationDecoder decoder_;
 };
 
 }  // namespace fovea::decoding

@@ -18,23 +18,17 @@ double clarity(const Tensor& weights_TS) {
 
 }  // namespace
 
-Tensor cross_attention(const ops::Context& ctx, const Transformer& model,
+Tensor cross_attention(const ops::Context& ctx, const TranslationModel& model,
                        std::span<const std::int32_t> source, std::span<const std::int32_t> target,
                        int layer) {
-  const auto& config = model.config();
-  std::vector<std::int32_t> target_in{config.pad};
-  target_in.insert(target_in.end(), target.begin(), target.end());
-  const auto S = static_cast<std::int32_t>(source.size()), T = static_cast<std::int32_t>(target_in.size());
-  const auto source_rows = Sequences::packed(std::vector<std::int32_t>{0, S});
-  const auto target_rows = Sequences::packed(std::vector<std::int32_t>{0, T});
-
+  const auto S = static_cast<std::int64_t>(source.size()), T = static_cast<std::int64_t>(target.size()) + 1;
   attention::Record record(layer < 0 ? ".cross" : "decoder." + std::to_string(layer) + ".cross");
   ops::Context watched = ctx;
   watched.recorder = &record;
-  model.decode(watched, target_in, target_rows, model.encode(ctx, source, source_rows), source_rows);
+  model.read(watched, source, target);
   Tensor clearest;
   for (const auto& [place, weights] : record.weights()) {
-    const Tensor mean_TS = attention::mean_over_heads(weights, config.heads, T, S);
+    const Tensor mean_TS = attention::mean_over_heads(weights, weights.elements() / (T * S), T, S);
     if (!clearest.defined() || clarity(mean_TS) > clarity(clearest)) clearest = mean_TS;
   }
   if (!clearest.defined())

@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdio>
-#include <set>
-#include <vector>
 
 #include "fovea/formats/json_writer.h"
 #include "fovea/formats/safetensors.h"
+#include "fovea/models/weights_on_disk.h"
 
 namespace fovea::models {
 namespace {
@@ -22,15 +20,16 @@ struct ActivationName {
   std::string_view name;
   Activation activation;
 };
-constexpr std::array activation_names{ActivationName{"relu", Activation::relu}, ActivationName{"gelu", Activation::gelu},
-                                      ActivationName{"swish", Activation::silu}, ActivationName{"silu", Activation::silu},
-                                      ActivationName{"tanh", Activation::tanh},
-                                      ActivationName{"linear", Activation::identity}};
+constexpr std::array activation_names{
+    ActivationName{"relu", Activation::relu},  ActivationName{"gelu", Activation::gelu},
+    ActivationName{"swish", Activation::silu}, ActivationName{"silu", Activation::silu},
+    ActivationName{"tanh", Activation::tanh},  ActivationName{"linear", Activation::identity}};
 
 Activation activation_of(const Json& value) {
   for (const auto& entry : activation_names)
     if (entry.name == value.text()) return entry.activation;
-  value.reject("unknown activation '" + printable(value.text()) + "'", "known are relu, gelu, swish, tanh, linear");
+  value.reject("unknown activation '" + printable(value.text()) + "'",
+               "known are relu, gelu, swish, tanh, linear");
 }
 
 constexpr std::int64_t largest = 4'000'000;
@@ -44,8 +43,9 @@ std::int64_t same(const Json& config, const char* encoder_key, const char* decod
   const std::int64_t value = config.at(encoder_key).integer(1, most);
   const std::int64_t other = config.at(decoder_key).integer(1, most);
   if (other != value)
-    config.at(decoder_key).reject(std::to_string(other) + ", but " + encoder_key + " is " + std::to_string(value),
-                                  "encoder and decoder must agree");
+    config.at(decoder_key)
+        .reject(std::to_string(other) + ", but " + encoder_key + " is " + std::to_string(value),
+                "encoder and decoder must agree");
   return value;
 }
 
@@ -81,62 +81,23 @@ bool is_redundant(std::string_view name, const TransformerConfig& config) {
   return !original_of(name, config).empty();
 }
 
-std::string rounded(double count) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3g", count);
-  return text;
-}
-
-std::string listed(const std::vector<std::string>& names) {
-  std::string text;
-  for (std::size_t i = 0; i < std::min<std::size_t>(names.size(), 10); ++i)
-    text += (i ? ", " : "") + printable(names[i]);
-  if (names.size() > 10) text += " and " + std::to_string(names.size() - 10) + " more";
-  return text;
-}
-
-// Throws unless the file has the tensors of the model and no others, but for redundant ones.
-void expect_names(const formats::Weights& file, const Transformer& model) {
-  std::vector<std::string> missing, unknown;
-  std::set<std::string> known;
-  for (const auto& view : model.parameters().views()) {
-    known.insert(view.name);
-    if (!file.has(view.name)) missing.push_back(view.name);
-  }
-  for (const auto& name : file.names())
-    if (!known.contains(name) && !is_redundant(name, model.config())) unknown.push_back(name);
-  if (missing.empty() && unknown.empty()) return;
-  std::string what;
-  if (!missing.empty()) what = "missing tensors: " + listed(missing);
-  if (!unknown.empty()) what += (what.empty() ? "" : "; ") + ("unknown tensors: " + listed(unknown));
-  throw Error(Error::Kind::model, file.name(), what, "does config.json belong to these weights?");
-}
-
 // Throws if a tensor that the config ties to another is in the file with values of its own.
 void expect_ties(const formats::Weights& file, const TransformerConfig& config) {
   for (const auto& name : file.names()) {
     const std::string_view original = original_of(name, config);
     if (original.empty()) continue;
     const Tensor stored = file.read(name), expected = file.read(original);
-    if (stored.shape() == expected.shape() && std::ranges::equal(stored.values(), expected.values())) continue;
+    if (stored.shape() == expected.shape() && std::ranges::equal(stored.values(), expected.values()))
+      continue;
     throw Error(Error::Kind::model, file.name() + ": " + name,
                 "differs from " + std::string(original) + ", but config.json says that they are one",
                 "does config.json belong to these weights?");
   }
 }
 
-// A config.json may ask for any amount of memory; the weights beside it say what is meant. Throws before that memory is
-// asked for. Some slack, so that a tensor that is missing is named as such.
-void expect_size(const formats::Weights& file, const TransformerConfig& config) {
-  constexpr double slack = 1 << 24, most_positions = 1 << 28;
-  double stored = 0;
-  for (const auto& name : file.names()) stored += static_cast<double>(file.info(name).elements());
-  const double wanted = parameter_count(config);
-  if (wanted > 2 * stored + slack)
-    throw Error(Error::Kind::model, file.name(),
-                "config.json describes a model of " + rounded(wanted) + " parameters, the weights have " + rounded(stored),
-                "does config.json belong to these weights?");
-  if (static_cast<double>(config.max_positions) * static_cast<double>(config.width) > most_positions)
+void expect_positions(const TransformerConfig& config) {
+  constexpr double most = 1 << 28;
+  if (static_cast<double>(config.max_positions) * static_cast<double>(config.width) > most)
     throw Error(Error::Kind::model, "config.json: max_position_embeddings",
                 std::to_string(config.max_positions) + " positions of width " + std::to_string(config.width) +
                     " are too many");
@@ -147,7 +108,8 @@ void expect_size(const formats::Weights& file, const TransformerConfig& config) 
 double parameter_count(const TransformerConfig& config) {
   const auto number = [](std::int64_t value) { return static_cast<double>(value); };
   const double D = number(config.width), F = number(config.feed_forward);
-  const double K = number(config.heads) * number(config.d_k()), V = number(config.heads) * number(config.d_v());
+  const double K = number(config.heads) * number(config.d_k()),
+               V = number(config.heads) * number(config.d_v());
   const double norm = 2 * D;
   const double attention = 2 * (D + 1) * K + (D + 1) * V + (V + 1) * D + norm;
   const double feed_forward = (D + 1) * F + (F + 1) * D + norm;
@@ -175,7 +137,8 @@ std::string why_not_marian(const TransformerConfig& config) {
   return "";
 }
 
-std::string config_json(const TransformerConfig& config, const GenerationDefaults& generation, DType weights) {
+std::string config_json(const TransformerConfig& config, const GenerationDefaults& generation,
+                        DType weights) {
   const bool marian = why_not_marian(config).empty();
   formats::JsonWriter json;
   json.begin_object();
@@ -200,8 +163,7 @@ std::string config_json(const TransformerConfig& config, const GenerationDefault
       .field("normalize_embedding", false)
       .field("add_final_layer_norm", config.norm == Norm::pre)
       .field("static_position_embeddings", config.positions == Positions::sinusoidal);
-  if (!marian)
-    json.field("fovea_key_width", config.d_k()).field("fovea_value_width", config.d_v());
+  if (!marian) json.field("fovea_key_width", config.d_k()).field("fovea_value_width", config.d_v());
   json.field("dropout", config.dropout)
       .field("attention_dropout", config.attention_dropout)
       .field("activation_dropout", config.activation_dropout)
@@ -219,26 +181,11 @@ std::string config_json(const TransformerConfig& config, const GenerationDefault
   return json.end_object().finish();
 }
 
-std::string generation_config_json(const TransformerConfig& config, const GenerationDefaults& generation) {
-  formats::JsonWriter json;
-  json.begin_object();
-  json.key("bad_words_ids").begin_array().begin_array().value(config.pad).end_array().end_array();
-  json.field("bos_token_id", config.eos)
-      .field("decoder_start_token_id", config.pad)
-      .field("eos_token_id", config.eos)
-      .field("forced_eos_token_id", config.eos)
-      .field("pad_token_id", config.pad)
-      .field("max_length", config.max_positions)
-      .field("num_beams", generation.beam)
-      .field("length_penalty", generation.length_penalty)
-      .field("renormalize_logits", true);
-  return json.end_object().finish();
-}
-
 TransformerConfig read_config(const Json& config) {
   const auto type = config.at("model_type");
   if (type.text() != "marian" && type.text() != "fovea-transformer")
-    type.reject("a model of type '" + printable(type.text()) + "'", "translation needs marian or fovea-transformer");
+    type.reject("a model of type '" + printable(type.text()) + "'",
+                "translation needs marian or fovea-transformer");
   TransformerConfig model;
   model.width = config.at("d_model").integer(1, 65536);
   model.encoder_layers = config.at("encoder_layers").integer(1, 1000);
@@ -253,7 +200,8 @@ TransformerConfig read_config(const Json& config) {
   model.tie_source_target = config.boolean_or("share_encoder_decoder_embeddings", true);
   model.tie_output = config.boolean_or("tie_word_embeddings", true);
   model.norm = config.boolean_or("normalize_before", false) ? Norm::pre : Norm::post;
-  model.positions = config.boolean_or("static_position_embeddings", true) ? Positions::sinusoidal : Positions::learned;
+  model.positions =
+      config.boolean_or("static_position_embeddings", true) ? Positions::sinusoidal : Positions::learned;
   model.key_width = config.integer_or("fovea_key_width", 0, 0, 4096);
   model.value_width = config.integer_or("fovea_value_width", 0, 0, 4096);
   model.dropout = share(config, "dropout");
@@ -267,11 +215,12 @@ TransformerConfig read_config(const Json& config) {
   if (token_id(config, "decoder_start_token_id") != model.pad)
     config.at("decoder_start_token_id").reject("differs from pad_token_id", "the decoder must start on pad");
   validate(model, Error::Kind::model, "config.json");
+  expect_positions(model);
   return model;
 }
 
 formats::SafetensorsWriter weights_file(const Transformer& model, DType dtype,
-                                         const std::map<std::string, std::string>& metadata) {
+                                        const std::map<std::string, std::string>& metadata) {
   formats::SafetensorsWriter file(metadata);
   for (const auto& view : model.parameters().views()) file.add(view.name, view.value, dtype);
   const Tensor& bias = model.output_bias();
@@ -282,22 +231,21 @@ formats::SafetensorsWriter weights_file(const Transformer& model, DType dtype,
 
 void read_weights(const formats::Weights& file, Transformer& model) {
   const TransformerConfig& config = model.config();
-  expect_names(file, model);
+  read_parameters(file, model.parameters(),
+                  [&](std::string_view name) { return is_redundant(name, config); });
   expect_ties(file, config);
-  const auto read = [&](const std::string& name, const Shape& shape) {
-    const Tensor value = file.read(name);
-    if (!(value.shape() == shape))
-      throw Error(Error::Kind::model, file.name() + ": " + name,
-                  "shape is " + value.shape().text() + ", config.json says " + shape.text());
-    return value;
-  };
-  for (const auto& view : model.parameters().views())
-    std::ranges::copy(read(view.name, view.value.shape()).values(), view.value.f32());
   if (!file.has("final_logits_bias")) return;
-  const Tensor bias = read("final_logits_bias", {1, config.target_vocabulary});
+  const Tensor bias = read_tensor(file, "final_logits_bias", {1, config.target_vocabulary});
   if (std::ranges::any_of(bias.values(), [](float b) { return b != 0.0f; }))
     model.set_output_bias(bias.reshape({config.target_vocabulary}));
 }
+
+formats::SafetensorsWriter Transformer::weights_file(
+    DType dtype, const std::map<std::string, std::string>& metadata) const {
+  return models::weights_file(*this, dtype, metadata);
+}
+
+void Transformer::read_weights(const formats::Weights& file) { models::read_weights(file, *this); }
 
 std::unique_ptr<Transformer> load_transformer(const std::filesystem::path& directory) {
   return load_transformer(directory, directory);
@@ -305,23 +253,13 @@ std::unique_ptr<Transformer> load_transformer(const std::filesystem::path& direc
 
 std::unique_ptr<Transformer> load_transformer(const std::filesystem::path& described,
                                               const std::filesystem::path& weighed) {
-  const auto weights = formats::Weights::open(weighed);  // first: it says best what a folder is that is no model's
+  const auto weights =
+      formats::Weights::open(weighed);  // first: it says best what a folder is that is no model's
   const auto config = read_config(formats::read_json(described / "config.json", Error::Kind::model));
-  expect_size(weights, config);
+  expect_size(weights, parameter_count(config));
   auto model = std::make_unique<Transformer>(config);
   read_weights(weights, *model);
   return model;
-}
-
-std::vector<std::string> non_finite_tensors(const Transformer& model) {
-  const auto broken = [](const Tensor& value) {
-    return value.defined() && !std::ranges::all_of(value.values(), [](float w) { return std::isfinite(w); });
-  };
-  std::vector<std::string> names;
-  for (const auto& view : model.parameters().views())
-    if (broken(view.value)) names.push_back(view.name);
-  if (broken(model.output_bias())) names.emplace_back("final_logits_bias");
-  return names;
 }
 
 }  // namespace fovea::models

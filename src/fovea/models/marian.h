@@ -5,11 +5,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "fovea/formats/json.h"
 #include "fovea/formats/safetensors.h"
 #include "fovea/formats/weights.h"
+#include "fovea/models/generation_defaults.h"
 #include "fovea/models/transformer.h"
 
 /// How a Transformer lies on disk: as Hugging Face's MarianMTModel wherever MarianMT can express it.
@@ -21,41 +21,32 @@ std::string why_not_marian(const TransformerConfig& config);
 /// As config.json spells it: "relu", "gelu", "swish", ...
 std::string_view activation_name(kernels::Activation activation);
 
-/// What stands in config.json beside the architecture.
-struct GenerationDefaults {
-  std::int64_t beam = 5;
-  double length_penalty = 1.0;  ///< exponent of the power penalty
-};
-
-/// config.json: MarianMT's keys; a model that MarianMT cannot hold is "fovea-transformer", with the same keys and ours.
+/// config.json: MarianMT's keys; a model that MarianMT cannot hold is "fovea-transformer", with the same keys
+/// and ours.
 std::string config_json(const TransformerConfig& config, const GenerationDefaults& generation, DType weights);
-/// generation_config.json
-std::string generation_config_json(const TransformerConfig& config, const GenerationDefaults& generation);
-
-/// The architecture in a config.json. Throws Error(model) naming file and key: not a translation model of this family,
-/// a key missing, of a wrong type or out of range, an option that is not built here.
+/// The architecture in a config.json. Throws Error(model) naming file and key: not a translation model of
+/// this family, a key missing, of a wrong type or out of range, an option that is not built here.
 TransformerConfig read_config(const formats::Json& config);
 
-/// The weights as a file to be, stored as `dtype` (f32 or bf16) under MarianMT's names; save() writes it in one step.
+/// The weights as a file to be, stored as `dtype` (f32 or bf16) under MarianMT's names; save() writes it in
+/// one step.
 formats::SafetensorsWriter weights_file(const Transformer& model, DType dtype,
                                         const std::map<std::string, std::string>& metadata = {});
 
-/// Fills the model's parameters. Throws Error(model) listing missing and unknown tensors (up to ten of each), or naming
-/// the tensor whose shape disagrees and both shapes, or one that is there twice with different values though the config
-/// ties it; the model may then be partly filled.
+/// Fills the model's parameters. Throws Error(model) listing missing and unknown tensors (up to ten of each),
+/// or naming the tensor whose shape disagrees and both shapes, or one that is there twice with different
+/// values though the config ties it; the model may then be partly filled.
 void read_weights(const formats::Weights& file, Transformer& model);
 
-/// The model in a directory: config.json and the weights, in one file or in shards. Nothing is allocated that the weights
-/// do not back: sizes in config.json far beyond them are an Error(model).
+/// The model in a directory: config.json and the weights, in one file or in shards. Nothing is allocated that
+/// the weights do not back: sizes in config.json far beyond them are an Error(model).
 std::unique_ptr<Transformer> load_transformer(const std::filesystem::path& directory);
 /// The same with config.json in one folder and the weights in another, as a checkpoint's are.
 std::unique_ptr<Transformer> load_transformer(const std::filesystem::path& described,
                                               const std::filesystem::path& weighed);
 
-/// How many numbers such a model learns, without building it; a double, as a hostile config may ask for any number.
+/// How many numbers such a model learns, without building it; a double, as a hostile config may ask for any
+/// number.
 double parameter_count(const TransformerConfig& config);
-
-/// The tensors, by their names on disk, that hold NaN or infinities.
-std::vector<std::string> non_finite_tensors(const Transformer& model);
 
 }  // namespace fovea::models

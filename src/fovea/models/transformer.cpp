@@ -54,6 +54,14 @@ void validate(const TransformerConfig& config, Error::Kind kind, std::string_vie
             "special token " + std::to_string(id) + " is outside the vocabulary");
 }
 
+void clear_dropout(TransformerConfig& config) {
+  config.dropout = config.attention_dropout = config.activation_dropout = 0.0f;
+}
+
+TranslationVocabulary vocabulary_of(const TransformerConfig& config) {
+  return {config.source_vocabulary, config.target_vocabulary, config.eos, config.unk, config.pad};
+}
+
 Residual::Residual(nn::Builder& builder, const std::string& norm_name, const TransformerConfig& config)
     : pre_norm_(config.norm == TransformerConfig::Norm::pre),
       dropping_{config.dropout, builder.next_site()},
@@ -205,17 +213,18 @@ ops::LossSums Transformer::loss(const ops::Context& ctx, const TranslationBatch&
   const auto target = Sequences::packed(batch.target_start);
   const Tensor memory_MD = encode(ctx, batch.source, source);
   const Tensor states_ND = decode(ctx, batch.target_in, target, memory_MD, source);
-  return ops::linear_cross_entropy(ctx, states_ND, output_->value, output_bias_,
+  return ops::linear_cross_entropy(ctx, states_ND, output_->value, output_bias(),
                                    ops::ids_tensor(batch.target_out), label_smoothing, weight);
 }
 
 Tensor Transformer::logits(const ops::Context& ctx, const Tensor& states_ND) const {
-  return ops::linear(ctx, states_ND, output_->value, output_bias_);
+  return ops::linear(ctx, states_ND, output_->value, output_bias());
 }
 
-TransformerState Transformer::start(const ops::Context& ctx,
-                                    std::span<const std::vector<std::int32_t>> sources) const {
-  TransformerState state;
+std::unique_ptr<TranslationState> Transformer::start(
+    const ops::Context& ctx, std::span<const std::vector<std::int32_t>> sources) const {
+  auto begun = std::make_unique<TransformerState>();
+  TransformerState& state = *begun;
   std::vector<std::int32_t> packed;
   state.source_start.push_back(0);
   for (const auto& source : sources) {
@@ -227,11 +236,12 @@ TransformerState Transformer::start(const ops::Context& ctx,
   for (const auto& layer : decoder_) state.keys_values.push_back(layer.keys_values(ctx, memory_MD));
   state.cache.resize(decoder_.size());
   state.past.resize(sources.size());
-  return state;
+  return begun;
 }
 
-Tensor Transformer::step(const ops::Context& ctx, TransformerState& state,
+Tensor Transformer::step(const ops::Context& ctx, TranslationState& begun,
                          std::span<const std::int32_t> tokens) const {
+  auto& state = static_cast<TransformerState&>(begun);
   const std::size_t rows = state.past.size();
   if (tokens.size() != rows)
     throw Error(Error::Kind::bug, "transformer: step",
@@ -258,6 +268,17 @@ Tensor Transformer::step(const ops::Context& ctx, TransformerState& state,
     x_ND = decoder_[n].step(ctx, x_ND, state.keys_values[n], state.cache[n], one, past, source);
   if (decoder_norm_) x_ND = (*decoder_norm_)(ctx, x_ND);
   return logits(ctx, x_ND);
+}
+
+void Transformer::read(const ops::Context& ctx, std::span<const std::int32_t> source,
+                       std::span<const std::int32_t> target) const {
+  std::vector<std::int32_t> target_in{config_.pad};
+  target_in.insert(target_in.end(), target.begin(), target.end());
+  const auto rows = [](std::size_t tokens) {
+    return Sequences::packed(std::vector<std::int32_t>{0, static_cast<std::int32_t>(tokens)});
+  };
+  const auto source_rows = rows(source.size());
+  decode(ctx, target_in, rows(target_in.size()), encode(ctx, source, source_rows), source_rows);
 }
 
 }  // namespace fovea::models

@@ -9,7 +9,7 @@
 
 #include "fovea/attention/multi_head.h"
 #include "fovea/base/error.h"
-#include "fovea/ops/cross_entropy.h"
+#include "fovea/models/translation_model.h"
 #include "fovea/ops/embed.h"
 
 namespace fovea::models {
@@ -42,17 +42,13 @@ struct TransformerConfig {
   std::int64_t d_v() const { return value_width ? value_width : width / heads; }
 };
 
+TranslationVocabulary vocabulary_of(const TransformerConfig& config);
+
+/// Sets every dropout to 0: two models that then agree are of one architecture.
+void clear_dropout(TransformerConfig& config);
+
 /// Throws Error(kind) naming `where` and the first thing in `config` that cannot be built.
 void validate(const TransformerConfig& config, Error::Kind kind, std::string_view where);
-
-/// Sentence pairs, packed one after another without padding; sentence b of a side is [start[b], start[b+1]).
-struct TranslationBatch {
-  std::span<const std::int32_t> source;  ///< each ends in eos
-  std::span<const std::int32_t> source_start;
-  std::span<const std::int32_t> target_in;   ///< pad (the start), y_1 .. y_n
-  std::span<const std::int32_t> target_out;  ///< y_1 .. y_n, eos
-  std::span<const std::int32_t> target_start;
-};
 
 /// LayerNorm(x + Dropout(sublayer(x))), section 3.1 and 5.4; or, pre-norm, x +
 /// Dropout(sublayer(LayerNorm(x))).
@@ -137,32 +133,29 @@ class DecoderLayer {
 
 /// A decoder in mid-sentence: for each row its past, as rows of the caches, and the sentence that it
 /// translates.
-struct TransformerState {
-  std::vector<Tensor> keys_values;              ///< of the encoder's output, a layer each
+struct TransformerState : TranslationState {
+  std::vector<Tensor> keys_values;                ///< of the encoder's output, a layer each
   std::vector<attention::HypothesisCache> cache;  ///< of the tokens so far, a layer each
-  std::vector<std::int32_t> source_start;       ///< [sentences + 1]
-  std::vector<std::int32_t> sentence;           ///< [rows]
-  std::vector<std::vector<std::int32_t>> past;  ///< [rows][tokens so far], rows of the caches
+  std::vector<std::int32_t> source_start;         ///< [sentences + 1]
+  std::vector<std::int32_t> sentence;             ///< [rows]
+  std::vector<std::vector<std::int32_t>> past;    ///< [rows][tokens so far], rows of the caches
 
-  std::int64_t rows() const { return static_cast<std::int64_t>(sentence.size()); }
-  /// Row i goes on from what was row parents[i]: rows are selected, dropped and repeated by index.
-  void reorder(std::span<const std::int32_t> parents);
+  std::int64_t rows() const override { return static_cast<std::int64_t>(sentence.size()); }
+  void reorder(std::span<const std::int32_t> parents) override;
 };
 
 /// The Transformer (Vaswani et al. 2017), as MarianMT arranges it: post-norm, biases everywhere, the decoder
 /// started on pad, target_vocabulary logits without bias. Deviations by option: pre-norm (with a norm after
 /// each stack), learned positions, head widths that are not width/heads.
-class Transformer {
+class Transformer : public TranslationModel {
  public:
   /// Parameters are allocated and set to their beginning by `seed`. Throws Error(bug) if the config is not
   /// valid.
   explicit Transformer(const TransformerConfig& config, std::uint64_t seed = 1);
-  Transformer(const Transformer&) = delete;
-  Transformer& operator=(const Transformer&) = delete;
 
   const TransformerConfig& config() const { return config_; }
-  nn::Parameters& parameters() { return parameters_; }
-  const nn::Parameters& parameters() const { return parameters_; }
+  TranslationVocabulary vocabulary() const override { return vocabulary_of(config_); }
+  std::int64_t max_positions() const override { return config_.max_positions; }
 
   /// The encoder's output [sum of lengths, D] of packed source sentences.
   Tensor encode(const ops::Context& ctx, std::span<const std::int32_t> source,
@@ -173,21 +166,22 @@ class Transformer {
                 const std::shared_ptr<const Sequences>& target, const Tensor& memory_MD,
                 const std::shared_ptr<const Sequences>& source) const;
 
-  /// Cross-entropy of a batch; with a tape, backward() then adds the gradients of weight * (sum of losses).
-  ops::LossSums loss(const ops::Context& ctx, const TranslationBatch& batch, float label_smoothing,
-                     float weight) const;
-
-  /// A fixed shift [V] of the logits, as MarianMT's final_logits_bias; undefined: none. It is not learned.
-  const Tensor& output_bias() const { return output_bias_; }
-  void set_output_bias(Tensor bias) { output_bias_ = std::move(bias); }
-
   /// Logits [N, V] of states [N, D].
   Tensor logits(const ops::Context& ctx, const Tensor& states_ND) const;
 
-  /// Reads source sentences, one row each; the first step's tokens are config().pad.
-  TransformerState start(const ops::Context& ctx, std::span<const std::vector<std::int32_t>> sources) const;
-  /// One more token for every row; logits [rows, V] of what follows. Throws Error(bug) past max_positions.
-  Tensor step(const ops::Context& ctx, TransformerState& state, std::span<const std::int32_t> tokens) const;
+  ops::LossSums loss(const ops::Context& ctx, const TranslationBatch& batch, float label_smoothing,
+                     float weight) const override;
+  std::unique_ptr<TranslationState> start(const ops::Context& ctx,
+                                          std::span<const std::vector<std::int32_t>> sources) const override;
+  Tensor step(const ops::Context& ctx, TranslationState& state,
+              std::span<const std::int32_t> tokens) const override;
+  void read(const ops::Context& ctx, std::span<const std::int32_t> source,
+            std::span<const std::int32_t> target) const override;
+
+  /// Under MarianMT's names; see models/marian.h.
+  formats::SafetensorsWriter weights_file(
+      DType dtype, const std::map<std::string, std::string>& metadata = {}) const override;
+  void read_weights(const formats::Weights& file) override;
 
  private:
   Tensor embed(const ops::Context& ctx, std::span<const std::int32_t> ids,
@@ -198,13 +192,12 @@ class Transformer {
   }
 
   TransformerConfig config_;
-  nn::Parameters parameters_;
   nn::Parameter* source_embedding_ = nullptr;
   nn::Parameter* target_embedding_ = nullptr;
   nn::Parameter* output_ = nullptr;
   nn::Parameter* encoder_positions_ = nullptr;  // null: sinusoidal
   nn::Parameter* decoder_positions_ = nullptr;
-  Tensor sinusoidal_, output_bias_;
+  Tensor sinusoidal_;
   ops::Dropping encoder_dropping_, decoder_dropping_;
   std::vector<EncoderLayer> encoder_;
   std::vector<DecoderLayer> decoder_;

@@ -14,7 +14,7 @@ struct Candidate {
 
 std::vector<Candidate> candidates(const RunFolder& folder, const TrainingOptions& options,
                                   const TrainingState& state, const Tensor& average,
-                                  models::Transformer& model) {
+                                  models::TranslationModel& model) {
   std::vector<Candidate> found;
   const Tensor& values = model.parameters().values();
   const Tensor own = values.clone();
@@ -36,7 +36,7 @@ std::vector<Candidate> candidates(const RunFolder& folder, const TrainingOptions
 FinalWeights choose_final_weights(const RunFolder& folder, const TrainingOptions& options,
                                   const TrainingState& state, const Tensor& average,
                                   const std::function<ValidationResult()>& validate,
-                                  models::Transformer& model) {
+                                  models::TranslationModel& model) {
   const auto all = candidates(folder, options, state, average, model);
   const Tensor& values = model.parameters().values();
   if (!validate) {

@@ -24,6 +24,6 @@ struct FinalWeights {
 FinalWeights choose_final_weights(const RunFolder& folder, const TrainingOptions& options,
                                   const TrainingState& state, const Tensor& average,
                                   const std::function<ValidationResult()>& validate,
-                                  models::Transformer& model);
+                                  models::TranslationModel& model);
 
 }  // namespace fovea::training

@@ -2,7 +2,7 @@
 
 namespace fovea::training {
 
-models::TransformerConfig model_config(const Recipe& recipe, const text::TranslationTokenizer& tokenizer) {
+models::TranslationConfig model_config(const Recipe& recipe, const text::TranslationTokenizer& tokenizer) {
   const ModelOptions& options = recipe.model;
   models::TransformerConfig config;
   config.source_vocabulary = tokenizer.source_vocabulary().size();

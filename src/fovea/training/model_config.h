@@ -1,8 +1,7 @@
 #pragma once
 
 #include "fovea/decoding/translator.h"
-#include "fovea/models/marian.h"
-#include "fovea/models/transformer.h"
+#include "fovea/models/translation_folder.h"
 #include "fovea/text/translation_tokenizer.h"
 #include "fovea/training/recipe.h"
 
@@ -10,7 +9,7 @@ namespace fovea::training {
 
 /// The architecture that a recipe describes, for the vocabularies of `tokenizer`.
 /// Throws Error(usage) if it cannot be built.
-models::TransformerConfig model_config(const Recipe& recipe, const text::TranslationTokenizer& tokenizer);
+models::TranslationConfig model_config(const Recipe& recipe, const text::TranslationTokenizer& tokenizer);
 
 /// How a recipe searches, with `beam` hypotheses.
 decoding::TranslateOptions translate_options(const DecodingOptions& options, std::int64_t beam);

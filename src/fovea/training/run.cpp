@@ -6,7 +6,7 @@
 #include "fovea/base/file.h"
 #include "fovea/base/run_lock.h"
 #include "fovea/formats/json_writer.h"
-#include "fovea/models/marian.h"
+#include "fovea/models/translation_folder.h"
 #include "fovea/training/log.h"
 #include "fovea/training/model_config.h"
 #include "fovea/training/run_folder.h"
@@ -21,19 +21,18 @@ Notes notes_of(const Reporter& reporter) {
   };
 }
 
-data::BatcherOptions batcher_options(const Recipe& recipe, const models::TransformerConfig& config) {
+data::BatcherOptions batcher_options(const Recipe& recipe, const models::TranslationConfig& config) {
   return {.batch_tokens = recipe.training.batch_tokens,
           .seed = static_cast<std::uint64_t>(recipe.training.seed),
-          .eos = config.eos,
-          .decoder_start = config.pad};
+          .eos = models::vocabulary_of(config).eos,
+          .decoder_start = models::vocabulary_of(config).pad};
 }
 
 // The model at its beginning: random, or the weights that the recipe starts from.
-std::unique_ptr<models::Transformer> beginning(const Recipe& recipe,
-                                               const models::TransformerConfig& config) {
-  auto model =
-      std::make_unique<models::Transformer>(config, static_cast<std::uint64_t>(recipe.training.seed));
-  if (!recipe.init.empty()) models::read_weights(formats::Weights::open(recipe.init), *model);
+std::unique_ptr<models::TranslationModel> beginning(const Recipe& recipe,
+                                                    const models::TranslationConfig& config) {
+  auto model = models::make_translation_model(config, static_cast<std::uint64_t>(recipe.training.seed));
+  if (!recipe.init.empty()) model->read_weights(formats::Weights::open(recipe.init));
   return model;
 }
 
@@ -108,12 +107,12 @@ class Run {
     return resume ? text::TranslationTokenizer::read(folder_.path()) : given_tokenizer(recipe_);
   }
 
-  std::unique_ptr<models::Transformer> at_checkpoint(const RunOptions& options) const {
+  std::unique_ptr<models::TranslationModel> at_checkpoint(const RunOptions& options) const {
     if (resumption_->stored.data != fingerprint_ && !options.allow_changed_data)
       throw Error(Error::Kind::data, shown(options.data),
                   "the training text is not that of the interrupted run",
                   "restore it, or use --allow-changed-data");
-    auto model = std::make_unique<models::Transformer>(config_);
+    auto model = models::make_translation_model(config_);
     folder_.read_weights(resumption_->checkpoint, *model);
     return model;
   }
@@ -192,8 +191,8 @@ class Run {
   kernels::ExecutionOwner exec_;
   Corpus corpus_;
   std::uint64_t fingerprint_;
-  models::TransformerConfig config_;
-  std::unique_ptr<models::Transformer> model_;
+  models::TranslationConfig config_;
+  std::unique_ptr<models::TranslationModel> model_;
   data::Batcher batcher_;
   Log* log_ = nullptr;
   Trainer* trainer_ = nullptr;
@@ -207,7 +206,7 @@ std::int64_t planned_updates(const TrainingOptions& options, std::int64_t batche
 }
 
 // Seconds of an update: one to warm up, then as many as fit into about two seconds.
-double time_update(const Recipe& recipe, models::Transformer& model, data::Batcher& batcher,
+double time_update(const Recipe& recipe, models::TranslationModel& model, data::Batcher& batcher,
                    const kernels::Execution& exec) {
   TrainingOptions few = recipe.training;
   few.updates = 20;

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "fovea/base/file.h"
-#include "fovea/models/marian.h"
+#include "fovea/models/translation_folder.h"
 #include "fovea/training/model_config.h"
 
 namespace fovea::training {
@@ -44,7 +44,7 @@ bool RunFolder::holds_run() const {
 }
 
 void RunFolder::write_beginning(const Recipe& recipe, const text::TranslationTokenizer& tokenizer,
-                                const models::TransformerConfig& config) const {
+                                const models::TranslationConfig& config) const {
   make_folders(checkpoints());
   const auto generation = generation_defaults(recipe.decoding);
   for (const auto& [name, content] : tokenizer.files()) write_atomically(folder_ / name, content);
@@ -55,14 +55,14 @@ void RunFolder::write_beginning(const Recipe& recipe, const text::TranslationTok
 
 Recipe RunFolder::read_recipe() const { return training::read_recipe((folder_ / "recipe.toml").string()); }
 
-void RunFolder::write_model(const models::Transformer& model, const Recipe& recipe,
+void RunFolder::write_model(const models::TranslationModel& model, const Recipe& recipe,
                             const std::string& name) const {
-  models::weights_file(model, stored_type(recipe), {{weights_key, name}}).save(folder_ / weights_name);
+  model.weights_file(stored_type(recipe), {{weights_key, name}}).save(folder_ / weights_name);
 }
 
-std::string RunFolder::read_model(models::Transformer& model) const {
+std::string RunFolder::read_model(models::TranslationModel& model) const {
   const auto weights = formats::Weights::open(folder_);
-  models::read_weights(weights, model);
+  model.read_weights(weights);
   const auto& metadata = weights.shards().front().metadata();
   const auto name = metadata.find(weights_key);
   return name == metadata.end() ? "best so far" : name->second;
@@ -84,10 +84,10 @@ void RunFolder::remove_summary() const {
     throw Error(Error::Kind::machine, shown(folder_ / summary_name), "cannot be removed: " + error.message());
 }
 
-void RunFolder::write_checkpoint(const models::Transformer& model, const Optimiser& optimiser,
+void RunFolder::write_checkpoint(const models::TranslationModel& model, const Optimiser& optimiser,
                                  const TrainingState& state, std::uint64_t data) const {
   formats::CheckpointWriter checkpoint(checkpoints(), static_cast<std::uint64_t>(state.update));
-  add_tensors(checkpoint, weights_name, models::weights_file(model, DType::f32));
+  add_tensors(checkpoint, weights_name, model.weights_file(DType::f32));
   formats::SafetensorsWriter moments;
   moments.add("adam.m", optimiser.m());
   moments.add("adam.v", optimiser.v());
@@ -128,8 +128,8 @@ StoredState RunFolder::read_state(const formats::Checkpoint& checkpoint) const {
   return training::read_state(formats::read_json(checkpoint.folder / state_name, Error::Kind::model));
 }
 
-void RunFolder::read_weights(const formats::Checkpoint& checkpoint, models::Transformer& model) const {
-  models::read_weights(formats::Weights::open(checkpoint.folder), model);
+void RunFolder::read_weights(const formats::Checkpoint& checkpoint, models::TranslationModel& model) const {
+  model.read_weights(formats::Weights::open(checkpoint.folder));
 }
 
 void RunFolder::read_moments(const formats::Checkpoint& checkpoint, const Optimiser& optimiser) const {
@@ -147,7 +147,7 @@ void RunFolder::read_moments(const formats::Checkpoint& checkpoint, const Optimi
 }
 
 void RunFolder::average(const std::vector<formats::Checkpoint>& checkpoints,
-                        models::Transformer& model) const {
+                        models::TranslationModel& model) const {
   const Tensor& values = model.parameters().values();
   std::vector<double> sum(static_cast<std::size_t>(values.elements()));
   for (const auto& checkpoint : checkpoints) {

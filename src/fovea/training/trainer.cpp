@@ -7,7 +7,7 @@
 #include <ctime>
 #include <vector>
 
-#include "fovea/models/marian.h"
+#include "fovea/models/translation_folder.h"
 #include "fovea/training/schedule.h"
 
 namespace fovea::training {
@@ -40,7 +40,7 @@ std::string place(std::int64_t update, const data::BatchPosition& at) {
 
 }  // namespace
 
-Trainer::Trainer(const TrainingOptions& options, models::Transformer& model, data::Batcher& batcher,
+Trainer::Trainer(const TrainingOptions& options, models::TranslationModel& model, data::Batcher& batcher,
                  const kernels::Execution& exec, TrainerEvents events, TrainingState state)
     : options_(options),
       model_(model),
@@ -141,7 +141,7 @@ bool Trainer::finite_or_skipped(const ops::LossSums& sums, double norm, const da
 }
 
 void Trainer::check_progress(double nll_per_token) {
-  const double guessing = std::log(static_cast<double>(model_.config().target_vocabulary));
+  const double guessing = std::log(static_cast<double>(model_.vocabulary().target));
   state_.hopeless_in_a_row = nll_per_token > hopeless_factor * guessing ? state_.hopeless_in_a_row + 1 : 0;
   if (state_.hopeless_in_a_row < most_hopeless) return;
   throw Error(Error::Kind::diverged, "update " + std::to_string(state_.update),

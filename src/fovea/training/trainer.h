@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "fovea/data/batcher.h"
-#include "fovea/models/transformer.h"
+#include "fovea/models/translation_model.h"
 #include "fovea/training/optimiser.h"
 #include "fovea/training/recipe.h"
 #include "fovea/training/state.h"
@@ -59,7 +59,7 @@ enum class Ending { updates, epochs, patience, minutes, stopped };
 class Trainer {
  public:
   /// All arguments must outlive the trainer. `state` says where to go on (default: at the beginning).
-  Trainer(const TrainingOptions& options, models::Transformer& model, data::Batcher& batcher,
+  Trainer(const TrainingOptions& options, models::TranslationModel& model, data::Batcher& batcher,
           const kernels::Execution& exec, TrainerEvents events, TrainingState state = {});
 
   Optimiser& optimiser() { return optimiser_; }
@@ -87,7 +87,7 @@ class Trainer {
   void count_seconds();
 
   const TrainingOptions& options_;
-  models::Transformer& model_;
+  models::TranslationModel& model_;
   data::Batcher& batcher_;
   kernels::Execution exec_;
   TrainerEvents events_;

@@ -6,11 +6,12 @@
 namespace fovea::training {
 namespace {
 
-double mean_loss(const models::Transformer& model, const data::TokenCorpus& pairs,
+double mean_loss(const models::TranslationModel& model, const data::TokenCorpus& pairs,
                  const kernels::Execution& exec) {
-  const auto& config = model.config();
+  const auto vocabulary = model.vocabulary();
   data::Batcher batcher(
-      pairs, {.batch_tokens = 4096, .shuffle = false, .eos = config.eos, .decoder_start = config.pad});
+      pairs,
+      {.batch_tokens = 4096, .shuffle = false, .eos = vocabulary.eos, .decoder_start = vocabulary.pad});
   ops::Context ctx;
   ctx.exec = exec;
   ops::LossSums sums;
@@ -27,8 +28,8 @@ double mean_loss(const models::Transformer& model, const data::TokenCorpus& pair
 
 }  // namespace
 
-ValidationResult validate_model(const models::Transformer& model, const Corpus& corpus, const Recipe& recipe,
-                                std::int64_t beam, const kernels::Execution& exec) {
+ValidationResult validate_model(const models::TranslationModel& model, const Corpus& corpus,
+                                const Recipe& recipe, std::int64_t beam, const kernels::Execution& exec) {
   ValidationResult result;
   result.loss = mean_loss(model, corpus.valid, exec);
   if (beam <= 0) return result;

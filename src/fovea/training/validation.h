@@ -1,13 +1,13 @@
 #pragma once
 
-#include "fovea/models/transformer.h"
+#include "fovea/models/translation_model.h"
 #include "fovea/training/corpus.h"
 #include "fovea/training/trainer.h"
 
 namespace fovea::training {
 
 /// Loss and, if `beam` is above 0, BLEU of the corpus' validation pairs by translating them with that beam.
-ValidationResult validate_model(const models::Transformer& model, const Corpus& corpus, const Recipe& recipe,
-                                std::int64_t beam, const kernels::Execution& exec);
+ValidationResult validate_model(const models::TranslationModel& model, const Corpus& corpus,
+                                const Recipe& recipe, std::int64_t beam, const kernels::Execution& exec);
 
 }  // namespace fovea::training

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <array>
+#include <memory>
+
+#include "fovea/decoding/model.h"
+#include "fovea/models/translation_model.h"
+
+namespace fovea::decoding {
+
+/// A translation model as the search sees it. The model must outlive it.
+class TranslationDecoder : public StepModel {
+ public:
+  TranslationDecoder(const models::TranslationModel& model, const kernels::Execution& exec)
+      : model_(model), vocabulary_(model.vocabulary()), banned_{vocabulary_.pad} {
+    ctx_.exec = exec;
+  }
+
+  std::unique_ptr<DecodingState> start(const std::vector<std::vector<std::int32_t>>& sources) const override;
+  Tensor step(DecodingState& state, std::span<const std::int32_t> tokens) const override;
+
+  std::int32_t start_token() const override { return vocabulary_.pad; }
+  std::int32_t eos() const override { return vocabulary_.eos; }
+  std::int64_t vocabulary() const override { return vocabulary_.target; }
+  std::int64_t max_positions() const override { return model_.max_positions(); }
+  std::span<const std::int32_t> banned() const override { return banned_; }
+  const kernels::Execution& execution() const override { return ctx_.exec; }
+
+ private:
+  const models::TranslationModel& model_;
+  models::TranslationVocabulary vocabulary_;
+  std::array<std::int32_t, 1> banned_;
+  ops::Context ctx_;
+};
+
+}  // namespace fovea::decoding

@@ -1,0 +1,73 @@
+#include "fovea/models/translation_folder.h"
+
+#include "fovea/formats/json_writer.h"
+#include "fovea/models/marian.h"
+#include "fovea/models/weights_on_disk.h"
+
+namespace fovea::models {
+namespace {
+
+std::unique_ptr<TranslationModel> make(const TransformerConfig& config, std::uint64_t seed) {
+  return std::make_unique<Transformer>(config, seed);
+}
+
+}  // namespace
+
+TranslationVocabulary vocabulary_of(const TranslationConfig& config) {
+  return std::visit([](const auto& family) { return vocabulary_of(family); }, config);
+}
+
+std::int64_t max_positions_of(const TranslationConfig& config) {
+  return std::visit([](const auto& family) { return family.max_positions; }, config);
+}
+
+std::unique_ptr<TranslationModel> make_translation_model(const TranslationConfig& config,
+                                                         std::uint64_t seed) {
+  return std::visit([&](const auto& family) { return make(family, seed); }, config);
+}
+
+double parameter_count(const TranslationConfig& config) {
+  return std::visit([](const auto& family) { return parameter_count(family); }, config);
+}
+
+std::string config_json(const TranslationConfig& config, const GenerationDefaults& generation,
+                        DType weights) {
+  return std::visit([&](const auto& family) { return config_json(family, generation, weights); }, config);
+}
+
+std::string generation_config_json(const TranslationConfig& config, const GenerationDefaults& generation) {
+  const auto vocabulary = vocabulary_of(config);
+  formats::JsonWriter json;
+  json.begin_object();
+  json.key("bad_words_ids").begin_array().begin_array().value(vocabulary.pad).end_array().end_array();
+  json.field("bos_token_id", vocabulary.eos)
+      .field("decoder_start_token_id", vocabulary.pad)
+      .field("eos_token_id", vocabulary.eos)
+      .field("forced_eos_token_id", vocabulary.eos)
+      .field("pad_token_id", vocabulary.pad)
+      .field("max_length", max_positions_of(config))
+      .field("num_beams", generation.beam)
+      .field("length_penalty", generation.length_penalty)
+      .field("renormalize_logits", true);
+  return json.end_object().finish();
+}
+
+TranslationConfig read_translation_config(const formats::Json& config) { return read_config(config); }
+
+std::unique_ptr<TranslationModel> load_translation_model(const std::filesystem::path& directory) {
+  return load_translation_model(directory, directory);
+}
+
+std::unique_ptr<TranslationModel> load_translation_model(const std::filesystem::path& described,
+                                                         const std::filesystem::path& weighed) {
+  const auto weights =
+      formats::Weights::open(weighed);  // first: it says best what a folder is that is no model's
+  const auto config =
+      read_translation_config(formats::read_json(described / "config.json", Error::Kind::model));
+  expect_size(weights, parameter_count(config));
+  auto model = make_translation_model(config);
+  model->read_weights(weights);
+  return model;
+}
+
+}  // namespace fovea::models

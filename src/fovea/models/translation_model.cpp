@@ -1,0 +1,19 @@
+#include "fovea/models/translation_model.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace fovea::models {
+
+std::vector<std::string> non_finite_tensors(const TranslationModel& model) {
+  const auto broken = [](const Tensor& value) {
+    return value.defined() && !std::ranges::all_of(value.values(), [](float w) { return std::isfinite(w); });
+  };
+  std::vector<std::string> names;
+  for (const auto& view : model.parameters().views())
+    if (broken(view.value)) names.push_back(view.name);
+  if (broken(model.output_bias())) names.emplace_back("final_logits_bias");
+  return names;
+}
+
+}  // namespace fovea::models

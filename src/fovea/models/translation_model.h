@@ -1,0 +1,96 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "fovea/base/dtype.h"
+#include "fovea/formats/safetensors.h"
+#include "fovea/formats/weights.h"
+#include "fovea/nn/parameters.h"
+#include "fovea/ops/context.h"
+#include "fovea/ops/cross_entropy.h"
+
+namespace fovea::models {
+
+/// Sentence pairs, packed one after another without padding; sentence b of a side is [start[b], start[b+1]).
+struct TranslationBatch {
+  std::span<const std::int32_t> source;  ///< each ends in eos
+  std::span<const std::int32_t> source_start;
+  std::span<const std::int32_t> target_in;   ///< pad (the start), y_1 .. y_n
+  std::span<const std::int32_t> target_out;  ///< y_1 .. y_n, eos
+  std::span<const std::int32_t> target_start;
+};
+
+/// Tokens as a model numbers them.
+struct TranslationVocabulary {
+  std::int64_t source = 0, target = 0;     ///< how many there are on a side
+  std::int32_t eos = 0, unk = 1, pad = 2;  ///< the decoder starts from pad, which is never generated
+};
+
+/// A decoder in mid-sentence: for each row what it has read and the sentence that it translates. A row is one
+/// hypothesis in the making.
+class TranslationState {
+ public:
+  virtual ~TranslationState() = default;
+  virtual std::int64_t rows() const = 0;
+  /// Row i goes on from what was row parents[i]: rows are selected, dropped and repeated by index.
+  virtual void reorder(std::span<const std::int32_t> parents) = 0;
+};
+
+/// A model that translates, whatever it is built of: what training, decoding and the views see of it.
+class TranslationModel {
+ public:
+  TranslationModel() = default;
+  virtual ~TranslationModel() = default;
+  TranslationModel(const TranslationModel&) = delete;
+  TranslationModel& operator=(const TranslationModel&) = delete;
+
+  virtual TranslationVocabulary vocabulary() const = 0;
+  virtual std::int64_t max_positions() const = 0;  ///< tokens of a side
+
+  nn::Parameters& parameters() { return parameters_; }
+  const nn::Parameters& parameters() const { return parameters_; }
+
+  /// Cross-entropy of a batch; with a tape, backward() then adds the gradients of weight * (sum of losses).
+  virtual ops::LossSums loss(const ops::Context& ctx, const TranslationBatch& batch, float label_smoothing,
+                             float weight) const = 0;
+
+  /// Reads source sentences, one row each; the first step's tokens are vocabulary().pad.
+  virtual std::unique_ptr<TranslationState> start(
+      const ops::Context& ctx, std::span<const std::vector<std::int32_t>> sources) const = 0;
+  /// One more token for every row; logits [rows, V] of what follows. Throws Error(bug) past max_positions().
+  virtual Tensor step(const ops::Context& ctx, TranslationState& state,
+                      std::span<const std::int32_t> tokens) const = 0;
+
+  /// Reads a pair with every target token given, for a recorder in ctx to watch. source ends in eos, target
+  /// has neither start nor eos; row t of what the decoder looks at is the step that produced target[t], the
+  /// last row the one that produced eos.
+  virtual void read(const ops::Context& ctx, std::span<const std::int32_t> source,
+                    std::span<const std::int32_t> target) const = 0;
+
+  /// A fixed shift [V] of the logits, as MarianMT's final_logits_bias; undefined: none. It is not learned.
+  const Tensor& output_bias() const { return output_bias_; }
+  void set_output_bias(Tensor bias) { output_bias_ = std::move(bias); }
+
+  /// The weights as a file to be, stored as `dtype` (f32 or bf16).
+  virtual formats::SafetensorsWriter weights_file(
+      DType dtype, const std::map<std::string, std::string>& metadata = {}) const = 0;
+  /// Fills the parameters. Throws Error(model) listing missing and unknown tensors (up to ten of each), or
+  /// naming the tensor whose shape disagrees and both shapes; the model may then be partly filled.
+  virtual void read_weights(const formats::Weights& file) = 0;
+
+ protected:
+  nn::Parameters parameters_;
+
+ private:
+  Tensor output_bias_;
+};
+
+/// The tensors, by their names on disk, that hold NaN or infinities.
+std::vector<std::string> non_finite_tensors(const TranslationModel& model);
+
+}  // namespace fovea::models
