@@ -43,6 +43,14 @@ TEST(WordAlignment, WhatIsNoLinkIsNamedWithItsPlace) {
   }
 }
 
+TEST(WordAlignment, TheDiagonalRunsFromCornerToCorner) {
+  EXPECT_EQ(pharaoh(diagonal_alignment(3, 3)), "0-0 1-1 2-2");
+  EXPECT_EQ(pharaoh(diagonal_alignment(2, 4)), "0-0 0-1 1-2 1-3");
+  EXPECT_EQ(pharaoh(diagonal_alignment(4, 2)), "1-0 3-1");
+  EXPECT_EQ(pharaoh(diagonal_alignment(0, 2)), "");
+  EXPECT_EQ(pharaoh(diagonal_alignment(2, 0)), "");
+}
+
 TEST(WordAlignment, LinksBeyondTheSentenceAreNamed) {
   const auto gold = parse_alignment("0-0 2?4", "f:1");
   EXPECT_NO_THROW(check_alignment(gold, 3, 5, "f:1"));

@@ -29,6 +29,7 @@ void add_commands(CLI::App& fovea) {
   add_translate(fovea);
   add_train(fovea);
   add_evaluate(fovea);
+  add_align(fovea);
   add_inspect(fovea);
   add_average(fovea);
   add_doctor(fovea);

@@ -86,6 +86,15 @@ std::string pharaoh(const GoldAlignment& gold) {
   return out;
 }
 
+Alignment diagonal_alignment(std::size_t source_words, std::size_t target_words) {
+  Alignment out;
+  for (std::size_t j = 0; source_words > 0 && j < target_words; ++j) {
+    const std::size_t i = (2 * j + 1) * source_words / (2 * target_words);
+    out.insert({static_cast<std::int32_t>(i), static_cast<std::int32_t>(j)});
+  }
+  return out;
+}
+
 Alignment transposed(const Alignment& alignment) {
   Alignment out;
   for (const Link link : alignment) out.insert({link.target, link.source});

@@ -38,6 +38,10 @@ void check_alignment(const GoldAlignment& gold, std::size_t source_words, std::s
 std::string pharaoh(const Alignment& alignment);
 std::string pharaoh(const GoldAlignment& gold);
 
+/// The plain guess: target word j belongs to the source word at its relative place,
+/// floor((j + 1/2) source_words / target_words). Empty if a side is.
+Alignment diagonal_alignment(std::size_t source_words, std::size_t target_words);
+
 /// The same links seen from the other language.
 Alignment transposed(const Alignment& alignment);
 GoldAlignment transposed(const GoldAlignment& gold);
