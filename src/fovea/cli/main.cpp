@@ -30,6 +30,7 @@ void add_commands(CLI::App& fovea) {
   add_train(fovea);
   add_evaluate(fovea);
   add_align(fovea);
+  add_synthesise(fovea);
   add_inspect(fovea);
   add_average(fovea);
   add_doctor(fovea);
