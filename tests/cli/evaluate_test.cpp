@@ -155,5 +155,78 @@ TEST(Evaluate, I07_LinesAreCountedBeforeTheModelIsRead) {
                  "/nowhere");
 }
 
+class EvaluateByLength : public testing::Test {
+ protected:
+  EvaluateByLength() {
+    std::string source, good, bad;
+    for (int i = 0; i < 30; ++i) {
+      std::string words = "w" + std::to_string(i);
+      for (int n = 1; n < 4 + (i % 2) * 8; ++n) words += " x" + std::to_string(n);
+      source += words + "\n";
+      good += words + "\n";
+      bad += (i % 2 == 0 ? words : "nothing of that") + "\n";
+    }
+    source_ = folder_.write("test.en", source);
+    good_ = folder_.write("good", good);
+    bad_ = folder_.write("bad", bad);
+  }
+  RunResult evaluate(const std::string& arguments) {
+    return run_fovea("evaluate --hypothesis " + bad_ + " --reference " + good_ + " " + arguments);
+  }
+
+  data::TemporaryFolder folder_;
+  std::string source_, good_, bad_;
+};
+
+TEST_F(EvaluateByLength, ATableBelowTheScores) {
+  const auto result =
+      evaluate("--by-length --source " + source_ + " --series \"the good one=" + good_ + "\"");
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(result.out.starts_with(evaluate("").out)) << result.out;
+  EXPECT_CONTAINS(result.out,
+                  "\nsource tokens  sentences     bad  the good one\n"
+                  "          1-5         15  100.00        100.00\n"
+                  "        11-15         15    0.00        100.00\n");
+}
+
+TEST_F(EvaluateByLength, JsonHoldsTheSame) {
+  const auto scores =
+      nlohmann::json::parse(evaluate("--by-length --bucket 4 --name plain --json --source " + source_).out);
+  ASSERT_EQ(scores.size(), 3u);
+  EXPECT_EQ(scores[2]["name"], "BLEU by source length");
+  EXPECT_EQ(scores[2]["series"][0]["system"], "plain");
+  const auto& buckets = scores[2]["series"][0]["buckets"];
+  ASSERT_EQ(buckets.size(), 2u);
+  EXPECT_EQ(buckets[1]["shortest"], 9);
+  EXPECT_EQ(buckets[1]["longest"], 12);
+  EXPECT_EQ(buckets[1]["mean_length"], 12);
+  EXPECT_EQ(buckets[1]["sentences"], 15);
+}
+
+TEST_F(EvaluateByLength, APictureOfAllSystems) {
+  const std::string curve = folder_.path("curve.svg");
+  const auto result = evaluate("--curve " + curve + " --name \"no attention\" --source " + source_ +
+                               " --series additive=" + good_);
+  EXPECT_EQ(result.code, 0) << result.err;
+  const std::string svg = read_file(curve);
+  for (const char* part : {"<svg ", ">no attention</text>", ">additive</text>", ">test.en</text>"})
+    EXPECT_CONTAINS(svg, part);
+}
+
+TEST_F(EvaluateByLength, BadInputIsOneClearLine) {
+  expect_failure(evaluate("--by-length"), 2, "--by-length needs --source");
+  expect_failure(evaluate("--curve x.svg"), 2, "--by-length needs --source");
+  expect_failure(evaluate("--by-length --source " + folder_.write("one", "a\n")), 3,
+                 "has 1 line, expected 30");
+  expect_failure(evaluate("--source " + source_ + " --series " + good_), 2, "is not NAME=FILE");
+  expect_failure(evaluate("--source " + source_ + " --series =" + good_), 2, "is not NAME=FILE");
+  expect_failure(evaluate("--source " + source_ + " --series a=" + folder_.path("one")), 3,
+                 "has 1 line, expected 30");
+  expect_failure(evaluate("--source " + source_ + " --by-length --model m"), 2,
+                 "--hypothesis excludes --model");
+  expect_failure(evaluate("--source " + source_), 2, "--hypothesis excludes --model");
+  expect_failure(evaluate("--source " + source_ + " --curve /nowhere/c.svg"), 5, "/nowhere/c.svg");
+}
+
 }  // namespace
 }  // namespace fovea::cli

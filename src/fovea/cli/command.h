@@ -9,11 +9,13 @@ namespace fovea::cli {
 /// Each adds one subcommand with its options, help and example; parsing then runs it. One file a subcommand;
 /// main.cpp lists them. A command reads its arguments and makes one library call; it throws fovea::Error,
 /// main prints.
+void add_align(CLI::App& fovea);
 void add_attend(CLI::App& fovea);
 void add_average(CLI::App& fovea);
 void add_doctor(CLI::App& fovea);
 void add_evaluate(CLI::App& fovea);
 void add_inspect(CLI::App& fovea);
+void add_synthesise(CLI::App& fovea);
 void add_train(CLI::App& fovea);
 void add_translate(CLI::App& fovea);
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fovea/base/error.h"
+#include "fovea/cli/by_length.h"
 #include "fovea/cli/command.h"
 #include "fovea/cli/common.h"
 #include "fovea/cli/decoding_options.h"
@@ -24,6 +25,7 @@ struct Options {
   std::string tokenizer = "13a";
   bool lowercase = false, json = false;
   DecodingFlags decoding;
+  ByLengthOptions by_length;
   int threads = 0;
 
   /// Whether a model is to make the translations.
@@ -36,11 +38,16 @@ struct Scores {
   std::string bleu_signature, chrf_signature;
 };
 
-Scores score(const std::vector<std::string>& hypotheses, const metrics::References& references,
-             const Options& options) {
+metrics::BleuOptions bleu_options(const Options& options) {
   metrics::BleuOptions bleu;
   bleu.tokenizer = metrics::parse_mt_tokenizer(options.tokenizer);
   bleu.lowercase = options.lowercase;
+  return bleu;
+}
+
+Scores score(const std::vector<std::string>& hypotheses, const metrics::References& references,
+             const Options& options) {
+  const metrics::BleuOptions bleu = bleu_options(options);
   metrics::ChrfOptions chrf;
   chrf.lowercase = options.lowercase;
   return {metrics::corpus_bleu(hypotheses, references, bleu),
@@ -49,27 +56,18 @@ Scores score(const std::vector<std::string>& hypotheses, const metrics::Referenc
 }
 
 /// One object a metric, with the names SacreBLEU's own JSON uses.
-std::string as_json(const Scores& scores) {
+nlohmann::ordered_json as_json(const Scores& scores) {
   const nlohmann::ordered_json bleu = {{"name", "BLEU"},
                                        {"score", scores.bleu.score},
                                        {"signature", scores.bleu_signature},
                                        {"verbose_score", scores.bleu.details()}};
   const nlohmann::ordered_json chrf = {
       {"name", scores.chrf.name}, {"score", scores.chrf.score}, {"signature", scores.chrf_signature}};
-  return nlohmann::ordered_json::array({bleu, chrf}).dump(1) + "\n";
+  return nlohmann::ordered_json::array({bleu, chrf});
 }
 
 std::string as_text(const Scores& scores) {
   return scores.bleu.text(scores.bleu_signature) + "\n" + scores.chrf.text(scores.chrf_signature) + "\n";
-}
-
-std::vector<std::string> read_text(const std::string& path) {
-  data::LineStatistics found;
-  auto lines = data::read_lines(path, {}, &found);
-  if (found.invalid_lines > 0)
-    warn(found.first_invalid + ": not UTF-8; replaced by U+FFFD in " +
-         counted(static_cast<std::size_t>(found.invalid_lines), "line"));
-  return lines;
 }
 
 [[noreturn]] void misused(const std::string& what, const std::string& remedy) {
@@ -78,11 +76,14 @@ std::vector<std::string> read_text(const std::string& path) {
 
 /// Translations come from a file or from a model, never both.
 void check_usage(const Options& options) {
-  const bool names_model = !options.model.empty() || !options.source.empty();
+  const bool by_length = options.by_length.wanted();
+  const bool names_model = !options.model.empty() || (!options.source.empty() && !by_length);
   if (!options.translates() && (names_model || options.decoding.any()))
     misused("--hypothesis excludes --model, --source and their options",
             "translations are given or made, not both");
-  if (options.translates() && !names_model)
+  if (by_length && options.source.empty())
+    misused("--by-length needs --source", "name the text that was translated");
+  if (options.translates() && options.model.empty() && options.source.empty())
     misused("nothing to score", "name --hypothesis FILE, or --source FILE to be translated by --model DIR");
   if (options.translates() && options.source.empty())
     misused("--model needs --source", "name the text that the model is to translate");
@@ -118,13 +119,27 @@ std::vector<std::string> translate(const std::vector<std::string>& source, const
 
 void evaluate(const Options& options) {
   check_usage(options);
-  auto segments = read_text(options.translates() ? options.source : options.hypothesis);
+  const std::vector<std::string> source =
+      options.source.empty() ? std::vector<std::string>{} : read_text(options.source);
+  auto segments = options.translates() ? source : read_text(options.hypothesis);
   metrics::References references;
   for (const std::string& path : options.references) references.push_back(read_text(path));
   check_line_counts(options, segments.size(), references);
+  std::vector<LengthSeries> series;
+  if (options.by_length.wanted())
+    series = read_series(options.by_length, options.hypothesis, options.model, source, segments.size());
   if (options.translates()) segments = translate(segments, options);
   const Scores scores = score(segments, references, options);
-  print(options.json ? as_json(scores) : as_text(scores));
+  auto json = as_json(scores);
+  std::string text = as_text(scores);
+  if (!series.empty()) {
+    series.front().translations = segments;
+    measure(series, source, references, bleu_options(options), options.by_length);
+    if (!options.by_length.curve.empty()) draw(series, options.by_length, options.source);
+    json.push_back(by_length_json(series));
+    text += "\n" + by_length_table(series);
+  }
+  print(options.json ? json.dump(1) + "\n" : text);
 }
 
 }  // namespace
@@ -139,7 +154,8 @@ void add_evaluate(CLI::App& fovea) {
       ->type_name("FILE");
   command->add_option("--model", options->model, "Or the model that makes them (default: the bundled one)")
       ->type_name("DIR");
-  command->add_option("--source", options->source, "The text that the model translates, line by line")
+  command
+      ->add_option("--source", options->source, "The text that the model translates, or whose lengths count")
       ->type_name("FILE");
   command
       ->add_option("--reference", options->references,
@@ -153,8 +169,12 @@ void add_evaluate(CLI::App& fovea) {
       ->capture_default_str();
   command->add_flag("--json", options->json, "Print scores, signatures and details as JSON");
   options->decoding.add_to(*command);
+  options->by_length.add_to(*command);
   add_threads_option(*command, options->threads);
   command->footer(
+      "Of two systems: fovea evaluate --hypothesis a.de --series \"attention=b.de\" --source test.en "
+      "--reference "
+      "test.de --curve curve.svg\n"
       "Of a model: fovea evaluate --model DIR --source test.en --reference test.de\n"
       "Example: fovea evaluate --hypothesis <(echo Der Hund rennt schnell weg.) --reference "
       "<(echo Der Hund rennt weg.)");

@@ -30,6 +30,8 @@ void add_commands(CLI::App& fovea) {
   add_attend(fovea);
   add_train(fovea);
   add_evaluate(fovea);
+  add_align(fovea);
+  add_synthesise(fovea);
   add_inspect(fovea);
   add_average(fovea);
   add_doctor(fovea);

@@ -67,8 +67,14 @@ void Normaliser::append_escaped(std::string& out, std::string_view text) const {
   }
 }
 
-std::string Normaliser::normalise(std::string_view text) const {
+std::string Normaliser::normalise(std::string_view text, std::vector<TextRange>* origins) const {
   std::string out;
+  const std::size_t bytes = text.size();
+  // The next `length` bytes of the text became what stands at the end of the result.
+  const auto note = [&](std::size_t length) {
+    const auto begin = static_cast<std::uint32_t>(bytes - text.size());
+    if (origins) origins->resize(out.size(), {begin, begin + static_cast<std::uint32_t>(length)});
+  };
   if (remove_extra_whitespaces_) {
     while (!text.empty()) {
       const Prefix prefix = normalise_prefix(text);
@@ -79,10 +85,15 @@ std::string Normaliser::normalise(std::string_view text) const {
   if (text.empty()) return out;
   out.reserve(text.size() + text.size() / 2 + 16);
   if (add_dummy_prefix_ && !whitespace_as_suffix_) append_space(out);
+  note(0);
 
   bool after_space = remove_extra_whitespaces_;
   while (!text.empty()) {
     if (const std::size_t run = plain_run(text); run > 0) {
+      for (std::size_t i = 0; origins && i < run; ++i) {
+        const auto at = static_cast<std::uint32_t>(bytes - text.size() + i);
+        origins->push_back({at, at + 1});
+      }
       out.append(text.substr(0, run));
       text.remove_prefix(run);
       after_space = false;
@@ -95,6 +106,7 @@ std::string Normaliser::normalise(std::string_view text) const {
       append_escaped(out, piece);
       after_space = remove_extra_whitespaces_ && piece.ends_with(' ');
     }
+    note(prefix.length);
     text.remove_prefix(prefix.length);
     if (out.size() > 0x7FFFFFFF) throw Error(Error::Kind::data, "tokenizer", "a line is longer than 2 GB");
   }
@@ -104,6 +116,7 @@ std::string Normaliser::normalise(std::string_view text) const {
     while (out.ends_with(space)) out.erase(out.size() - space.size());
   }
   if (add_dummy_prefix_ && whitespace_as_suffix_) append_space(out);
+  note(0);
   return out;
 }
 

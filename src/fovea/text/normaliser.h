@@ -1,8 +1,10 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "fovea/text/charsmap.h"
 #include "fovea/text/piece_trie.h"
@@ -12,6 +14,13 @@ namespace fovea::text {
 
 /// The character that stands for a space inside pieces: U+2581, lower one eighth block.
 inline constexpr std::string_view space_symbol = "\xE2\x96\x81";
+
+/// Bytes [begin, end) of a text.
+struct TextRange {
+  std::uint32_t begin = 0, end = 0;
+  bool empty() const { return begin >= end; }
+  bool operator==(const TextRange&) const = default;
+};
 
 /// What happens to a text before it is cut into pieces: rules of the character map, spaces at the ends
 /// dropped and runs of them made one, a space put before (or after) the whole, spaces written as U+2581.
@@ -25,7 +34,10 @@ class Normaliser {
              std::string_view where);
 
   /// Time linear in the text. Throws Error(data) if the result would not fit 2^31 bytes.
-  std::string normalise(std::string_view text) const;
+  /// `origins` (nullable) receives, for each byte of the result, the bytes of `text` that it stands for:
+  /// those of one character, or of all that a rule took together. A space put before the whole stands for
+  /// none.
+  std::string normalise(std::string_view text, std::vector<TextRange>* origins = nullptr) const;
 
  private:
   struct Prefix {

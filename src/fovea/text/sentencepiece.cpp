@@ -1,5 +1,6 @@
 #include "fovea/text/sentencepiece.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <unordered_map>
@@ -14,6 +15,17 @@
 namespace fovea::text {
 
 using PieceType = SentencePieceProto::PieceType;
+
+namespace {
+
+/// The least range that holds both.
+TextRange joined(TextRange a, TextRange b) {
+  if (a.empty()) return b;
+  if (b.empty()) return a;
+  return {std::min(a.begin, b.begin), std::max(a.end, b.end)};
+}
+
+}  // namespace
 
 struct SentencePieceModel::Impl {
   Impl(std::string file, std::string_view where);
@@ -120,9 +132,10 @@ SentencePieceModel SentencePieceModel::parse(std::string bytes, std::string wher
   return model;
 }
 
-SentencePieceModel::Encoding SentencePieceModel::encode_with_places(std::string_view text) const {
+SentencePieceModel::Encoding SentencePieceModel::encode(std::string_view text,
+                                                        std::vector<TextRange>* origins) const {
   Encoding out;
-  out.normalised = impl_->normaliser.normalise(text);
+  out.normalised = impl_->normaliser.normalise(text, origins);
   std::vector<Segment> segments;
   segments.reserve(out.normalised.size() / 3 + 4);
   impl_->segmenter->segment(out.normalised, segments);
@@ -141,6 +154,27 @@ SentencePieceModel::Encoding SentencePieceModel::encode_with_places(std::string_
       out.tokens.push_back({segment.id, segment.begin, segment.length});
     }
     after_unknown = unknown;
+  }
+  return out;
+}
+
+SentencePieceModel::Encoding SentencePieceModel::encode_with_places(std::string_view text) const {
+  return encode(text, nullptr);
+}
+
+SentencePieceModel::Encoding SentencePieceModel::encode_with_places(std::string_view text,
+                                                                    std::vector<TextRange>& ranges) const {
+  std::vector<TextRange> origins;
+  Encoding out = encode(text, &origins);
+  ranges.assign(out.tokens.size(), {});
+  for (std::size_t i = 0; i < out.tokens.size(); ++i) {
+    const Token token = out.tokens[i];
+    for (std::uint32_t at = token.begin; at < token.begin + token.length;) {
+      const std::string_view rest = std::string_view(out.normalised).substr(at);
+      const std::size_t space = rest.starts_with(space_symbol) ? space_symbol.size() : rest[0] == ' ';
+      if (space == 0) ranges[i] = joined(ranges[i], origins[at]);
+      at += static_cast<std::uint32_t>(std::max<std::size_t>(space, 1));
+    }
   }
   return out;
 }

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "fovea/text/normaliser.h"
+
 namespace fovea::text {
 
 /// A SentencePiece model (unigram or BPE): text to pieces and back. Reads the library's files and gives its
@@ -42,6 +44,9 @@ class SentencePieceModel {
     }
   };
   Encoding encode_with_places(std::string_view text) const;
+  /// `ranges` receives, for each token, the bytes of `text` itself that it stands for, spaces aside: empty if
+  /// it is nothing but spaces.
+  Encoding encode_with_places(std::string_view text, std::vector<TextRange>& ranges) const;
 
   /// Text of pieces: control pieces vanish, the unknown piece becomes its surface (" \u2047 " by default),
   /// bytes become characters (U+FFFD where they make none), U+2581 a space. Throws Error(data) for an id
@@ -77,6 +82,8 @@ class SentencePieceModel {
  private:
   struct Impl;
   explicit SentencePieceModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+
+  Encoding encode(std::string_view text, std::vector<TextRange>* origins) const;
 
   class Decoder;
 

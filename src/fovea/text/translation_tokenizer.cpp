@@ -69,7 +69,17 @@ std::int32_t TranslationTokenizer::Side::id_of(const SentencePieceModel::Encodin
 }
 
 std::vector<std::int32_t> TranslationTokenizer::Side::encode(std::string_view text) const {
-  const SentencePieceModel::Encoding encoding = model.encode_with_places(text);
+  return ids(model.encode_with_places(text));
+}
+
+TranslationTokenizer::Read TranslationTokenizer::Side::read(std::string_view text) const {
+  Read out;
+  out.ids = ids(model.encode_with_places(text, out.ranges));
+  return out;
+}
+
+std::vector<std::int32_t> TranslationTokenizer::Side::ids(
+    const SentencePieceModel::Encoding& encoding) const {
   std::vector<std::int32_t> ids;
   ids.reserve(encoding.tokens.size() + 2);
   for (const auto& token : encoding.tokens) ids.push_back(id_of(encoding, token));
@@ -160,10 +170,8 @@ TranslationTokenizer::Files TranslationTokenizer::files() const {
   return out;
 }
 
-// The id of a language named in front of the text, which is taken away; -1 if there is none.
 std::int32_t TranslationTokenizer::take_language(std::string_view& text) const {
-  if (!text.starts_with(">>")) return -1;
-  const std::size_t end = text.find("<<");
+  const std::size_t end = text.starts_with(">>") ? text.find("<<") : std::string_view::npos;
   if (end == std::string_view::npos) return -1;
   const std::int32_t language = source_.vocabulary->find(text.substr(0, end + 2));
   if (language >= 0) text.remove_prefix(end + 2);
@@ -190,6 +198,29 @@ std::vector<std::string> TranslationTokenizer::source_words(std::string_view tex
   }
   words.emplace_back();  // </s>
   return words;
+}
+
+TranslationTokenizer::Read TranslationTokenizer::read_source(std::string_view text) const {
+  std::string_view rest = text;
+  const std::int32_t language = take_language(rest);
+  Read out = source_.read(rest);
+  const auto cut = static_cast<std::uint32_t>(text.size() - rest.size());
+  for (TextRange& range : out.ranges)
+    if (!range.empty()) range = {range.begin + cut, range.end + cut};
+  if (language >= 0) {
+    out.ids.insert(out.ids.begin(), language);
+    out.ranges.insert(out.ranges.begin(), TextRange{0, cut});
+  }
+  out.ids.push_back(source_.vocabulary->eos());
+  out.ranges.push_back({});
+  return out;
+}
+
+TranslationTokenizer::Read TranslationTokenizer::read_target(std::string_view text) const {
+  Read out = target_.read(text);
+  out.ids.push_back(target_.vocabulary->eos());
+  out.ranges.push_back({});
+  return out;
 }
 
 std::vector<std::int32_t> TranslationTokenizer::encode_target(std::string_view text) const {

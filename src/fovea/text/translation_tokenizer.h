@@ -47,6 +47,14 @@ class TranslationTokenizer {
   /// wanted.
   std::vector<std::int32_t> encode_source(std::string_view text) const;
   std::vector<std::int32_t> encode_target(std::string_view text) const;
+  /// Ids of a sentence and, for each, the bytes of the text that it stands for, spaces aside: empty for
+  /// `</s>` and the like. The bytes of one unknown character all stand for the whole of it.
+  struct Read {
+    std::vector<std::int32_t> ids;
+    std::vector<TextRange> ranges;
+  };
+  Read read_source(std::string_view text) const;
+  Read read_target(std::string_view text) const;
   /// Text of target ids; `</s>`, `<unk>` and `<pad>` are dropped, and spaces around the whole.
   std::string decode_target(std::span<const std::int32_t> ids) const;
   /// The same with something in the place of each `<unk>`, in order, as source_words() gives it.
@@ -72,6 +80,8 @@ class TranslationTokenizer {
   struct Side {
     Side(SentencePieceModel model, std::shared_ptr<const Vocabulary> vocabulary);
     std::vector<std::int32_t> encode(std::string_view text) const;
+    Read read(std::string_view text) const;
+    std::vector<std::int32_t> ids(const SentencePieceModel::Encoding& encoding) const;
     std::vector<std::string> pieces(std::span<const std::int32_t> ids) const;
     std::int32_t id_of(const SentencePieceModel::Encoding& encoding,
                        const SentencePieceModel::Token& token) const;
@@ -82,6 +92,7 @@ class TranslationTokenizer {
   };
 
   TranslationTokenizer(Side source, Side target, Settings settings);
+  /// The id of the language that a source text begins by naming, which is then cut off `text`; -1 if none is.
   std::int32_t take_language(std::string_view& text) const;
 
   Side source_, target_;
