@@ -267,7 +267,7 @@ void add_attend(CLI::App& fovea) {
       "the shares\n"
       "that go to the diagonal, to the end of sentence (or start symbol) and to the strongest other token.\n"
       "Example: fovea attend \"Two men are riding bicycles.\"\n"
-      "Example: fovea attend \"Good morning.\" \"Guten Morgen.\" --output morning.html");
+      "Example: fovea attend \"Good morning.\" \"Guten Morgen.\" --layer 0 --head 2");
   command->callback([options] { Attending(*options).run(); });
 }
 
