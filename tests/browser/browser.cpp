@@ -174,8 +174,9 @@ void Tab::open(const std::filesystem::path& page, const std::string& hash) {
 }
 
 void Tab::resize(Size size) {
-  call("Emulation.setDeviceMetricsOverride",
-       {{"width", size.width}, {"height", size.height}, {"deviceScaleFactor", 1}, {"mobile", false}});
+  call(
+      "Emulation.setDeviceMetricsOverride",
+      {{"width", size.width}, {"height", size.height}, {"deviceScaleFactor", size.scale}, {"mobile", false}});
 }
 
 void Tab::prefer_dark(bool dark) {
@@ -266,6 +267,7 @@ void Tab::press(const std::string& key) {
 }
 
 void Tab::screenshot(const std::filesystem::path& png) {
+  call("Emulation.setScrollbarsHidden", {{"hidden", true}});
   const Json picture = call("Page.captureScreenshot", {{"format", "png"}});
   std::ofstream(png, std::ios::binary) << from_base64(picture["data"].get<std::string>());
 }

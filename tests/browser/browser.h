@@ -52,6 +52,7 @@ class Tab {
  public:
   struct Size {
     int width = 1200, height = 750;
+    double scale = 1;  ///< pixels of the screen for each of the page's
   };
   Tab(Browser& browser, Size size);
 

@@ -31,7 +31,7 @@ inline constexpr std::size_t most_page_weights = std::size_t{1} << 27;  ///< of 
 /// where there are any, and the page can show either.
 ///
 /// Weights are stored on a square-root scale, w = m (q / Q)^2 with m the largest of the layer, in 16 bits
-/// (Q = 65,535; the error is below 0.00001 m) or, from 4 million weights on, in 8 (Q = 255; below 0.004 m,
+/// (Q = 65,535; the error is below 0.00002 m) or, from 4 million weights on, in 8 (Q = 255; below 0.004 m,
 /// far less for small weights), and compressed. The page says which. Weights that are not finite or are
 /// negative count as 0.
 ///

@@ -5,7 +5,7 @@ function describe() {
   byId("subtitle").textContent = recording.subtitle;
   byId("subtitle").hidden = !recording.subtitle;
   const most = Math.max(...recording.sides.flatMap((side) => side.layers.map((layer) => layer.most)));
-  const error = recording.bits === 16 ? 0.00001 : 0.004;
+  const error = recording.bits === 16 ? 0.00002 : 0.004;
   byId("exactness").textContent = `Weights are kept in ${recording.bits} bits on a square-root scale: ` +
     `exact to ${Number((error * Math.max(1, most)).toPrecision(1))}, small ones closer.`;
 }

@@ -31,7 +31,10 @@ function makeRoomForLabels() {
 function layOutMatrix() {
   const { T, S } = current;
   const fitting = fittingCell();
-  const sized = (pixels) => Math.max(1, Math.min(72, Math.floor(pixels * state.zoom)));
+  const sized = (pixels) => {
+    const zoomed = Math.max(1, Math.min(72, pixels * state.zoom));
+    return zoomed < 4 ? zoomed : Math.floor(zoomed); // whole pixels, where a fraction would show
+  };
   const [wide, high] = [sized(fitting.wide), sized(fitting.high)];
   Object.assign(matrixView, { wide, high });
   const frame = byId("matrix");
@@ -58,7 +61,7 @@ function paintMatrix() {
 
 function drawCellsInSight(context, width, height) {
   const { wide, high, x, y } = matrixView;
-  context.imageSmoothingEnabled = false;
+  context.imageSmoothingEnabled = Math.min(wide, high) < 4;
   context.drawImage(paintMatrix(), x / wide, y / high, width / wide, height / high, 0, 0, width, height);
   if (Math.min(wide, high) < 9) return;
   context.fillStyle = getComputedStyle(byId("matrix")).getPropertyValue("--card");
