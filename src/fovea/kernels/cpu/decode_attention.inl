@@ -83,13 +83,16 @@ inline void merge_head(const DecodeCall& call, const Schedule& schedule, std::in
   finish_rows(call, b, kv_head, first);
 }
 
-// Whoever is free takes the next of `count` items: who computes one does not show in its bits.
+// Whoever is free takes the next few of `count` items, neighbours, for one run through memory: who computes
+// one does not show in its bits.
 template <class MakeWorker>
 void share_items(const Execution& exec, std::int64_t count, bool alone, const MakeWorker& make_worker) {
+  const std::int64_t few = std::max<std::int64_t>(1, count / (16 * exec.pool->size()));
   std::atomic<std::int64_t> next{0};
   const auto work = [&](int worker) {
     auto body = make_worker(worker);
-    for (std::int64_t i = next++; i < count; i = next++) body(i);
+    for (std::int64_t from = next.fetch_add(few); from < count; from = next.fetch_add(few))
+      for (std::int64_t i = from; i < std::min(from + few, count); ++i) body(i);
   };
   if (alone) return work(0);
   exec.pool->run(work);

@@ -28,6 +28,11 @@ inline __m512i pair_at(const void* pairs, std::int64_t i) {
 inline __m512 dot(__m512 sum, __m512i a, __m512i b) {
   return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
 }
+// sum += the products of a's and b's pairs of words. Not by intrinsic: GCC 12 copies the sum there and back.
+inline __m512i dot_words(__m512i sum, __m512i a, __m512i b) {
+  asm("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+  return sum;
+}
 inline __m512i widened(const std::byte* p) {
   return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
@@ -64,7 +69,7 @@ void score_bf16(const std::byte* keys, const std::byte* next, std::int64_t pairs
   std::int64_t d = 0;
   for (; d + 2 <= pairs; d += 2) {
     FOVEA_UNROLL for (int c = 0; c < 2; ++c) {
-      fetch_line<R>(next, d + c);
+      fetch_line_from<R, 3>(next, d + c);
       const __m512i key = _mm512_loadu_si512(keys + (d + c) * 64);
       FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[c][r] =
           dot(sums[c][r], key, pair_at(q + r * q_bytes, d + c));
@@ -82,7 +87,7 @@ template <int R>
 void scores_bf16_rows(const CacheLayout& layout, const std::byte* const* tiles, std::int64_t count,
                       const std::byte* q, float* scores) {
   for (std::int64_t i = 0; i < count; ++i) {
-    score_bf16<R>(tiles[i], tiles[i + fetch_ahead], layout.key_rows() / 2, q, prepared_bytes(layout),
+    score_bf16<R>(tiles[i], tiles[i + bf16_ahead], layout.key_rows() / 2, q, prepared_bytes(layout),
                   scores + i * 16);
   }
 }
@@ -107,7 +112,7 @@ void mix_bf16(const std::byte* values, const std::byte* next, std::int64_t colum
       sums[1][r] = _mm512_setzero_ps();
     }
     FOVEA_UNROLL for (int j = 0; j < 8; ++j) {
-      fetch_line<R>(next, j);
+      fetch_line_from<R, 3>(next, j);
       const __m512i value = _mm512_loadu_si512(values + j * 64);
       FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[j % 2][r] =
           dot(sums[j % 2][r], value, pair_at(weights + r * block_slots, j));
@@ -122,7 +127,7 @@ void mix_bf16_rows(const CacheLayout& layout, const std::byte* const* tiles, std
                    float* weights, float* out) {
   pair_weights(weights, R, count);
   for (std::int64_t i = 0; i < count; ++i) {
-    mix_bf16<R>(tiles[i], tiles[i + fetch_ahead], layout.value_columns(), weights + i * 8, out);
+    mix_bf16<R>(tiles[i], tiles[i + bf16_ahead], layout.value_columns(), weights + i * 8, out);
   }
 }
 
@@ -154,7 +159,7 @@ template <int R>
 FOVEA_INLINE void add_products(__m512i* sums, __m512i x, const void* pairs, std::int64_t row_bytes,
                                std::int64_t i) {
   FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[r] =
-      _mm512_dpwssd_epi32(sums[r], x, pair_at(static_cast<const std::byte*>(pairs) + r * row_bytes, i));
+      dot_words(sums[r], x, pair_at(static_cast<const std::byte*>(pairs) + r * row_bytes, i));
 }
 
 template <int R>
@@ -162,13 +167,15 @@ void scores_i8_rows(const CacheLayout& layout, const std::byte* const* tiles, st
                     const std::byte* q, float* scores) {
   const std::int64_t pairs = layout.key_rows() / 2, q_bytes = prepared_bytes(layout);
   for (std::int64_t i = 0; i < count; ++i) {
+    // Scales of values are read before the values, one line of every tile: no run that is foreseen.
+    fetch_line(tiles[i + count], 0);
     const __m512 scales = _mm512_loadu_ps(tiles[i]);
     const std::byte* const keys = tiles[i] + 64;
     __m512i sums[2][R];
     FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[0][r] = sums[1][r] = _mm512_setzero_si512();
     std::int64_t d = 0;
     for (; d + 2 <= pairs; d += 2) {
-      fetch_line<R>(tiles[i + fetch_ahead], d / 2);
+      fetch_line(tiles[i + i8_ahead] + CacheLayout::scale_bytes, d / 2);
       add_products<R>(sums[0], widened(keys + d * 32), q, q_bytes, d);
       add_products<R>(sums[1], widened(keys + d * 32 + 32), q, q_bytes, d + 1);
     }
@@ -213,7 +220,7 @@ void mix_i8_rows(const CacheLayout& layout, const std::byte* const* tiles, std::
       __m512i sums[2][R];
       FOVEA_UNROLL for (int r = 0; r < R; ++r) sums[0][r] = sums[1][r] = _mm512_setzero_si512();
       FOVEA_UNROLL for (int j = 0; j < 8; j += 2) {
-        fetch_line<R>(tiles[i + fetch_ahead] + e * 16, j / 2);
+        fetch_line(tiles[i + i8_ahead] + CacheLayout::scale_bytes + e * 16, j / 2);
         add_products<R>(sums[0], widened(values + j * 32), weights, row_bytes, i * 8 + j);
         add_products<R>(sums[1], widened(values + j * 32 + 32), weights, row_bytes, i * 8 + j + 1);
       }

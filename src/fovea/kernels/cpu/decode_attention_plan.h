@@ -55,19 +55,25 @@ struct SpanPlan {
   }
 };
 
-/// With more than four query rows, arithmetic keeps the processor from looking far enough ahead by itself,
-/// and tiles are asked for into the second cache this many before they are read. With fewer, asking costs
-/// more than it brings: a plain run through memory is what the processor foresees best. (Both measured on
-/// Zen 4.)
-inline constexpr std::int64_t fetch_ahead = 2;
+/// Where arithmetic keeps the processor from looking far enough ahead by itself (five query rows
+/// or more in f32, three in bf16, and i8, which is little memory for much arithmetic), tiles are asked for
+/// into the second cache some 8 kB before they are read (at E = 64). Elsewhere asking costs more than it
+/// brings: a plain run through memory is what the processor foresees best. (All measured on Zen 4.)
+inline constexpr std::int64_t f32_ahead = 2, bf16_ahead = 4, i8_ahead = 8;  // tiles
+inline constexpr std::int64_t fetch_ahead = 8;                              // the most of them
 
-template <int rows>
 inline void fetch_line(const std::byte* tile, std::int64_t line) {
-  if constexpr (rows >= 5) __builtin_prefetch(tile + line * 64, 0, 2);
+  __builtin_prefetch(tile + line * 64, 0, 2);
+}
+/// For kernels of R query rows, of which those from `least` on ask.
+template <int R, int least>
+inline void fetch_line_from(const std::byte* tile, std::int64_t line) {
+  if constexpr (R >= least) fetch_line(tile, line);
 }
 
-/// What a type of cache supplies: products of a few query rows with tiles. `tiles` has fetch_ahead entries
-/// more than `count`: what will be read next. Scores and weights are [rows][block_slots].
+/// What a type of cache supplies: products of a few query rows with tiles. Behind the `count` entries of
+/// `tiles` are fetch_ahead more, what will be read next; behind those of keys also all `count` of values.
+/// Scores and weights are [rows][block_slots].
 struct DecodeTiles {
   int rows;  ///< query rows served at once, at most
   /// A query row in the form that `scores` reads, 64-byte padded, and what its scores are to be multiplied

@@ -133,16 +133,20 @@ class SpanWorker {
     const std::byte* const* const pages = cache.pages + cache.page_start[b_];
     const std::int64_t held = (cache.length[b_] - cache.first[b_] + 15) / 16;
     const std::int64_t first = (origin_ - cache.first[b_]) / 16, tiles = layout_.tiles();
+    const std::int64_t first_keys = layout_.key_tile(kv_head_, 0), key_bytes = layout_.key_tile_bytes();
+    const std::int64_t first_values = layout_.value_tile(kv_head_, 0),
+                       value_bytes = layout_.value_tile_bytes();
+    std::int64_t page = first / tiles, tile = first % tiles;
     for (std::int64_t i = 0; i < count + fetch_ahead; ++i) {
-      const std::int64_t at = std::min(first + i, held - 1);
-      const std::byte* const page = pages[at / tiles];
-      const std::byte* const keys = page + layout_.key_tile(kv_head_, at % tiles);
+      const std::byte* const keys = pages[page] + first_keys + tile * key_bytes;
       if (i < count) {
         reads_[i] = keys;
-        reads_[count + i] = page + layout_.value_tile(kv_head_, at % tiles);
+        reads_[count + i] = pages[page] + first_values + tile * value_bytes;
       } else {
         reads_[count + i] = keys;
       }
+      if (first + i + 1 >= held) continue;  // the last one stands for those after it
+      if (++tile == tiles) ++page, tile = 0;
     }
     tiles_here_ = count;
   }

@@ -38,7 +38,7 @@ void score_tile(const float* keys, const std::byte* next, std::int64_t count, co
   FOVEA_UNROLL for (int c = 0; c < chains; ++c) sums.clear(c);
   std::int64_t d = 0;
   for (; d + chains <= count; d += chains) {
-    FOVEA_UNROLL for (int c = 0; c < chains; ++c) fetch_line<R>(next, d + c);
+    FOVEA_UNROLL for (int c = 0; c < chains; ++c) fetch_line_from<R, 5>(next, d + c);
     FOVEA_UNROLL for (int c = 0; c < chains; ++c) sums.add_row(c, q + d + c, q_stride, keys + (d + c) * 16);
   }
   if (d < count) sums.add_row(0, q + d, q_stride, keys + d * 16);
@@ -60,7 +60,7 @@ void mix_tile(const float* values, const std::byte* next, std::int64_t columns, 
           load(out + r * columns + e + v * width);
     }
     for (int j = 0; j < 16; j += chains) {
-      FOVEA_UNROLL for (int c = 0; c < chains; ++c) fetch_line<R>(next, j + c);
+      FOVEA_UNROLL for (int c = 0; c < chains; ++c) fetch_line_from<R, 5>(next, j + c);
       FOVEA_UNROLL for (int c = 0; c < chains; ++c)
           sums.add_row(c, weights + j + c, block_slots, values + (j + c) * 16);
     }
@@ -75,7 +75,7 @@ template <int R>
 void score_rows(const CacheLayout& layout, const std::byte* const* tiles, std::int64_t count, const float* q,
                 float* scores) {
   for (std::int64_t i = 0; i < count; ++i) {
-    score_tile<R>(reinterpret_cast<const float*>(tiles[i]), tiles[i + fetch_ahead], layout.key_rows(), q,
+    score_tile<R>(reinterpret_cast<const float*>(tiles[i]), tiles[i + f32_ahead], layout.key_rows(), q,
                   prepared_bytes(layout) / 4, scores + i * 16);
   }
 }
@@ -84,7 +84,7 @@ template <int R>
 void mix_rows(const CacheLayout& layout, const std::byte* const* tiles, std::int64_t count,
               const float* weights, float* out) {
   for (std::int64_t i = 0; i < count; ++i) {
-    mix_tile<R>(reinterpret_cast<const float*>(tiles[i]), tiles[i + fetch_ahead], layout.value_columns(),
+    mix_tile<R>(reinterpret_cast<const float*>(tiles[i]), tiles[i + f32_ahead], layout.value_columns(),
                 weights + i * 16, out);
   }
 }
