@@ -102,6 +102,14 @@ TEST_F(Align, TwoDirectionsAreJoined) {
   EXPECT_EQ(align(files() + reverse).out, align(files() + reverse + " --symmetrise grow-diag-final-and").out);
 }
 
+TEST_F(Align, RulesForLinksReachTheAligner) {
+  const auto links = [&](const std::string& how) { return count(align(files() + " " + how).out, "-"); };
+  EXPECT_LT(links("--links mutual"), links("--links joined"));
+  EXPECT_EQ(links("--links all"), 4 * 4 + 1 * 2);
+  EXPECT_LT(links("--links all --threshold 0.3"), links("--links all"));
+  EXPECT_NE(align(files() + " --raw").out, align(files()).out);
+}
+
 TEST_F(Align, TheDiagonalNeedsNoModel) {
   const auto result = run_fovea("align --baseline diagonal " + files() + " --gold " + gold_);
   EXPECT_EQ(result.out, "0-0 1-1 2-2 3-3\n\n0-0 0-1\n");

@@ -98,7 +98,7 @@ WordWeights weights(std::size_t source, std::size_t target, std::vector<float> v
 }
 
 std::string links(const WordWeights& given, LinkOptions::Rule rule, float threshold = 0) {
-  return text::pharaoh(links_of(given, {rule, threshold}));
+  return text::pharaoh(links_of(given, {.rule = rule, .threshold = threshold}));
 }
 
 TEST(WordAttention, RulesMakeLinks) {
@@ -115,6 +115,22 @@ TEST(WordAttention, RulesMakeLinks) {
   EXPECT_EQ(links(weights(2, 2, {.5f, .5f, .5f, .5f}), Rule::best), "0-0 0-1");
   EXPECT_EQ(links(weights(2, 2, {.5f, .5f, .5f, .5f}), Rule::mutual), "0-0");
   EXPECT_EQ(links(weights(2, 1, {0, 0}), Rule::best), "");
+  EXPECT_EQ(links(given, Rule::joined), "0-0 0-1 1-0 2-2");  // 1-0 is source word 1's best, beside 0-0
+  for (const Rule rule : {Rule::best, Rule::mutual, Rule::joined, Rule::all}) {
+    EXPECT_EQ(links(weights(0, 2, {}), rule), "");
+    EXPECT_EQ(links(weights(2, 0, {}), rule), "");
+  }
+}
+
+TEST(WordAttention, BalancingTakesAwayFromWhatEverythingLooksAt) {
+  const auto given = weights(3, 3,
+                             {.5f, .1f, .4f,  // all look at source word 2, the full stop
+                              .1f, .4f, .5f, 0, .1f, .9f});
+  EXPECT_EQ(text::pharaoh(links_of(given, {})), "0-0 2-1 2-2");
+  EXPECT_EQ(text::pharaoh(links_of(given, {.balance = true})), "0-0 1-1 2-2");
+  // The threshold is on the weights as they are.
+  EXPECT_EQ(text::pharaoh(links_of(given, {.balance = true, .threshold = .45f})), "0-0 2-2");
+  EXPECT_EQ(text::pharaoh(links_of(weights(2, 2, {0, 1, 0, 1}), {.balance = true})), "1-0 1-1");
 }
 
 class ReadPair : public testing::Test {

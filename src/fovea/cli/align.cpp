@@ -29,7 +29,8 @@ struct Options {
   std::string model, reverse_model, best_on, baseline, output;
   std::string rule = "best", symmetrise;
   std::optional<int> layer, head, reverse_layer, reverse_head;
-  bool mean = false, rollout = false, shift = false, detokenise = false, every_head = false, json = false;
+  bool mean = false, rollout = false, shift = false, detokenise = false, every_head = false, json = false,
+       raw = false;
   double threshold = 0;
   int threads = 0;
 
@@ -87,8 +88,11 @@ AttentionPick pick_of(const Options& options, std::optional<int> layer, std::opt
 
 models::LinkOptions link_options(const Options& options) {
   using Rule = models::LinkOptions::Rule;
-  const Rule rule = options.rule == "best" ? Rule::best : options.rule == "mutual" ? Rule::mutual : Rule::all;
-  return {rule, static_cast<float>(options.threshold)};
+  const auto rule = options.rule == "best"     ? Rule::best
+                    : options.rule == "mutual" ? Rule::mutual
+                    : options.rule == "joined" ? Rule::joined
+                                               : Rule::all;
+  return {rule, !options.raw, static_cast<float>(options.threshold)};
 }
 
 std::vector<decoding::WordPair> words_of(const data::AlignedText& text, bool detokenise) {
@@ -315,11 +319,15 @@ void add_attention_options(CLI::App& command, Options& options) {
   command.add_flag("--shift", options.shift,
                    "Take the step that reads a target token, not the one that produces it");
   command
-      .add_option("--links", options.rule,
-                  "Which become links: best (of each target word), mutual (best both ways), all")
-      ->check(CLI::IsMember({"best", "mutual", "all"}))
+      .add_option(
+          "--links", options.rule,
+          "Which become links: best (of each target word), mutual (best both ways), joined (best of either "
+          "side, grown from the mutual ones), all")
+      ->check(CLI::IsMember({"best", "mutual", "joined", "all"}))
       ->type_name("")
       ->capture_default_str();
+  command.add_flag("--raw", options.raw,
+                   "Compare weights as they are, not as shares of what their source word gets in all");
   command.add_option("--threshold", options.threshold, "Weights below make no link, 0 to 1")
       ->check(CLI::Range(0.0, 1.0))
       ->type_name("W")

@@ -4,6 +4,7 @@
 
 #include "fovea/attention/rollout.h"
 #include "fovea/base/error.h"
+#include "fovea/text/symmetrise.h"
 
 namespace fovea::models {
 namespace {
@@ -31,13 +32,65 @@ std::vector<std::vector<text::WordShare>> shares_of(const text::TranslationToken
   return text::word_shares(std::span(read.ranges).first(tokens), words);
 }
 
-/// Whether no target word looks at source word `source` more than `target` does; of equals the leftmost.
-bool is_looked_at_most(const WordWeights& weights, std::size_t target, std::size_t source) {
-  for (std::size_t j = 0; j < weights.target_words; ++j) {
-    const float other = weights.at(j, source), own = weights.at(target, source);
-    if (other > own || (other == own && j < target)) return false;
+/// Each weight divided by the sum over target words.
+WordWeights balanced(WordWeights weights) {
+  for (std::size_t i = 0; i < weights.source_words; ++i) {
+    float sum = 0;
+    for (std::size_t j = 0; j < weights.target_words; ++j) sum += weights.at(j, i);
+    for (std::size_t j = 0; sum > 0 && j < weights.target_words; ++j)
+      weights.weights[j * weights.source_words + i] /= sum;
   }
-  return true;
+  return weights;
+}
+
+text::Link link(std::size_t source, std::size_t target) {
+  return {static_cast<std::int32_t>(source), static_cast<std::int32_t>(target)};
+}
+
+text::Alignment best_of_targets(const WordWeights& weights) {
+  text::Alignment out;
+  for (std::size_t j = 0; weights.source_words > 0 && j < weights.target_words; ++j) {
+    std::size_t best = 0;
+    for (std::size_t i = 1; i < weights.source_words; ++i)
+      if (weights.at(j, i) > weights.at(j, best)) best = i;
+    out.insert(link(best, j));
+  }
+  return out;
+}
+
+text::Alignment best_of_sources(const WordWeights& weights) {
+  text::Alignment out;
+  for (std::size_t i = 0; weights.target_words > 0 && i < weights.source_words; ++i) {
+    std::size_t best = 0;
+    for (std::size_t j = 1; j < weights.target_words; ++j)
+      if (weights.at(j, i) > weights.at(best, i)) best = j;
+    out.insert(link(i, best));
+  }
+  return out;
+}
+
+text::Alignment every_link(const WordWeights& weights) {
+  text::Alignment out;
+  for (std::size_t j = 0; j < weights.target_words; ++j)
+    for (std::size_t i = 0; i < weights.source_words; ++i) out.insert(link(i, j));
+  return out;
+}
+
+text::Alignment candidates(const WordWeights& weights, LinkOptions::Rule rule) {
+  using text::Symmetrisation;
+  switch (rule) {
+    case LinkOptions::Rule::best:
+      return best_of_targets(weights);
+    case LinkOptions::Rule::mutual:
+      return text::symmetrise(best_of_targets(weights), best_of_sources(weights),
+                              Symmetrisation::intersection);
+    case LinkOptions::Rule::joined:
+      return text::symmetrise(best_of_targets(weights), best_of_sources(weights),
+                              Symmetrisation::grow_diag_final_and);
+    case LinkOptions::Rule::all:
+      break;
+  }
+  return every_link(weights);
 }
 
 }  // namespace
@@ -157,19 +210,14 @@ std::optional<PairAttention> read_pair(const ops::Context& ctx, const Translatio
 }
 
 text::Alignment links_of(const WordWeights& weights, const LinkOptions& options) {
-  text::Alignment out;
-  for (std::size_t j = 0; j < weights.target_words; ++j) {
-    const float* row = weights.weights.data() + j * weights.source_words;
-    const auto best = static_cast<std::size_t>(std::max_element(row, row + weights.source_words) - row);
-    for (std::size_t i = 0; i < weights.source_words; ++i) {
-      const bool follows =
-          options.rule == LinkOptions::Rule::all ||
-          (i == best && (options.rule == LinkOptions::Rule::best || is_looked_at_most(weights, j, i)));
-      if (follows && row[i] > 0 && row[i] >= options.threshold)
-        out.insert({static_cast<std::int32_t>(i), static_cast<std::int32_t>(j)});
-    }
-  }
-  return out;
+  auto links =
+      options.balance ? candidates(balanced(weights), options.rule) : candidates(weights, options.rule);
+  std::erase_if(links, [&](text::Link found) {
+    const float weight =
+        weights.at(static_cast<std::size_t>(found.target), static_cast<std::size_t>(found.source));
+    return !(weight > 0 && weight >= options.threshold);
+  });
+  return links;
 }
 
 }  // namespace fovea::models

@@ -80,10 +80,14 @@ struct LinkOptions {
   enum class Rule {
     best,    ///< each target word and the source word it looks at most
     mutual,  ///< of those, the ones where no other target word looks more at that source word
+    joined,  ///< each target word's best and each source word's best, joined by grow-diag-final-and
     all,     ///< whatever reaches the threshold
   };
   Rule rule = Rule::best;
-  float threshold = 0;  ///< weights below make no link; a weight of 0 never does
+  /// Compare weights after each is divided by what all target words give to its source word: what everything
+  /// looks at, such as a full stop, says little.
+  bool balance = false;
+  float threshold = 0;  ///< weights (not divided) below make no link; a weight of 0 never does
 };
 
 /// The links that weights stand for; of equal weights the leftmost word's.
