@@ -267,7 +267,8 @@ void Tab::press(const std::string& key) {
 }
 
 void Tab::screenshot(const std::filesystem::path& png) {
-  call("Emulation.setScrollbarsHidden", {{"hidden", true}});
+  value_of("document.documentElement.style.scrollbarWidth = 'none'");
+  settle();
   const Json picture = call("Page.captureScreenshot", {{"format", "png"}});
   std::ofstream(png, std::ios::binary) << from_base64(picture["data"].get<std::string>());
 }
