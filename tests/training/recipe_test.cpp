@@ -173,9 +173,10 @@ TEST(Recipe, EveryKeyIsPrintedWithAnExplanation) {
   for (const auto& [preset, kind] : {std::pair("transformer-tiny", ModelKind::transformer),
                                      {"recurrent-tiny", ModelKind::recurrent}}) {
     const std::string text = to_toml(preset_recipe(preset));
-    for (const Key& key : recipe_keys())
-      if (key.applies_to(kind))
-        EXPECT_CONTAINS(text, std::string(key.from_preset ? "\n# " : "\n").append(key.name).append(" = "));
+    for (const Key& key : recipe_keys()) {
+      if (!key.applies_to(kind)) continue;
+      EXPECT_CONTAINS(text, std::string(key.from_preset ? "\n# " : "\n").append(key.name).append(" = "));
+    }
   }
   for (const Key& key : recipe_keys()) {
     EXPECT_FALSE(key.explanation.empty());
