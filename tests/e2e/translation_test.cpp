@@ -71,9 +71,8 @@ preset = "custom"
 encoder_layers = 1
 decoder_layers = 1
 width = 64
-feed_forward = 128
-heads = 4
 dropout = 0
+%MODEL%
 [training]
 updates = 400
 batch_tokens = 600
@@ -81,12 +80,27 @@ rate = 0.005
 warmup = 80
 schedule = "cosine"
 label_smoothing = 0
+clip_norm = 1
 validate_every = 200
 save_every = 100
 average_last = 2
 [decoding]
 beam = 4
 )";
+
+struct Kind {
+  std::string name, recipe;  ///< what of the recipe is its own
+  std::string architecture;
+};
+
+std::vector<Kind> kinds() {
+  const auto recurrent = [](const std::string& keys) { return "kind = \"recurrent\"\n[recurrent]\n" + keys; };
+  return {{"transformer", "feed_forward = 128\nheads = 4", "Transformer (Vaswani et al. 2017)"},
+          {"bahdanau", recurrent("attention = \"additive\""), "attention     additive, softmax"},
+          {"luong",
+           recurrent("cell = \"lstm\"\nattention = \"general\"\norder = \"luong\"\ninput_feeding = true"),
+           "order         luong, input feeding"}};
+}
 
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
@@ -95,18 +109,21 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-TEST(Translation, ASmallTaskIsLearnedTranslatedAndScored) {
+class Translation : public testing::TestWithParam<Kind> {};
+
+TEST_P(Translation, ASmallTaskIsLearnedTranslatedScoredAndSeen) {
   const ScratchFolder folder(training::test::memory_folder());
   Grammar(1).write_pairs(folder.path(), "train", 1500);
   Grammar(2).write_pairs(folder.path(), "valid", 50);
   Grammar(3).write_pairs(folder.path(), "test", 200);
-  write(folder / "task.toml", recipe);
+  write(folder / "task.toml", std::regex_replace(recipe, std::regex("%MODEL%"), GetParam().recipe));
   const std::string model = shell_word(folder / "run");
   const auto trained = run_fovea("train " + shell_word(folder / "task.toml") + " --data " +
                                  shell_word(folder.path()) + " --output " + model + " --threads 1");
   ASSERT_EQ(trained.code, 0) << trained.err;
   EXPECT_EQ(trained.out, "");
   EXPECT_CONTAINS(trained.err, "update 400: done; ");
+  EXPECT_CONTAINS(run_fovea("inspect " + model).out, GetParam().architecture);
 
   const auto translated =
       run_fovea("translate --model " + model + " --input " + shell_word(folder / "test.aa") + " --threads 1");
@@ -123,7 +140,18 @@ TEST(Translation, ASmallTaskIsLearnedTranslatedAndScored) {
   ASSERT_EQ(scored.code, 0) << scored.err;
   const auto json = formats::Json::parse(scored.out, {"scores", Error::Kind::bug});
   EXPECT_GT((*json.elements().begin()).at("score").number(), 90) << scored.out;
+
+  const auto seen = run_fovea("attend --model " + model + " 'the dog sees a red fish.'");
+  EXPECT_EQ(seen.code, 0) << seen.err;
+  EXPECT_CONTAINS(seen.out, "roge");
+  const auto aligned = run_fovea("align --model " + model + " --source " + shell_word(folder / "test.aa") +
+                                 " --target " + shell_word(folder / "test.bb"));
+  EXPECT_EQ(aligned.code, 0) << aligned.err;
+  EXPECT_EQ(lines_of(aligned.out).size(), references.size());
 }
+
+INSTANTIATE_TEST_SUITE_P(Kinds, Translation, testing::ValuesIn(kinds()),
+                         [](const auto& test) { return test.param.name; });
 
 }  // namespace
 }  // namespace fovea::e2e

@@ -170,8 +170,8 @@ TEST(Recipe, PrintingAndParsingGiveTheSameRecipe) {
 }
 
 TEST(Recipe, EveryKeyIsPrintedWithAnExplanation) {
-  for (const auto& [preset, kind] : {std::pair("transformer-tiny", ModelKind::transformer),
-                                     {"recurrent-tiny", ModelKind::recurrent}}) {
+  for (const auto& [preset, kind] :
+       {std::pair("transformer-tiny", ModelKind::transformer), {"recurrent-tiny", ModelKind::recurrent}}) {
     const std::string text = to_toml(preset_recipe(preset));
     for (const Key& key : recipe_keys()) {
       if (!key.applies_to(kind)) continue;

@@ -80,6 +80,15 @@ TEST(Resume, G01_G02_WithMovingAverageClippingAndSmoothing) {
   expect_stops_leave_no_trace(data, {2, 13, 22});
 }
 
+TEST(Resume, G01_ARecurrentModelWithAllItsRandomNumbers) {
+  TinyData data;
+  data.make_recurrent();
+  data.recipe.recurrent.normaliser = attention::Normaliser::monotonic;
+  data.recipe.recurrent.variational_dropout = true;
+  data.recipe.training.clip_norm = 1;
+  expect_stops_leave_no_trace(data, {2, 13, 22});
+}
+
 TEST(Resume, SlowG01_AfterEveryUpdate) {
   TinyData data;
   for (std::int64_t stop = 1; stop < data.recipe.training.updates; ++stop) {

@@ -16,7 +16,8 @@ TrainingOptions options(ScheduleKind kind) {
 }
 
 TEST(Schedule, WarmsUpInALine) {
-  for (const auto kind : {ScheduleKind::inverse_sqrt, ScheduleKind::cosine, ScheduleKind::linear, ScheduleKind::constant}) {
+  for (const auto kind :
+       {ScheduleKind::inverse_sqrt, ScheduleKind::cosine, ScheduleKind::linear, ScheduleKind::constant}) {
     EXPECT_DOUBLE_EQ(learning_rate(options(kind), 1), 0.00004);
     EXPECT_DOUBLE_EQ(learning_rate(options(kind), 50), 0.002);
     EXPECT_DOUBLE_EQ(learning_rate(options(kind), 100), 0.004);

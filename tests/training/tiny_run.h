@@ -110,6 +110,16 @@ class TinyData {
     recipe.decoding.beam = 2;
   }
 
+  /// The same task for a recurrent model: the defaults of its kind, as narrow.
+  void make_recurrent() {
+    const ModelOptions defaults;
+    ModelOptions& model = recipe.model;
+    model.kind = ModelKind::recurrent;
+    model.feed_forward = defaults.feed_forward;
+    model.heads = defaults.heads;
+    model.activation_dropout = defaults.activation_dropout;
+  }
+
   Path operator/(const std::string& name) const { return folder_ / name; }
   const Path& path() const { return folder_.path(); }
 

@@ -111,8 +111,8 @@ ModelReport report_on(const std::string& folder) {
   formats::Weights::open(path);  // says best what is no model directory
   report.config =
       models::read_translation_config(formats::read_json(path / "config.json", Error::Kind::model));
-  if (const auto* transformer = std::get_if<models::TransformerConfig>(&report.config))
-    report.why_not_marian = models::why_not_marian(*transformer);
+  const auto* transformer = std::get_if<models::TransformerConfig>(&report.config);
+  report.why_not_marian = transformer ? models::why_not_marian(*transformer) : "it is no Transformer";
   without_fault(report, [&] { report_weights(report); });
   report_together(report);
   std::error_code error;
