@@ -127,7 +127,7 @@ class RecurrentModel::Reading {
     Looked looked{rows_of(before.s, rows), rows_of(before.c, rows), rows_of(before.readout, rows), {}};
     CopyView copies = batch_.encoded.copies;
     if (copies.tokens) {
-      looked.weights = parts_of(before.weights, *copies.sources, rows);
+      looked.weights = parts_of(before.weights, *copies.sources->first(before.s.dim(0)), rows);
       copies.sources = selected(*copies.sources, rows);
     }
     const auto queries = single_rows(static_cast<std::int64_t>(rows.size()));

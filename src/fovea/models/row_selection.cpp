@@ -1,6 +1,9 @@
 #include "fovea/models/row_selection.h"
 
 #include <algorithm>
+#include <string>
+
+#include "fovea/base/error.h"
 
 namespace fovea::models {
 
@@ -21,6 +24,9 @@ Tensor parts_of(const Tensor& packed, const Sequences& sequences, std::span<cons
   std::vector<std::int64_t> offset{0};
   for (const auto count : sequences.count) offset.push_back(offset.back() + count);
   const std::int64_t heads = offset.back() > 0 ? packed.elements() / offset.back() : 0;
+  if (heads * offset.back() != packed.elements())
+    throw Error(Error::Kind::bug, "recurrent model",
+                packed.shape().text() + " are no weights of " + std::to_string(offset.back()) + " keys");
   std::vector<float> selected;
   for (const auto row : rows) {
     const auto at = static_cast<std::size_t>(row);
