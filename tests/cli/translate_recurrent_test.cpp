@@ -45,6 +45,14 @@ TEST(TranslateRecurrent, CopiesAndAsksWhereItLooked) {
   }
 }
 
+TEST(TranslateRecurrent, InspectionSaysThatItCopies) {
+  const ScratchFolder scratch;
+  const std::string model = shell_word(make_model(scratch, "additive", true));
+  EXPECT_EQ(count(run(shell_word(FOVEA_BINARY) + " inspect " + model).out, "additive, softmax, copied from"),
+            1);
+  EXPECT_EQ(count(run(shell_word(FOVEA_BINARY) + " inspect --json " + model).out, "\"copy\": true"), 1);
+}
+
 TEST(TranslateRecurrent, WithoutAttentionThatIsRefused) {
   const ScratchFolder scratch;
   const std::string model = make_model(scratch, "none", false);
