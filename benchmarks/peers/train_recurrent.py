@@ -270,7 +270,6 @@ def main():
     parser.add_argument("--batch-tokens", type=int, default=4096)
     parser.add_argument("--batches", type=int, default=16, help="batches that are cycled through")
     parser.add_argument("--updates", type=int, default=8, help="timed in a round")
-    parser.add_argument("--warm", type=int, default=3, help="updates before those that are timed")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--ways", nargs="+", help="of PyTorch's, as 'packed-cell-eager' (default: all)")
@@ -300,10 +299,10 @@ def main():
         runs = {way: TorchRun(way, recipe, batches) for way in ways}
         for run in runs.values():
             take_weights(run.model, folder / "weights", recipe["order"])
-            run.median(max(arguments.warm, arguments.updates))  # every shape once: what is compiled is compiled here
+            run.median(arguments.updates)  # every shape once: what is compiled is compiled here
         rates = {way: [] for way in ["fovea", *ways]}
         for _ in range(arguments.rounds):
-            found = run_fovea(folder, arguments, recipe, "--updates", arguments.updates, "--warm", arguments.warm)
+            found = run_fovea(folder, arguments, recipe, "--updates", arguments.updates, "--warm", arguments.updates)
             rates["fovea"].append(found["median"])
             for way, run in runs.items():
                 rates[way].append(run.median(arguments.updates))
