@@ -136,32 +136,37 @@ inline void pack_a(const float* A, std::int64_t lda, std::int64_t kb, std::int64
 }
 
 template <Activation activation>
-void activate_rows(std::int64_t rows, std::int64_t columns, float* c, float* pre, std::int64_t ldc) {
+void activate_rows(std::int64_t rows, std::int64_t columns, float* c, float* pre, const float* residual,
+                   std::int64_t ldc) {
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t n = 0; n < columns; n += width) {
       const int count = static_cast<int>(std::min<std::int64_t>(width, columns - n));
       float* p = c + r * ldc + n;
       const Floats x = load_first(p, count);
       if (pre) store_first(pre + r * ldc + n, x, count);
-      if (activation != Activation::identity) store_first(p, activate<activation>(x), count);
+      const Floats y = activate<activation>(x);
+      if (residual)
+        store_first(p, add(y, load_first(residual + r * ldc + n, count)), count);
+      else if (activation != Activation::identity)
+        store_first(p, y, count);
     }
   }
 }
 
 inline void finish_rows(Activation activation, std::int64_t rows, std::int64_t columns, float* c, float* pre,
-                        std::int64_t ldc) {
+                        const float* residual, std::int64_t ldc) {
   switch (activation) {
     case Activation::identity:
-      if (pre) activate_rows<Activation::identity>(rows, columns, c, pre, ldc);
+      if (pre || residual) activate_rows<Activation::identity>(rows, columns, c, pre, residual, ldc);
       return;
     case Activation::relu:
-      return activate_rows<Activation::relu>(rows, columns, c, pre, ldc);
+      return activate_rows<Activation::relu>(rows, columns, c, pre, residual, ldc);
     case Activation::gelu:
-      return activate_rows<Activation::gelu>(rows, columns, c, pre, ldc);
+      return activate_rows<Activation::gelu>(rows, columns, c, pre, residual, ldc);
     case Activation::silu:
-      return activate_rows<Activation::silu>(rows, columns, c, pre, ldc);
+      return activate_rows<Activation::silu>(rows, columns, c, pre, residual, ldc);
     case Activation::tanh:
-      return activate_rows<Activation::tanh>(rows, columns, c, pre, ldc);
+      return activate_rows<Activation::tanh>(rows, columns, c, pre, residual, ldc);
   }
 }
 
@@ -253,7 +258,7 @@ void gemm(const GemmExtents& e, const float* A, const float* B, const PackedPane
           if (last)
             finish_rows(epilogue.activation, rows, nb, c + row * e.ldc,
                         epilogue.pre_activation ? epilogue.pre_activation + (m + row) * e.ldc + n : nullptr,
-                        e.ldc);
+                        epilogue.residual ? epilogue.residual + (m + row) * e.ldc + n : nullptr, e.ldc);
         }
       }
     }
