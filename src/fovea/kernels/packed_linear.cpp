@@ -102,7 +102,7 @@ Ready ready_room(const Call& call, const cpu::LinearKernels& kernels, int worker
 
 // All rows that are ready against columns of one panel.
 void run_panel(const Call& call, const cpu::LinearKernels& kernels, const Ready& ready, Range rows,
-               Range columns) {
+               Range columns, bool last) {
   const LinearOptions& o = call.options;
   const std::int64_t steps = cpu::linear_steps(call.weights.dtype(), call.weights.K());
   const std::int64_t panel = columns.begin / linear_panel;
@@ -110,13 +110,22 @@ void run_panel(const Call& call, const cpu::LinearKernels& kernels, const Ready&
                        (panel * steps * linear_panel + columns.begin % linear_panel) * linear_step_bytes;
   const int groups = static_cast<int>(ceil_div(columns.count, linear_lanes));
   alignas(64) float sums[linear_tile_rows * linear_panel];
-  // Tiles of nearly equal height: 8 rows are 4 and 4, not 6 and 2.
-  std::int64_t tiles_left = ceil_div(rows.count, linear_tile_rows);
+  // Tiles of nearly equal height: 8 rows are 4 and 4, not 6 and 2. The first ones fetch the next panel, two
+  // lines a step or one, so that memory does not wait for arithmetic; a single tile reads as fast as memory
+  // gives.
+  const std::int64_t tiles = ceil_div(rows.count, linear_tile_rows),
+                     bytes = steps * linear_panel * linear_step_bytes;
+  const std::int64_t fetching = last || tiles == 1 ? 0 : std::min<std::int64_t>(tiles, 4);
+  std::int64_t tiles_left = tiles;
   for (std::int64_t row = 0, height = 0; row < rows.count; row += height, --tiles_left) {
     height = ceil_div(rows.count - row, tiles_left);
+    const std::int64_t tile = tiles - tiles_left;
+    const bool fetches = tile < fetching;
     const std::int64_t at = (rows.begin + row) * o.y_stride + columns.begin;
     kernels.tile(static_cast<int>(height), groups,
-                 {steps, ready.x + row * ready.stride, ready.stride, ready.state + row, w, sums});
+                 {steps, ready.x + row * ready.stride, ready.stride, ready.state + row, w, sums, call.y + at,
+                  o.y_stride, fetches ? w + bytes + tile * (bytes / fetching) : w,
+                  fetches ? (fetching < 4 ? 128 : 64) : 0});
     kernels.finish(
         {ready.state + row, offset(call.weights.scales(), columns.begin), offset(o.bias, columns.begin),
          offset(o.residual, at), call.y + at, o.y_stride, o.activation, o.accumulate},
@@ -138,7 +147,7 @@ void run_part(const Call& call, int worker, Range rows, Range columns) {
                                        ready.x + i * ready.stride);
     for (std::int64_t n = columns.begin, last = columns.begin + columns.count; n < last;) {
       const std::int64_t nb = std::min(linear_panel - n % linear_panel, last - n);
-      run_panel(call, kernels, ready, {m, mb}, {n, nb});
+      run_panel(call, kernels, ready, {m, mb}, {n, nb}, n + nb == last);
       n += nb;
     }
   }
@@ -150,16 +159,22 @@ struct Grid {
   std::int64_t rows = 1, columns = 1;
 };
 
-// Cycles of a worker for its part, roughly: products, or bytes of weights where those take longer; rows made
-// ready, which a cut of columns repeats; and rows of y whose neighbouring lines belong to another worker.
+// Cycles of a worker for its part, roughly: products, or bytes of weights where those take longer, and a part
+// of the shorter, since they overlap imperfectly (a cut of rows reads all weights in each worker; from
+// memory, that alone decides); rows made ready, which a cut of columns repeats; and rows of y whose
+// neighbouring lines belong to another worker.
 double part_cost(const Call& call, const Grid& grid) {
-  constexpr double bytes_a_cycle = 28.0, share_y = 100.0, prepare = 0.15;
+  constexpr double from_cache = 28.0, from_memory = 6.0, third_cache = 12e6, share_y = 100.0, prepare = 0.3,
+                   rest = 0.25;
   const DType dtype = call.weights.dtype();
   const double element = static_cast<double>(size_of(dtype)), products_a_cycle = 64.0 / element;
+  const double bytes_a_cycle =
+      static_cast<double>(call.weights.bytes()) < third_cache ? from_cache : from_memory;
   const auto K = static_cast<double>(call.weights.K());
   const auto rows = static_cast<double>(ceil_div(call.M, grid.rows));
   const auto columns = static_cast<double>(ceil_div(call.weights.N(), grid.columns));
-  const double work = K * columns * std::max(rows / products_a_cycle, element / bytes_a_cycle);
+  const double products = rows / products_a_cycle, reads = element / bytes_a_cycle;
+  const double work = K * columns * (std::max(products, reads) + rest * std::min(products, reads));
   return work + (dtype == DType::f32 ? 0.0 : prepare * rows * K) + (grid.columns > 1 ? share_y * rows : 0.0);
 }
 

@@ -73,12 +73,14 @@ LinearKernels linear_kernels(KernelSet set, DType dtype) {
                    &avx512::linear_tile_widened),
             finish};
   }
-  return {4,
-          choose(set, &plain::linear_prepare_integers, &plain::linear_prepare_integers,
-                 &avx2::linear_prepare_integers, &avx512::linear_prepare_integers),
-          choose(set, &plain::linear_tile_integers, &plain::linear_tile_integers, &avx2::linear_tile_integers,
-                 has_8_bit_dot() ? &avx512_dot8::linear_tile_integers : nullptr),
-          finish};
+  if (wide && has_8_bit_dot())
+    return {4, &avx512_dot8::linear_prepare_integers, &avx512_dot8::linear_tile_integers, finish};
+  return {
+      4,
+      choose(set, &plain::linear_prepare_integers, &plain::linear_prepare_integers,
+             &avx2::linear_prepare_integers, &avx512::linear_prepare_integers),
+      choose(set, &plain::linear_tile_integers, &plain::linear_tile_integers, &avx2::linear_tile_integers),
+      finish};
 }
 
 void linear_pack_panel(KernelSet set, const std::byte* from, std::int64_t rows, std::int64_t steps,

@@ -30,6 +30,11 @@ struct LinearTile {
   const LinearRowState* state;  ///< [rows]
   const std::byte* w;           ///< [steps][64][4 bytes]
   float* sums;                  ///< [rows][64]: written
+  const float* y;               ///< where the sums go afterwards, to be fetched meanwhile
+  std::int64_t y_stride;
+  const std::byte*
+      ahead;  ///< what is needed next: each step fetches the line at `ahead` and the one after it,
+  std::int64_t ahead_step;  ///< and moves on by so many bytes
 };
 
 /// Where a tile's sums go; all pointers are at its first element.
@@ -83,7 +88,8 @@ LinearRowState linear_prepare_pairs(const float* x, std::int64_t K, std::byte* t
 void linear_tile_pairs(int rows, int groups, const LinearTile& tile);
 }  // namespace avx512_dot16
 namespace avx512_dot8 {
+LinearRowState linear_prepare_integers(const float* x, std::int64_t K, std::byte* to);
 void linear_tile_integers(int rows, int groups, const LinearTile& tile);
-}
+}  // namespace avx512_dot8
 
 }  // namespace fovea::kernels::cpu

@@ -61,22 +61,35 @@ void linear_tile_widened(int rows, int groups, const LinearTile& t) {
   }
 }
 
+// By columns, so that their scales and biases are read once.
+template <Activation activation, bool scaled, bool from_memory>
+void finish_tile_as(const LinearFinish& f, int rows, std::int64_t columns, const float* sums) {
+  over_vectors(columns, [&](std::int64_t n, auto lanes) {
+    const Floats scale = scaled ? lanes.read(f.scales + n) : zero();
+    const Floats bias = f.bias ? lanes.read(f.bias + n) : broadcast(-0.0f);  // x + -0 = x
+    const float* residual = f.residual ? f.residual + n : nullptr;
+    float* y = f.y + n;
+    for (int r = 0; r < rows; ++r, y += f.stride) {
+      Floats c = load(sums + r * linear_panel + n);
+      if (scaled) c = mul(c, mul(broadcast(f.state[r].scale), scale));
+      if (from_memory && f.accumulate) c = add(c, lanes.read(y));
+      c = activate<activation>(add(c, bias));
+      if (from_memory && residual) c = add(c, lanes.read(residual + r * f.stride));
+      lanes.write(y, c);
+    }
+  });
+}
+
+template <Activation activation, bool scaled>
+void finish_tile_scaled(const LinearFinish& f, int rows, std::int64_t columns, const float* sums) {
+  if (f.accumulate || f.residual) return finish_tile_as<activation, scaled, true>(f, rows, columns, sums);
+  finish_tile_as<activation, scaled, false>(f, rows, columns, sums);
+}
+
 template <Activation activation>
 void finish_tile(const LinearFinish& f, int rows, std::int64_t columns, const float* sums) {
-  for (int r = 0; r < rows; ++r, sums += linear_panel) {
-    const std::int64_t row = r * f.stride;
-    const Floats row_scale = broadcast(f.scales ? f.state[r].scale : 1.0f);
-    const auto finish = [&](std::int64_t n, auto lanes) {
-      Floats c = load(sums + n);
-      if (f.scales) c = mul(c, mul(row_scale, lanes.read(f.scales + n)));
-      if (f.accumulate) c = add(c, lanes.read(f.y + row + n));
-      if (f.bias) c = add(c, lanes.read(f.bias + n));
-      c = activate<activation>(c);
-      if (f.residual) c = add(c, lanes.read(f.residual + row + n));
-      lanes.write(f.y + row + n, c);
-    };
-    over_vectors(columns, finish);
-  }
+  if (f.scales) return finish_tile_scaled<activation, true>(f, rows, columns, sums);
+  finish_tile_scaled<activation, false>(f, rows, columns, sums);
 }
 
 void linear_finish(const LinearFinish& f, int rows, std::int64_t columns, const float* sums) {

@@ -7,11 +7,16 @@ void dot_tile(const LinearTile& t) {
   const std::byte* w = t.w;
   const std::byte* x = t.x;
   const std::int64_t x_stride = t.x_stride;
+  const std::byte* ahead = t.ahead;
+  const std::int64_t ahead_step = t.ahead_step;
   Sum sum[rows][groups];
 #pragma GCC unroll 8
   for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8
-    for (int g = 0; g < groups; ++g) sum[r][g] = start_of(t.state[r]);
+    for (int g = 0; g < groups; ++g) {
+      sum[r][g] = start_of(t.state[r]);
+      __builtin_prefetch(t.y + r * t.y_stride + g * linear_lanes, 1);
+    }
   for (std::int64_t step = t.steps; step > 0; --step) {
     __m512i columns[groups];
 #pragma GCC unroll 8
@@ -24,6 +29,11 @@ void dot_tile(const LinearTile& t) {
     }
     w += linear_panel * linear_step_bytes;
     x += linear_step_bytes;
+    if (rows >= 3) {  // fewer rows wait for W alone
+      _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T1);
+      _mm_prefetch(reinterpret_cast<const char*>(ahead + 64), _MM_HINT_T1);
+      ahead += ahead_step;
+    }
   }
 #pragma GCC unroll 8
   for (int r = 0; r < rows; ++r)
