@@ -42,6 +42,11 @@ bool has_16_bit_dot() {
   return has;
 }
 
+bool has_8_bit_dot() {
+  static const bool has = runs_here(KernelSet::avx512) && __builtin_cpu_supports("avx512vnni");
+  return has;
+}
+
 std::vector<KernelSet> available_kernels() {
   std::vector<KernelSet> sets;
   for (const auto set : {KernelSet::reference, KernelSet::plain, KernelSet::avx2, KernelSet::avx512})

@@ -21,6 +21,9 @@ bool runs_here(KernelSet set);
 /// KernelSet::avx512.
 bool has_16_bit_dot();
 
+/// Whether this machine has the dot products of 8-bit integers (AVX-512 VNNI) beside KernelSet::avx512.
+bool has_8_bit_dot();
+
 /// The best set that runs here, or the one the environment variable FOVEA_KERNELS names
 /// (reference, plain, avx2, avx512). Throws Error(usage) if it names none of them or one that cannot run
 /// here.

@@ -125,6 +125,7 @@ void compute_part(const GemmKernels& kernels, const GemmExtents& e, const float*
   GemmEpilogue tail = epilogue;
   if (tail.bias) tail.bias += columns.begin;
   if (tail.pre_activation) tail.pre_activation += offset;
+  if (tail.residual) tail.residual += offset;
   PackedPanels panels;
   if (packed) {
     panels = *packed;
@@ -157,15 +158,18 @@ void run_serial(const Execution& exec, int worker, const GemmExtents& e, const f
                {exec.workspace, worker});
 }
 
-PackedPanels panels_of(const Execution& exec, const GemmExtents& e, const PackedMatrix& B) {
-  if (B.K() != e.K || B.N() != e.N || B.kernels() != exec.kernels)
+PackedPanels panels_of(const Execution& exec, const GemmExtents& e, const PackedMatrix& B,
+                       std::int64_t first_column, std::int64_t columns) {
+  const bool within = first_column >= 0 && first_column % 64 == 0 && e.N == columns &&
+                      first_column <= B.N() - columns;
+  if (B.K() != e.K || !within || B.kernels() != exec.kernels)
     throw Error(Error::Kind::bug, "gemm",
                 "packed operand is [" + std::to_string(B.K()) + ", " + std::to_string(B.N()) +
                     "] for kernels " + std::string(name_of(B.kernels())) + ", call is [" +
                     std::to_string(e.K) + ", " + std::to_string(e.N) + "] on " +
                     std::string(name_of(exec.kernels)));
   const std::int64_t panel = kernels_of(exec.kernels).panel;
-  return {B.data(), ceil_div(e.N, panel) * panel, 0};
+  return {B.data(), ceil_div(B.N(), panel) * panel, first_column / panel};
 }
 
 }  // namespace
@@ -233,14 +237,34 @@ PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const
 
 void gemm(const Execution& exec, const GemmExtents& extents, const float* A, const PackedMatrix& B, float* C,
           const GemmEpilogue& epilogue) {
-  const PackedPanels panels = panels_of(exec, extents, B);
+  const PackedPanels panels = panels_of(exec, extents, B, 0, B.N());
   run_parallel(exec, extents, A, nullptr, &panels, C, epilogue);
 }
 
 void gemm_serial(const Execution& exec, int worker, const GemmExtents& extents, const float* A,
                  const PackedMatrix& B, float* C, const GemmEpilogue& epilogue) {
-  const PackedPanels panels = panels_of(exec, extents, B);
+  const PackedPanels panels = panels_of(exec, extents, B, 0, B.N());
   run_serial(exec, worker, extents, A, nullptr, &panels, C, epilogue);
+}
+
+void gemm_serial(const Execution& exec, int worker, const GemmExtents& extents, const float* A,
+                 const PackedMatrix& B, std::int64_t first_column, float* C, const GemmEpilogue& epilogue) {
+  const PackedPanels panels = panels_of(exec, extents, B, first_column, extents.N);
+  run_serial(exec, worker, extents, A, nullptr, &panels, C, epilogue);
+}
+
+void unpack_column(const PackedMatrix& B, std::int64_t column, float scale, float* to) {
+  const std::int64_t panel = kernels_of(B.kernels()).panel, columns = ceil_div(B.N(), panel) * panel;
+  const std::int64_t block = B.kernels() == KernelSet::reference ? B.K() : cpu::gemm_k_block(B.K());
+  for (std::int64_t k0 = 0; k0 < B.K(); k0 += block) {
+    const std::int64_t kb = std::min(block, B.K() - k0);
+    // `reference` holds rows of B, which are panels of all columns.
+    const float* from = B.kernels() == KernelSet::reference
+                            ? B.data() + column
+                            : B.data() + k0 * columns + column / panel * panel * kb + column % panel;
+    const std::int64_t stride = B.kernels() == KernelSet::reference ? columns : panel;
+    for (std::int64_t k = 0; k < kb; ++k) to[k0 + k] = scale * from[k * stride];
+  }
 }
 
 }  // namespace fovea::kernels

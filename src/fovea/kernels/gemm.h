@@ -18,12 +18,13 @@ struct GemmExtents {
 };
 
 /// What happens to a finished element of C, in this order.
-///   c = sum_k a b  (+ C if accumulate)  (+ bias[n]);  pre_activation = c;  C = activation(c)
+///   c = sum_k a b  (+ C if accumulate)  (+ bias[n]);  pre_activation = c;  C = activation(c)  (+ residual)
 struct GemmEpilogue {
   bool accumulate = false;
   const float* bias = nullptr;      ///< [N]
   float* pre_activation = nullptr;  ///< [M,N] with row stride ldc, or none
   Activation activation = Activation::identity;
+  const float* residual = nullptr;  ///< [M,N] with row stride ldc, or none; not C itself
 };
 
 /// C = epilogue(op(A) op(B)). Every element is one chain of fused multiply-adds over k = 0, 1, ..., K-1,
@@ -80,5 +81,13 @@ void gemm(const Execution& exec, const GemmExtents& extents, const float* A, con
           const GemmEpilogue& epilogue = {});
 void gemm_serial(const Execution& exec, int worker, const GemmExtents& extents, const float* A,
                  const PackedMatrix& B, float* C, const GemmEpilogue& epilogue = {});
+
+/// Of columns first_column .. first_column + extents.N - 1 of B alone, first_column a multiple of 64: C, the
+/// bias and the rest begin at that column.
+void gemm_serial(const Execution& exec, int worker, const GemmExtents& extents, const float* A,
+                 const PackedMatrix& B, std::int64_t first_column, float* C, const GemmEpilogue& epilogue);
+
+/// to[k] = scale * B[k, column], for all k.
+void unpack_column(const PackedMatrix& B, std::int64_t column, float scale, float* to);
 
 }  // namespace fovea::kernels

@@ -19,6 +19,8 @@ struct Tile {
   bool from_c;        // the chain goes on from C
   const float* bias;  // or none: the chain is not finished, or there is no bias
   int last;           // columns of the last vector
+  const char* ahead;  // what is needed next: each step fetches the line there and the one after it,
+  std::int64_t ahead_step;  // and moves on by so many bytes
 };
 
 // The innermost loop: c[r][n] = chain over k of fma(a[r][k], b[k][n]).
@@ -27,6 +29,8 @@ void compute_tile(const Tile& t) {
   const float *a = t.a, *b = t.b;
   const std::int64_t a_stride = t.a_stride, b_stride = t.b_stride, ldc = t.ldc;
   float* c = t.c;
+  const char* ahead = t.ahead;
+  const std::int64_t ahead_step = t.ahead_step;
   Floats sum[rows][vectors];
 #pragma GCC unroll 8
   for (int r = 0; r < rows; ++r)
@@ -52,6 +56,11 @@ void compute_tile(const Tile& t) {
     }
     a += transposed ? a_stride : 1;
     b += b_stride;
+    if (!transposed && rows >= 3) {  // fewer rows wait for B alone
+      __builtin_prefetch(ahead, 0, 2);
+      __builtin_prefetch(ahead + 64, 0, 2);
+      ahead += ahead_step;
+    }
   }
 #pragma GCC unroll 8
   for (int v = 0; v < vectors; ++v) {
@@ -136,32 +145,37 @@ inline void pack_a(const float* A, std::int64_t lda, std::int64_t kb, std::int64
 }
 
 template <Activation activation>
-void activate_rows(std::int64_t rows, std::int64_t columns, float* c, float* pre, std::int64_t ldc) {
+void activate_rows(std::int64_t rows, std::int64_t columns, float* c, float* pre, const float* residual,
+                   std::int64_t ldc) {
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t n = 0; n < columns; n += width) {
       const int count = static_cast<int>(std::min<std::int64_t>(width, columns - n));
       float* p = c + r * ldc + n;
       const Floats x = load_first(p, count);
       if (pre) store_first(pre + r * ldc + n, x, count);
-      if (activation != Activation::identity) store_first(p, activate<activation>(x), count);
+      const Floats y = activate<activation>(x);
+      if (residual)
+        store_first(p, add(y, load_first(residual + r * ldc + n, count)), count);
+      else if (activation != Activation::identity)
+        store_first(p, y, count);
     }
   }
 }
 
 inline void finish_rows(Activation activation, std::int64_t rows, std::int64_t columns, float* c, float* pre,
-                        std::int64_t ldc) {
+                        const float* residual, std::int64_t ldc) {
   switch (activation) {
     case Activation::identity:
-      if (pre) activate_rows<Activation::identity>(rows, columns, c, pre, ldc);
+      if (pre || residual) activate_rows<Activation::identity>(rows, columns, c, pre, residual, ldc);
       return;
     case Activation::relu:
-      return activate_rows<Activation::relu>(rows, columns, c, pre, ldc);
+      return activate_rows<Activation::relu>(rows, columns, c, pre, residual, ldc);
     case Activation::gelu:
-      return activate_rows<Activation::gelu>(rows, columns, c, pre, ldc);
+      return activate_rows<Activation::gelu>(rows, columns, c, pre, residual, ldc);
     case Activation::silu:
-      return activate_rows<Activation::silu>(rows, columns, c, pre, ldc);
+      return activate_rows<Activation::silu>(rows, columns, c, pre, residual, ldc);
     case Activation::tanh:
-      return activate_rows<Activation::tanh>(rows, columns, c, pre, ldc);
+      return activate_rows<Activation::tanh>(rows, columns, c, pre, residual, ldc);
   }
 }
 
@@ -190,7 +204,19 @@ struct BlockProduct {
   Tile tile;  // what all its tiles share; a, b, c, bias of the first
   std::int64_t rows, columns;
   std::int64_t panel_stride;
+  const float* next;  // few rows: the panel after this one, if there is one
 };
+
+// Few rows: the first tiles of a panel fetch a part of the next one each, two lines a step or one, so that memory does not
+// wait for arithmetic. A single tile reads as fast as memory gives.
+inline void look_ahead(const BlockProduct& p, std::int64_t row, std::int64_t rows, Tile& tile) {
+  constexpr std::int64_t line = 64, step = panel * static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t tiles = (p.rows + rows - 1) / rows, fetching = std::min<std::int64_t>(tiles, 4);
+  const bool fetches = p.next && tiles > 1 && row / rows < fetching;
+  const std::int64_t part = tile.K * step / fetching / line * line;
+  tile.ahead = reinterpret_cast<const char*>(fetches ? p.next : tile.b) + (fetches ? row / rows * part : 0);
+  tile.ahead_step = !fetches ? 0 : step > line && fetching < 4 ? 2 * line : line;
+}
 
 inline void compute_rows(const BlockProduct& p, std::int64_t row, std::int64_t rows) {
   Tile tile = p.tile;
@@ -199,12 +225,19 @@ inline void compute_rows(const BlockProduct& p, std::int64_t row, std::int64_t r
   for (std::int64_t n = 0; n < p.columns; n += panel) {
     const std::int64_t columns = std::min(panel, p.columns - n), vectors = (columns + width - 1) / width;
     tile.last = static_cast<int>(columns - (vectors - 1) * width);
+    look_ahead(p, row, rows, tile);
     const auto index = static_cast<std::size_t>((rows - 1) * tile_vectors + vectors - 1);
     (p.transposed ? tiles_transposed : tiles)[index](tile);
     tile.b += p.panel_stride;
     tile.c += panel;
     if (tile.bias) tile.bias += panel;
   }
+}
+
+// Where few rows go on: the panel's next block of K, or the first block of the next panel if k = 0.
+inline const float* next_panel(const GemmExtents& e, const PackedPanels& packed, std::int64_t n, std::int64_t k) {
+  const std::int64_t rows = std::min(gemm_k_block(e.K), e.K - k);
+  return packed.data + k * packed.columns + (packed.first_panel + n / panel + (k == 0)) * panel * rows;
 }
 
 void gemm(const GemmExtents& e, const float* A, const float* B, const PackedPanels* packed, float* C,
@@ -226,10 +259,12 @@ void gemm(const GemmExtents& e, const float* A, const float* B, const PackedPane
         b = packed->data + k * packed->columns + (packed->first_panel + n / panel) * panel * kb;
       else
         gemm_pack_b(e.transpose_b ? B + n * e.ldb : B + n, e.ldb, e.transpose_b, k, kb, nb, b_room);
+      const float* next = nullptr;
+      if (packed && blocks.n == panel && !(last && n + nb == e.N)) next = next_panel(e, *packed, n, last ? 0 : k + kb);
       for (std::int64_t m = 0; m < e.M; m += blocks.m) {
         const std::int64_t mb = std::min(blocks.m, e.M - m);
         float* c = C + m * e.ldc + n;
-        BlockProduct product{e.transpose_a, {}, mb, nb, kb * panel};
+        BlockProduct product{e.transpose_a, {}, mb, nb, kb * panel, next};
         product.tile = {kb,
                         A + m * e.lda + k,
                         e.lda,
@@ -239,6 +274,8 @@ void gemm(const GemmExtents& e, const float* A, const float* B, const PackedPane
                         e.ldc,
                         k > 0 || epilogue.accumulate,
                         last && epilogue.bias ? epilogue.bias + n : nullptr,
+                        0,
+                        nullptr,
                         0};
         if (e.transpose_a) {
           pack_a(A + k * e.lda + m, e.lda, kb, mb, a_room, blocks.m);
@@ -253,7 +290,7 @@ void gemm(const GemmExtents& e, const float* A, const float* B, const PackedPane
           if (last)
             finish_rows(epilogue.activation, rows, nb, c + row * e.ldc,
                         epilogue.pre_activation ? epilogue.pre_activation + (m + row) * e.ldc + n : nullptr,
-                        e.ldc);
+                        epilogue.residual ? epilogue.residual + (m + row) * e.ldc + n : nullptr, e.ldc);
         }
       }
     }

@@ -32,7 +32,8 @@ void gemm(const GemmExtents& e, const float* A, const float* B, float* C, const 
       }
       if (epilogue.bias) c += epilogue.bias[n];
       if (epilogue.pre_activation) epilogue.pre_activation[m * e.ldc + n] = static_cast<float>(c);
-      out = static_cast<float>(activate(epilogue.activation, c));
+      const double r = epilogue.residual ? epilogue.residual[m * e.ldc + n] : 0.0;
+      out = static_cast<float>(activate(epilogue.activation, c) + r);
     }
   }
 }
