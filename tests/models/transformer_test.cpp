@@ -137,6 +137,46 @@ TEST_F(TransformerTest, G09_ASentenceDoesNotFeelItsNeighbours) {
   }
 }
 
+// Logits of a few steps with rows that come, go and fork.
+std::vector<Tensor> some_steps(const Transformer& model, const ops::Context& ctx) {
+  const std::vector<std::vector<std::int32_t>> sources{{3, 4, 5, 6, 7, 0}, {6, 0}, {8, 9, 3, 0}};
+  auto state = model.start(ctx, sources);
+  std::vector<Tensor> steps{model.step(ctx, *state, std::vector{2, 2, 2})};
+  for (const std::vector<std::int32_t>& parents :
+       {std::vector{0, 0, 1, 2, 2, 2}, {1, 0, 2, 5, 4, 3}, {0, 1, 3, 3}, {2}}) {
+    state->reorder(parents);
+    std::vector<std::int32_t> tokens;
+    for (std::size_t row = 0; row < parents.size(); ++row)
+      tokens.push_back(3 + static_cast<std::int32_t>(row));
+    steps.push_back(model.step(ctx, *state, tokens));
+  }
+  return steps;
+}
+
+TEST_F(TransformerTest, PreparedForInferenceItAnswersTheSameBits) {
+  for (const auto& config : varied_configs()) {
+    for (const auto set : kernels::available_kernels()) {
+      const ops::Context ctx = context(set);
+      Transformer model(config, 7);
+      const auto before = some_steps(model, ctx);
+      model.prepare_inference(ctx.exec);
+      EXPECT_TRUE(model.parameters().all().back().packed.data() ||
+                  !model.parameters().all().back().multiplies);
+      const auto after = some_steps(model, ctx);
+      for (std::size_t t = 0; t < before.size(); ++t)
+        EXPECT_TRUE(std::ranges::equal(before[t].values(), after[t].values())) << t;
+    }
+  }
+}
+
+TEST_F(TransformerTest, WhatWasPackedIsGoneWhenTheModelIsTrained) {
+  Transformer model(small_config(), 7);
+  model.prepare_inference(context().exec);
+  model.parameters().allocate_gradients();
+  for (const auto& parameter : model.parameters().all()) EXPECT_EQ(parameter.ready(), nullptr);
+  EXPECT_THROW(model.prepare_inference(context().exec), Error);
+}
+
 bool all_finite(std::span<const float> values) {
   return std::ranges::all_of(values, [](float x) { return std::isfinite(x); });
 }

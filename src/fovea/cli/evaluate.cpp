@@ -110,6 +110,7 @@ std::vector<std::string> translate(const std::vector<std::string>& source, const
                                                    languages.target_language))
       warn(*doubt);
   const kernels::ExecutionOwner exec(options.threads);
+  loaded.model->prepare_inference(exec.get());
   const decoding::Translator translator(*loaded.model, loaded.tokenizer, exec.get());
   std::vector<std::string> translations;
   for (const auto& translation : translator.translate(source, how))

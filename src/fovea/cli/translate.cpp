@@ -96,7 +96,9 @@ class Translating {
         loaded_(load_model(folder_)),
         exec_(options.threads),
         translator_(*loaded_.model, loaded_.tokenizer, exec_.get()),
-        sink_(options.output) {}
+        sink_(options.output) {
+    loaded_.model->prepare_inference(exec_.get());
+  }
 
   void arguments() {
     translate(argument_lines(options_));

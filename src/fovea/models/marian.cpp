@@ -245,7 +245,10 @@ formats::SafetensorsWriter Transformer::weights_file(
   return models::weights_file(*this, dtype, metadata);
 }
 
-void Transformer::read_weights(const formats::Weights& file) { models::read_weights(file, *this); }
+void Transformer::read_weights(const formats::Weights& file) {
+  parameters_.release_packed();
+  models::read_weights(file, *this);
+}
 
 std::unique_ptr<Transformer> load_transformer(const std::filesystem::path& directory) {
   return load_transformer(directory, directory);

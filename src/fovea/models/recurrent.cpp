@@ -199,6 +199,9 @@ formats::SafetensorsWriter RecurrentModel::weights_file(
   return file;
 }
 
-void RecurrentModel::read_weights(const formats::Weights& file) { read_parameters(file, parameters_); }
+void RecurrentModel::read_weights(const formats::Weights& file) {
+  parameters_.release_packed();
+  read_parameters(file, parameters_);
+}
 
 }  // namespace fovea::models

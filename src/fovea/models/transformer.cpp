@@ -178,6 +178,7 @@ Transformer::Transformer(const TransformerConfig& config, std::uint64_t seed) : 
     encoder_norm_.emplace(builder, "model.encoder.layer_norm", config.width);
     decoder_norm_.emplace(builder, "model.decoder.layer_norm", config.width);
   }
+  output_->multiplies = true;
   parameters_.allocate(seed);
 }
 
@@ -221,7 +222,7 @@ ops::LossSums Transformer::loss(const ops::Context& ctx, const TranslationBatch&
 }
 
 Tensor Transformer::logits(const ops::Context& ctx, const Tensor& states_ND) const {
-  return ops::linear(ctx, states_ND, output_->value, output_bias());
+  return ops::linear(ctx, states_ND, output_->value, output_bias(), {}, output_->ready());
 }
 
 std::unique_ptr<TranslationState> Transformer::start(

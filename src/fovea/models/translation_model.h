@@ -75,6 +75,10 @@ class TranslationModel {
   virtual void read(const ops::Context& ctx, std::span<const std::int32_t> source,
                     std::span<const std::int32_t> target) const = 0;
 
+  /// Makes the weights ready to be read again and again by exec's kernels; see Parameters::pack. What the
+  /// model answers stays the same, bit for bit.
+  void prepare_inference(const kernels::Execution& exec) { parameters_.pack(exec); }
+
   /// A fixed shift [V] of the logits, as MarianMT's final_logits_bias; undefined: none. It is not learned.
   const Tensor& output_bias() const { return output_bias_; }
   void set_output_bias(Tensor bias) { output_bias_ = std::move(bias); }

@@ -7,7 +7,9 @@ namespace fovea::nn {
 Linear::Linear(Builder& builder, const std::string& name, std::int64_t in, std::int64_t out, Bias bias)
     : weight_(builder.parameters().add(name + ".weight", {out, in}, Initial::xavier(in, out))),
       bias_(bias == Bias::with ? builder.parameters().add(name + ".bias", {out}, Initial::zeros())
-                               : nullptr) {}
+                               : nullptr) {
+  weight_->multiplies = true;
+}
 
 Linear::Linear(Builder& builder, std::vector<NamedRows> parts, std::int64_t in, float gain) {
   std::vector<NamedRows> weights, biases;
@@ -20,6 +22,7 @@ Linear::Linear(Builder& builder, std::vector<NamedRows> parts, std::int64_t in, 
   const Initial initial = Initial::xavier(in, parts.front().rows, gain);
   weight_ = builder.parameters().add_packed(std::move(weights), {out, in}, initial);
   bias_ = builder.parameters().add_packed(std::move(biases), {out}, Initial::zeros());
+  weight_->multiplies = true;
 }
 
 LayerNorm::LayerNorm(Builder& builder, const std::string& name, std::int64_t width, float eps)

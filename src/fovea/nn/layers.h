@@ -34,7 +34,7 @@ class Linear {
 
   Tensor operator()(const ops::Context& ctx, const Tensor& x_ND,
                     const ops::LinearOptions& options = {}) const {
-    return ops::linear(ctx, x_ND, weight_->value, bias_ ? bias_->value : Tensor(), options);
+    return ops::linear(ctx, x_ND, weight_->value, bias_ ? bias_->value : Tensor(), options, weight_->ready());
   }
   const Tensor& weight() const { return weight_->value; }
 

@@ -80,7 +80,7 @@ Initial Initial::xavier(std::int64_t in, std::int64_t out, float gain) {
 }
 
 Parameter* Parameters::add(std::string name, Shape shape, Initial initial) {
-  parameters_.push_back({std::move(name), shape, std::move(initial), {}, {}});
+  parameters_.push_back({std::move(name), shape, std::move(initial), {}, {}, false, {}});
   return &parameters_.back();
 }
 
@@ -89,7 +89,7 @@ Parameter* Parameters::add_packed(std::vector<NamedRows> parts, Shape shape, Ini
   for (const auto& part : parts) rows += part.rows;
   if (rows != shape[0])
     throw Error(Error::Kind::bug, parts.front().name, "parts do not cover " + shape.text());
-  parameters_.push_back({"", shape, std::move(initial), std::move(parts), {}});
+  parameters_.push_back({"", shape, std::move(initial), std::move(parts), {}, false, {}});
   return &parameters_.back();
 }
 
@@ -109,7 +109,34 @@ void Parameters::allocate(std::uint64_t seed) {
   }
 }
 
+void Parameters::pack(const kernels::Execution& exec) {
+  if (gradients_.defined())
+    throw Error(Error::Kind::bug, "parameters", "weights that are being trained cannot be packed");
+  release_packed();
+  const auto floats = [&](const Parameter& p) {
+    return static_cast<std::int64_t>(kernels::packed_floats(exec, p.shape[1], p.shape[0]));
+  };
+  std::int64_t total = 0;
+  for (const auto& parameter : parameters_)
+    if (parameter.multiplies) total += padded(floats(parameter));
+  packed_ = Tensor::empty({total});  // one piece: large pages serve all of it
+  std::int64_t offset = 0;
+  for (auto& parameter : parameters_) {
+    if (!parameter.multiplies) continue;
+    const std::int64_t N = parameter.shape[0], K = parameter.shape[1];
+    parameter.packed =
+        kernels::pack_b(exec, K, N, parameter.value.f32(), K, /*transpose_b=*/true, packed_.f32() + offset);
+    offset += padded(floats(parameter));
+  }
+}
+
+void Parameters::release_packed() {
+  for (auto& parameter : parameters_) parameter.packed = {};
+  packed_ = {};
+}
+
 void Parameters::allocate_gradients() {
+  release_packed();
   gradients_ = Tensor::zeros(values_.shape());
   std::int64_t offset = 0;
   for (auto& parameter : parameters_) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "fovea/kernels/gemm.h"
 #include "fovea/tensor/tensor.h"
 
 namespace fovea::nn {
@@ -42,6 +43,11 @@ struct Parameter {
   Initial initial;
   std::vector<NamedRows> parts;  ///< on disk, if it is packed of several
   Tensor value;                  ///< after Parameters::allocate()
+  bool multiplies = false;       ///< x W^T is taken of it: worth packing
+  kernels::PackedMatrix packed;  ///< W^T as the kernels read it, while nobody changes `value`; else empty
+
+  /// The packed form for products without a tape, or null.
+  const kernels::PackedMatrix* ready() const { return packed.data() ? &packed : nullptr; }
 };
 
 /// All learned tensors of a model in one flat array, their gradients in another: an optimiser, an average or
@@ -55,7 +61,14 @@ class Parameters {
 
   /// Makes the arena and sets every parameter to its beginning; `seed` decides the random ones.
   void allocate(std::uint64_t seed);
-  /// Makes the arena of gradients, zero. Called for training only.
+  /// Packs every matrix that multiplies, once, for inference with exec's kernels: products without a tape
+  /// then read the packed form, with the same bits. Whoever changes a value afterwards calls release_packed()
+  /// first. Takes as much memory again as those matrices. Throws Error(bug) if the model is being trained
+  /// (has gradients).
+  void pack(const kernels::Execution& exec);
+  void release_packed();
+
+  /// Makes the arena of gradients, zero, and releases what is packed. Called for training only.
   void allocate_gradients();
   void zero_gradients();
 
@@ -74,7 +87,7 @@ class Parameters {
 
  private:
   std::deque<Parameter> parameters_;
-  Tensor values_, gradients_;
+  Tensor values_, gradients_, packed_;
 };
 
 }  // namespace fovea::nn

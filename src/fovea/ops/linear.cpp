@@ -32,7 +32,7 @@ void linear_backward(const kernels::Execution& exec, const Tensor& x, const Tens
 }  // namespace
 
 Tensor linear(const Context& ctx, const Tensor& x, const Tensor& W, const Tensor& b,
-              const LinearOptions& options) {
+              const LinearOptions& options, const kernels::PackedMatrix* packed) {
   expect_shape(W, {-1, -1}, "linear: W [out, in]");
   const std::int64_t out = W.dim(0), in = W.dim(1);
   expect_shape(x, {-1, in}, "linear: x [N, in]");
@@ -46,11 +46,15 @@ Tensor linear(const Context& ctx, const Tensor& x, const Tensor& W, const Tensor
   // Backward needs what came before the activation; relu's derivative can be read off its output.
   const bool keeps_pre = records && activation != Activation::identity && activation != Activation::relu;
   Tensor pre = keeps_pre ? Tensor::empty({N, out}) : Tensor();
-  kernels::gemm(ctx.exec, {.M = N, .N = out, .K = in, .lda = in, .ldb = in, .ldc = out, .transpose_b = true},
-                x.f32(), W.f32(), y.f32(),
-                {.bias = b.defined() ? b.f32() : nullptr,
-                 .pre_activation = keeps_pre ? pre.f32() : nullptr,
-                 .activation = activation});
+  const kernels::GemmExtents extents{
+      .M = N, .N = out, .K = in, .lda = in, .ldb = in, .ldc = out, .transpose_b = true};
+  const kernels::GemmEpilogue epilogue{.bias = b.defined() ? b.f32() : nullptr,
+                                       .pre_activation = keeps_pre ? pre.f32() : nullptr,
+                                       .activation = activation};
+  if (packed && !records && packed->kernels() == ctx.exec.kernels)
+    kernels::gemm(ctx.exec, extents, x.f32(), *packed, y.f32(), epilogue);
+  else
+    kernels::gemm(ctx.exec, extents, x.f32(), W.f32(), y.f32(), epilogue);
   if (dropout.active()) kernels::residual_dropout(ctx.exec, y.elements(), dropout, y.f32(), nullptr, y.f32());
   if (!records) return y;
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "fovea/kernels/activation.h"
+#include "fovea/kernels/gemm.h"
 #include "fovea/ops/context.h"
 
 namespace fovea::ops {
@@ -13,8 +14,9 @@ struct LinearOptions {
 
 /// y = dropout(activation(x W^T + b)).
 /// Shapes   x [N, in]; W [out, in], as on disk; b [out] or undefined; y [N, out]
-/// Throws   Error naming the shapes if they disagree
+/// `packed`, if given, is W^T packed for ctx.exec's kernels: read instead of W where nothing is recorded,
+/// with the same bits. Throws   Error naming the shapes if they disagree
 Tensor linear(const Context& ctx, const Tensor& x_ND, const Tensor& W, const Tensor& b,
-              const LinearOptions& options = {});
+              const LinearOptions& options = {}, const kernels::PackedMatrix* packed = nullptr);
 
 }  // namespace fovea::ops

@@ -1,0 +1,213 @@
+// Speed of translating token ids with a model directory, for peers/translate.py.
+//   translating MODEL SOURCES [--threads N]
+// SOURCES: a sentence a line, ids separated by spaces, end of sentence included. Says so when the model is
+// loaded, then reads commands from standard input, a line each, and answers each with a line of JSON:
+//   translate BEAM BATCH MIN MAX FIRST COUNT [FILE]   sentences FIRST .. FIRST + COUNT - 1, sorted by length,
+//   BATCH at a
+//                                                     time, each translation of MIN to MAX tokens; ids to
+//                                                     FILE, if given
+//   memory                                            the greatest memory held so far
+//   machine BYTES                                     what a matrix product and a read over BYTES reach at
+//   best
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "fovea/base/error.h"
+#include "fovea/decoding/batch_plan.h"
+#include "fovea/decoding/beam_search.h"
+#include "fovea/decoding/translation_decoder.h"
+#include "fovea/formats/json_writer.h"
+#include "fovea/kernels/gemm.h"
+#include "fovea/models/translation_folder.h"
+
+namespace fovea {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using formats::JsonWriter;
+using Ids = std::vector<std::int32_t>;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+void answer(JsonWriter& json) {
+  std::puts(json.end_object().finish().c_str());
+  std::fflush(stdout);
+}
+
+std::vector<Ids> read_sources(const char* path) {
+  std::ifstream in(path);
+  if (!in) throw Error(Error::Kind::data, path, "cannot be read");
+  std::vector<Ids> sources;
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream ids(line);
+    sources.emplace_back();
+    for (std::int32_t id; ids >> id;) sources.back().push_back(id);
+  }
+  return sources;
+}
+
+// ru_maxrss would count what a parent held before exec.
+double peak_memory() {
+  std::ifstream in("/proc/self/status");
+  for (std::string line; std::getline(in, line);)
+    if (line.starts_with("VmHWM:")) return 1024.0 * std::strtod(line.c_str() + 6, nullptr);
+  return 0.0;
+}
+
+struct Task {
+  std::int64_t beam = 1, batch = 1, min_length = 0, max_length = 1;
+  std::size_t first = 0, count = 0;
+  std::string file;
+};
+
+class Translating {
+ public:
+  Translating(const models::TranslationModel& model, const kernels::Execution& exec, std::vector<Ids> sources)
+      : exec_(exec), decoder_(model, exec), sources_(std::move(sources)) {}
+
+  void translate(const Task& task) const {
+    if (task.first + task.count > sources_.size())
+      throw Error(Error::Kind::usage, "translate", "there are only " + std::to_string(sources_.size()));
+    const auto begin = Clock::now();
+    const std::vector<decoding::Hypothesis> found = search(task);
+    const double seconds = seconds_since(begin);
+    std::size_t tokens = 0;
+    for (const auto& one : found) tokens += length(one);
+    if (!task.file.empty()) write(task.file, found);
+    JsonWriter json(JsonWriter::Layout::compact);
+    answer(json.begin_object().field("seconds", seconds).field("tokens", tokens));
+  }
+
+  // Best of many tries: a product of packed weights that fit the second cache, and a sum over `bytes`.
+  void machine(std::size_t bytes) const {
+    JsonWriter json(JsonWriter::Layout::compact);
+    answer(json.begin_object().field("flops", best_flops()).field("bandwidth", best_bandwidth(bytes)));
+  }
+
+ private:
+  // Tokens that were generated, end of sentence included.
+  static std::size_t length(const decoding::Hypothesis& one) {
+    return one.tokens.size() + (one.complete ? 1 : 0);
+  }
+
+  std::vector<decoding::Hypothesis> search(const Task& task) const {
+    decoding::BeamOptions options;
+    options.beam = task.beam;
+    options.min_length = task.min_length;
+    options.max_length = task.max_length;
+    options.max_length_ratio = 0.0;
+    options.max_length_extra = task.max_length;
+    std::vector<std::int64_t> lengths;
+    for (std::size_t i = 0; i < task.count; ++i) lengths.push_back(std::ssize(sources_[task.first + i]));
+    const auto plan = decoding::plan_batches(lengths, {.max_tokens = 1 << 20, .max_rows = task.batch});
+    std::vector<std::vector<decoding::Hypothesis>> results;
+    for (const auto& batch : plan) {
+      std::vector<Ids> some;
+      for (const auto i : batch) some.push_back(sources_[task.first + i]);
+      results.emplace_back();
+      for (auto& hypotheses : decoding::beam_search(decoder_, some, options))
+        results.back().push_back(std::move(hypotheses.front()));
+    }
+    return decoding::in_order(plan, std::move(results));
+  }
+
+  static void write(const std::string& path, const std::vector<decoding::Hypothesis>& found) {
+    std::ofstream out(path);
+    for (const auto& one : found) {
+      for (std::size_t t = 0; t < one.tokens.size(); ++t) out << (t ? " " : "") << one.tokens[t];
+      out << '\n';
+    }
+    if (!out.flush()) throw Error(Error::Kind::machine, path, "cannot be written");
+  }
+
+  double best_flops() const {
+    constexpr std::int64_t M = 192, N = 512, K = 256;
+    const std::vector<float> a(M * K, 0.5f), b(N * K, 0.25f);
+    std::vector<float> c(M * N);
+    const auto packed = kernels::pack_b(exec_, K, N, b.data(), K, true);
+    double best = 1e9;
+    for (int i = 0; i < 200; ++i) {
+      const auto begin = Clock::now();
+      kernels::gemm(exec_, {.M = M, .N = N, .K = K, .lda = K, .ldb = K, .ldc = N}, a.data(), packed,
+                    c.data());
+      best = std::min(best, seconds_since(begin));
+    }
+    return 2.0 * M * N * K / best;
+  }
+
+  double best_bandwidth(std::size_t bytes) const {
+    const std::size_t count = std::max<std::size_t>(bytes / sizeof(float), 4096);
+    const Tensor memory = Tensor::full({static_cast<std::int64_t>(count)}, 1.0f);
+    const float* const data = memory.f32();
+    double best = 1e9;
+    for (int i = 0; i < 20; ++i) {
+      const auto begin = Clock::now();
+      exec_.pool->parallel_for(static_cast<std::int64_t>(count), 1024,
+                               [&](std::int64_t from, std::int64_t to) {
+                                 float sums[64] = {};
+                                 for (; from + 64 <= to; from += 64)
+                                   for (int lane = 0; lane < 64; ++lane) sums[lane] += data[from + lane];
+                                 benchmark::DoNotOptimize(sums);
+                               });
+      best = std::min(best, seconds_since(begin));
+    }
+    return static_cast<double>(count * sizeof(float)) / best;
+  }
+
+  const kernels::Execution& exec_;
+  decoding::TranslationDecoder decoder_;
+  std::vector<Ids> sources_;
+};
+
+void run(int argc, char** argv) {
+  const auto began = Clock::now();
+  const int threads = argc == 5 && std::string(argv[3]) == "--threads" ? std::atoi(argv[4]) : 1;
+  const kernels::ExecutionOwner owner(threads);
+  const auto model = models::load_translation_model(argv[1]);
+  model->prepare_inference(owner.get());
+  const Translating translating(*model, owner.get(), read_sources(argv[2]));
+  JsonWriter ready(JsonWriter::Layout::compact);
+  answer(ready.begin_object().field("loaded_seconds", seconds_since(began)));
+  for (std::string line; std::getline(std::cin, line);) {
+    std::istringstream words(line);
+    std::string command;
+    words >> command;
+    if (command == "translate") {
+      Task task;
+      words >> task.beam >> task.batch >> task.min_length >> task.max_length >> task.first >> task.count >>
+          task.file;
+      translating.translate(task);
+    } else if (command == "machine") {
+      std::size_t bytes = 0;
+      words >> bytes;
+      translating.machine(bytes);
+    } else if (command == "memory") {
+      JsonWriter json(JsonWriter::Layout::compact);
+      answer(json.begin_object().field("peak", peak_memory()));
+    } else {
+      throw Error(Error::Kind::usage, printable(command), "is no command");
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fovea
+
+int main(int argc, char** argv) try {
+  if (argc != 3 && argc != 5) return std::fprintf(stderr, "translating MODEL SOURCES [--threads N]\n"), 2;
+  fovea::run(argc, argv);
+  return 0;
+} catch (const fovea::Error& error) {
+  return std::fprintf(stderr, "%s\n", error.what()), static_cast<int>(error.kind());
+}
