@@ -174,8 +174,7 @@ void run(int argc, char** argv) {
   const auto began = Clock::now();
   const int threads = argc == 5 && std::string(argv[3]) == "--threads" ? std::atoi(argv[4]) : 1;
   const kernels::ExecutionOwner owner(threads);
-  const auto model = models::load_translation_model(argv[1]);
-  model->prepare_inference(owner.get());
+  const auto model = models::load_for_inference(argv[1], owner.get());
   const Translating translating(*model, owner.get(), read_sources(argv[2]));
   JsonWriter ready(JsonWriter::Layout::compact);
   answer(ready.begin_object().field("loaded_seconds", seconds_since(began)));

@@ -57,9 +57,9 @@ int main(int argc, char** argv) {
   const auto argument = [&](int i, const char* otherwise) { return i < argc ? argv[i] : otherwise; };
   try {
     const std::filesystem::path directory = argument(1, "models/tatoeba-en-de");
-    const auto model = fovea::models::load_translation_model(directory);
-    const auto tokenizer = fovea::text::TranslationTokenizer::read(directory);
     const fovea::kernels::ExecutionOwner threads(1);
+    const auto model = fovea::models::load_for_inference(directory, threads.get());
+    const auto tokenizer = fovea::text::TranslationTokenizer::read(directory);
     const fovea::decoding::Translator translator(*model, tokenizer, threads.get());
     const auto recording =
         read(translator, argument(3, "The teacher has lost the new pen that she bought in the city."),

@@ -10,10 +10,10 @@
 int main(int argc, char** argv) {
   if (argc < 3) return std::fprintf(stderr, "translate MODEL_DIRECTORY SENTENCE...\n"), 2;
   try {
-    const auto model = fovea::models::load_translation_model(argv[1]);
-    const auto tokenizer = fovea::text::TranslationTokenizer::read(argv[1]);
     const fovea::kernels::ExecutionOwner
         threads;  // a pool of all cores; give each thread of a server its own
+    const auto model = fovea::models::load_for_inference(argv[1], threads.get());
+    const auto tokenizer = fovea::text::TranslationTokenizer::read(argv[1]);
     const fovea::decoding::Translator translator(*model, tokenizer, threads.get());
     const std::vector<std::string> sentences(argv + 2, argv + argc);
     for (const auto& translation : translator.translate(sentences, {.beam = {.beam = 5}}))

@@ -124,7 +124,7 @@ class Direction {
       : options_(options),
         reverse_(reverse),
         folder_(model_folder(model)),
-        loaded_(load_model(folder_)),
+        loaded_(load_model(folder_, kernels::ExecutionOwner(options.threads).get())),
         aligner_(*loaded_.model, loaded_.tokenizer, options.threads) {
     pick_ = reverse && (options.reverse_layer || options.layer)
                 ? pick_of(options, options.reverse_layer ? options.reverse_layer : options.layer,

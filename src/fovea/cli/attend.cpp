@@ -103,8 +103,8 @@ class Attending {
         picture_(picture_of(options.output)),
         folder_(model_folder(options.model)),
         translate_(translate_options(folder_, options.decoding)),
-        loaded_(load_model(folder_)),
-        exec_(options.threads) {}
+        exec_(options.threads),
+        loaded_(load_model(folder_, exec_.get())) {}
 
   void run() {
     const Recording recording = watched();
@@ -234,8 +234,8 @@ class Attending {
   Picture picture_;
   std::string folder_;
   decoding::TranslateOptions translate_;
-  LoadedModel loaded_;
   kernels::ExecutionOwner exec_;
+  LoadedModel loaded_;
 };
 
 }  // namespace

@@ -1,7 +1,6 @@
 // fovea average: one model of several, the mean of their weights.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -11,6 +10,7 @@
 #include "fovea/base/file.h"
 #include "fovea/cli/command.h"
 #include "fovea/cli/common.h"
+#include "fovea/cli/new_folder.h"
 #include "fovea/formats/json.h"
 #include "fovea/formats/json_writer.h"
 #include "fovea/models/translation_folder.h"
@@ -78,46 +78,6 @@ std::unique_ptr<models::TranslationModel> mean_of(const std::vector<std::string>
   return model;
 }
 
-/// Configuration, tokenizer and papers of a model: all but weights and the story of its own training.
-bool is_carried_over(const Path& file) {
-  const std::string name = file.filename().string(), ending = file.extension().string();
-  if (name.starts_with('.') || name == "training.json" || name.ends_with(".index.json")) return false;
-  return ending == ".json" || ending == ".spm" || ending == ".md" || ending == ".txt" || name == "LICENSE";
-}
-
-/// A folder that appears whole or not at all: made beside its place under a temporary name, synced, renamed.
-class NewFolder {
- public:
-  explicit NewFolder(const Path& path) : path_(path), temporary_(temporary_beside(path, 0)) {
-    if (std::filesystem::symlink_status(path_).type() != std::filesystem::file_type::not_found)
-      throw Error(Error::Kind::usage, shown(path_), "exists already", "name a new folder");
-    if (const int error = files_.make_folder(temporary_)) fail("cannot be made", error);
-  }
-  ~NewFolder() {
-    if (!in_place_) remove_folder(temporary_, files_);
-  }
-  NewFolder(const NewFolder&) = delete;
-  NewFolder& operator=(const NewFolder&) = delete;
-
-  const Path& path() const { return temporary_; }
-  void commit() {
-    if (const int error = files_.sync_folder(temporary_)) fail("cannot be synced", error);
-    if (const int error = files_.rename(temporary_, path_)) fail("cannot be put in place", error);
-    in_place_ = true;
-    if (const int error = files_.sync_folder(folder_of(path_)))
-      fail("was written, but cannot be synced", error);
-  }
-
- private:
-  [[noreturn]] void fail(const std::string& what, int error) const {
-    throw Error(Error::Kind::machine, shown(path_), what + ": " + errno_text(error));
-  }
-
-  FileSystem& files_ = system_files();
-  Path path_, temporary_;
-  bool in_place_ = false;
-};
-
 /// What `fovea inspect` then says about its training.
 std::string story(const std::vector<std::string>& folders) {
   formats::JsonWriter json;
@@ -128,23 +88,16 @@ std::string story(const std::vector<std::string>& folders) {
 }
 
 void average(const Options& options) {
-  Path output = options.output;
-  if (!output.has_filename()) output = output.parent_path();  // "averaged/"
   const Path described = described_in(options.models.front());
-  NewFolder folder(output);
+  NewFolder folder(options.output);
   const auto model = mean_of(options.models);
   const auto config = formats::read_json(described / "config.json", Error::Kind::model);
   const DType stored = config.text_or("torch_dtype", "float32") == "bfloat16" ? DType::bf16 : DType::f32;
-  for (const auto& entry : std::filesystem::directory_iterator(described)) {
-    if (!entry.is_regular_file() || !is_carried_over(entry.path())) continue;
-    constexpr std::uint64_t limit = std::uint64_t{1} << 30;
-    write_atomically(folder.path() / entry.path().filename(),
-                     read_file(entry.path(), limit, Error::Kind::model));
-  }
+  copy_papers(described, folder.path());
   write_atomically(folder.path() / "training.json", story(options.models));
   model->weights_file(stored).save(folder.path() / "model.safetensors");
   folder.commit();
-  print(shown(output) + " holds the average of " + counted(options.models.size(), "model") + "\n");
+  print(shown(options.output) + " holds the average of " + counted(options.models.size(), "model") + "\n");
 }
 
 }  // namespace

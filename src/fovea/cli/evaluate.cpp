@@ -25,6 +25,7 @@ struct Options {
   std::string tokenizer = "13a";
   bool lowercase = false, json = false;
   DecodingFlags decoding;
+  DTypeFlag dtype;
   ByLengthOptions by_length;
   int threads = 0;
 
@@ -103,14 +104,13 @@ void check_line_counts(const Options& options, std::size_t segments, const metri
 std::vector<std::string> translate(const std::vector<std::string>& source, const Options& options) {
   const std::string folder = model_folder(options.model);
   const auto how = translate_options(folder, options.decoding);
-  const LoadedModel loaded = load_model(folder);
+  const kernels::ExecutionOwner exec(options.threads);
+  const LoadedModel loaded = load_model(folder, exec.get(), options.dtype);
   const auto& languages = loaded.tokenizer.settings();
   for (const std::string& reference : options.references)
     if (const auto doubt = data::swapped_languages(options.source, reference, languages.source_language,
                                                    languages.target_language))
       warn(*doubt);
-  const kernels::ExecutionOwner exec(options.threads);
-  loaded.model->prepare_inference(exec.get());
   const decoding::Translator translator(*loaded.model, loaded.tokenizer, exec.get());
   std::vector<std::string> translations;
   for (const auto& translation : translator.translate(source, how))
@@ -170,6 +170,7 @@ void add_evaluate(CLI::App& fovea) {
       ->capture_default_str();
   command->add_flag("--json", options->json, "Print scores, signatures and details as JSON");
   options->decoding.add_to(*command);
+  options->dtype.add_to(*command);
   options->by_length.add_to(*command);
   add_threads_option(*command, options->threads);
   command->footer(

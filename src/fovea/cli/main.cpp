@@ -34,6 +34,7 @@ void add_commands(CLI::App& fovea) {
   add_synthesise(fovea);
   add_inspect(fovea);
   add_average(fovea);
+  add_quantize(fovea);
   add_doctor(fovea);
 }
 

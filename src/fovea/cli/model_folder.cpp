@@ -1,7 +1,9 @@
 #include "fovea/cli/model_folder.h"
 
+#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 
 #include "fovea/base/error.h"
 #include "fovea/base/file.h"
@@ -86,9 +88,24 @@ std::vector<std::string> doubts(const std::string& folder, const models::Transla
   return found;
 }
 
-LoadedModel load_model(const std::string& folder) {
+DType dtype_named(const std::string& name) {
+  return name == "int8" ? DType::i8 : name == "bf16" ? DType::bf16 : DType::f32;
+}
+
+void DTypeFlag::add_to(CLI::App& command) {
+  command
+      .add_option(
+          "--dtype", name,
+          "Type of the weights while it runs: f32, bf16 or int8 (default: int8 if stored so, else f32)")
+      ->check(CLI::IsMember({"f32", "bf16", "int8"}))
+      ->type_name("TYPE");
+}
+
+LoadedModel load_model(const std::string& folder, const kernels::Execution& exec, const DTypeFlag& dtype) {
   refuse_checkpoint(folder);
-  LoadedModel loaded{models::load_translation_model(folder), text::TranslationTokenizer::read(folder)};
+  const auto wanted = dtype.name.empty() ? std::nullopt : std::optional(dtype_named(dtype.name));
+  LoadedModel loaded{models::load_for_inference(folder, exec, wanted),
+                     text::TranslationTokenizer::read(folder)};
   for (const auto& doubt : doubts(folder, *loaded.model, loaded.tokenizer))
     warn(printable(folder, 400) + ": " + doubt);
   return loaded;

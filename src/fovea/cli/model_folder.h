@@ -5,8 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "fovea/kernels/execution.h"
 #include "fovea/models/translation_model.h"
 #include "fovea/text/translation_tokenizer.h"
+
+namespace CLI {
+class App;
+}
 
 namespace fovea::cli {
 
@@ -20,9 +25,20 @@ struct LoadedModel {
   text::TranslationTokenizer tokenizer;
 };
 
-/// Reads both and prints a warning for each of doubts(). Throws Error(model): not a model directory, or a
-/// damaged one.
-LoadedModel load_model(const std::string& folder);
+/// f32, bf16 or int8.
+DType dtype_named(const std::string& name);
+
+/// In which type a model computes, as the command line says it.
+struct DTypeFlag {
+  std::string name;  ///< empty: not given
+  /// --dtype, written to this object, which must outlive the parsing.
+  void add_to(CLI::App& command);
+};
+
+/// Reads both, the model to answer by exec's kernels (models::load_for_inference), and prints a warning for
+/// each of doubts(). Throws Error(model): not a model directory, or a damaged one.
+LoadedModel load_model(const std::string& folder, const kernels::Execution& exec,
+                       const DTypeFlag& dtype = {});
 
 /// A checkpoint of a run has weights but neither configuration nor tokenizer: throws Error(model) saying so.
 void refuse_checkpoint(const std::filesystem::path& folder);

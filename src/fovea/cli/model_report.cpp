@@ -10,6 +10,7 @@
 #include "fovea/decoding/translator.h"
 #include "fovea/formats/weights.h"
 #include "fovea/models/marian.h"
+#include "fovea/models/weights_on_disk.h"
 
 namespace fovea::cli {
 namespace {
@@ -108,11 +109,13 @@ ModelReport report_on(const std::string& folder) {
   refuse_checkpoint(path);
   ModelReport report;
   report.folder = folder;
-  formats::Weights::open(path);  // says best what is no model directory
+  const auto weights = formats::Weights::open(path);  // says best what is no model directory
   report.config =
       models::read_translation_config(formats::read_json(path / "config.json", Error::Kind::model));
   const auto* transformer = std::get_if<models::TransformerConfig>(&report.config);
   report.why_not_marian = transformer ? models::why_not_marian(*transformer) : "it is no Transformer";
+  if (report.why_not_marian.empty() && models::stored_as(weights) == DType::i8)
+    report.why_not_marian = "8-bit integers with scales";
   without_fault(report, [&] { report_weights(report); });
   report_together(report);
   std::error_code error;

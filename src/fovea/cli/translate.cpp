@@ -34,6 +34,7 @@ struct Options {
   std::string model, input, output = "-", bad_utf8 = "replace";
   std::int64_t nbest = 1;
   DecodingFlags decoding;
+  DTypeFlag dtype;
   bool no_picture = false;
   int threads = 0;
 
@@ -93,12 +94,10 @@ class Translating {
       : options_(options),
         folder_(model_folder(options.model)),
         translate_(translate_options(folder_, options.decoding, options.nbest)),
-        loaded_(load_model(folder_)),
         exec_(options.threads),
+        loaded_(load_model(folder_, exec_.get(), options.dtype)),
         translator_(*loaded_.model, loaded_.tokenizer, exec_.get()),
-        sink_(options.output) {
-    loaded_.model->prepare_inference(exec_.get());
-  }
+        sink_(options.output) {}
 
   void arguments() {
     translate(argument_lines(options_));
@@ -197,8 +196,8 @@ class Translating {
   const Options& options_;
   std::string folder_;
   decoding::TranslateOptions translate_;
-  LoadedModel loaded_;
   kernels::ExecutionOwner exec_;
+  LoadedModel loaded_;
   decoding::Translator translator_;
   Sink sink_;
   LineWarnings warnings_;
@@ -236,6 +235,7 @@ void add_translate(CLI::App& fovea) {
       ->type_name("FILE")
       ->capture_default_str();
   options->decoding.add_to(*command);
+  options->dtype.add_to(*command);
   command
       ->add_option("--nbest", options->nbest,
                    "Translations a line, as LINE TAB SCORE TAB TEXT if more than one")

@@ -222,32 +222,33 @@ TransformerConfig read_config(const Json& config) {
 formats::SafetensorsWriter weights_file(const Transformer& model, DType dtype,
                                         const std::map<std::string, std::string>& metadata) {
   formats::SafetensorsWriter file(metadata);
-  for (const auto& view : model.parameters().views()) file.add(view.name, view.value, dtype);
+  add_parameters(file, model.parameters(), dtype);
   const Tensor& bias = model.output_bias();
   const std::int64_t V = model.config().target_vocabulary;
-  file.add("final_logits_bias", bias.defined() ? bias.reshape({1, V}) : Tensor::zeros({1, V}), dtype);
+  file.add("final_logits_bias", bias.defined() ? bias.reshape({1, V}) : Tensor::zeros({1, V}),
+           dtype == DType::bf16 ? dtype : DType::f32);
   return file;
 }
 
-void read_weights(const formats::Weights& file, Transformer& model) {
-  const TransformerConfig& config = model.config();
-  read_parameters(file, model.parameters(),
-                  [&](std::string_view name) { return is_redundant(name, config); });
-  expect_ties(file, config);
-  if (!file.has("final_logits_bias")) return;
-  const Tensor bias = read_tensor(file, "final_logits_bias", {1, config.target_vocabulary});
-  if (std::ranges::any_of(bias.values(), [](float b) { return b != 0.0f; }))
-    model.set_output_bias(bias.reshape({config.target_vocabulary}));
-}
+void read_weights(const formats::Weights& file, Transformer& model) { model.read_weights(file); }
 
 formats::SafetensorsWriter Transformer::weights_file(
     DType dtype, const std::map<std::string, std::string>& metadata) const {
   return models::weights_file(*this, dtype, metadata);
 }
 
-void Transformer::read_weights(const formats::Weights& file) {
+void Transformer::read_weights(const formats::Weights& file, const Packing* packing) {
+  const auto redundant = [&](std::string_view name) { return is_redundant(name, config_); };
   parameters_.release_packed();
-  models::read_weights(file, *this);
+  if (packing)
+    packed_non_finite_ = read_packed_parameters(file, parameters_, *packing, redundant);
+  else
+    read_parameters(file, parameters_, redundant);
+  expect_ties(file, config_);
+  if (!file.has("final_logits_bias")) return;
+  const Tensor bias = read_tensor(file, "final_logits_bias", {1, config_.target_vocabulary});
+  if (std::ranges::any_of(bias.values(), [](float b) { return b != 0.0f; }))
+    set_output_bias(bias.reshape({config_.target_vocabulary}));
 }
 
 std::unique_ptr<Transformer> load_transformer(const std::filesystem::path& directory) {

@@ -55,6 +55,8 @@ RecurrentModel::RecurrentModel(const RecurrentConfig& config, Declared) : config
     target_embedding_ = table("decoder.embedding.weight", config.target_vocabulary);
   }
   output_ = config.tie_output ? target_embedding_ : table("output.weight", config.target_vocabulary);
+  output_->multiplies = true;
+  source_embedding_->looked_up = target_embedding_->looked_up = true;
   output_shift_ = parameters_.add("output.bias", {config.target_vocabulary}, nn::Initial::zeros());
   encoder_.emplace(builder, "encoder",
                    nn::RecurrentOptions{.cell = config.cell,
@@ -88,8 +90,8 @@ double parameter_count(const RecurrentConfig& config) { return RecurrentModel::c
 
 Tensor RecurrentModel::embed(const Context& ctx, std::span<const std::int32_t> ids,
                              const nn::Parameter* table, std::uint32_t site) const {
-  return ops::embed(ctx, ops::ids_tensor(ids), table->value, std::sqrt(static_cast<float>(config_.embedding)),
-                    {}, {}, {config_.dropout, site});
+  return nn::embed(ctx, ids, *table, std::sqrt(static_cast<float>(config_.embedding)), {}, {},
+                   {config_.dropout, site});
 }
 
 RecurrentModel::Encoded RecurrentModel::encode(const Context& ctx, std::span<const std::int32_t> tokens,
@@ -156,7 +158,7 @@ Tensor RecurrentModel::step(const Context& ctx, TranslationState& begun,
   const Tensor embedded = embed(ctx, tokens, target_embedding_, target_site_);
   const auto looked = state.steps->step(ctx, decoder_->project(ctx, embedded), state.decoder, state.source);
   const Output out = output(ctx, looked, embedded, gate_ ? single_rows(state.rows()) : nullptr, state.copies);
-  return mixed(ctx, ops::linear(ctx, out.readout, output_->value, output_shift_->value), out);
+  return mixed(ctx, nn::linear(ctx, out.readout, *output_, output_shift_->value), out);
 }
 
 void RecurrentModel::read(const Context& ctx, std::span<const std::int32_t> source,
@@ -195,13 +197,16 @@ void RecurrentModel::read(const Context& ctx, std::span<const std::int32_t> sour
 formats::SafetensorsWriter RecurrentModel::weights_file(
     DType dtype, const std::map<std::string, std::string>& metadata) const {
   formats::SafetensorsWriter file(metadata);
-  for (const auto& view : parameters_.views()) file.add(view.name, view.value, dtype);
+  add_parameters(file, parameters_, dtype);
   return file;
 }
 
-void RecurrentModel::read_weights(const formats::Weights& file) {
+void RecurrentModel::read_weights(const formats::Weights& file, const Packing* packing) {
   parameters_.release_packed();
-  read_parameters(file, parameters_);
+  if (packing)
+    packed_non_finite_ = read_packed_parameters(file, parameters_, *packing);
+  else
+    read_parameters(file, parameters_);
 }
 
 }  // namespace fovea::models

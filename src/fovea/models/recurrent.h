@@ -37,6 +37,7 @@ class RecurrentModel : public TranslationModel {
   /// Parameters are allocated and set to their beginning by `seed`. Throws Error(bug) if the config is not
   /// valid.
   explicit RecurrentModel(const RecurrentConfig& config, std::uint64_t seed = 1);
+  RecurrentModel(const RecurrentConfig& config, Declared);
 
   const RecurrentConfig& config() const { return config_; }
   TranslationVocabulary vocabulary() const override { return vocabulary_of(config_); }
@@ -53,15 +54,12 @@ class RecurrentModel : public TranslationModel {
 
   formats::SafetensorsWriter weights_file(
       DType dtype, const std::map<std::string, std::string>& metadata = {}) const override;
-  void read_weights(const formats::Weights& file) override;
+  void read_weights(const formats::Weights& file, const Packing* packing = nullptr) override;
 
   /// How many numbers a model of that config learns, without allocating any.
   static double count_parameters(const RecurrentConfig& config);
 
  private:
-  struct Declared {};
-  RecurrentModel(const RecurrentConfig& config, Declared);
-
   using Looks = RecurrentDecoder::Looks;
   using Looked = RecurrentDecoder::Looked;
 

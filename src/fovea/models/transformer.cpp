@@ -141,7 +141,12 @@ void TransformerState::reorder(std::span<const std::int32_t> parents) {
   past = std::move(new_past);
 }
 
-Transformer::Transformer(const TransformerConfig& config, std::uint64_t seed) : config_(config) {
+Transformer::Transformer(const TransformerConfig& config, std::uint64_t seed)
+    : Transformer(config, Declared{}) {
+  parameters_.allocate(seed);
+}
+
+Transformer::Transformer(const TransformerConfig& config, Declared) : config_(config) {
   validate(config, Error::Kind::bug, "transformer");
   nn::Builder builder(parameters_);
   const auto embedding = nn::Initial::normal(1.0f / std::sqrt(static_cast<float>(config.width)));
@@ -179,15 +184,14 @@ Transformer::Transformer(const TransformerConfig& config, std::uint64_t seed) : 
     decoder_norm_.emplace(builder, "model.decoder.layer_norm", config.width);
   }
   output_->multiplies = true;
-  parameters_.allocate(seed);
+  source_embedding_->looked_up = target_embedding_->looked_up = true;
 }
 
 Tensor Transformer::embed(const ops::Context& ctx, std::span<const std::int32_t> ids,
                           std::span<const std::int32_t> position, const nn::Parameter* table,
                           const Tensor& positions, ops::Dropping dropping) const {
   const float scale = config_.scale_embedding ? std::sqrt(static_cast<float>(config_.width)) : 1.0f;
-  return ops::embed(ctx, ops::ids_tensor(ids), table->value, scale, ops::ids_tensor(position), positions,
-                    dropping);
+  return nn::embed(ctx, ids, *table, scale, position, positions, dropping);
 }
 
 Tensor Transformer::encode(const ops::Context& ctx, std::span<const std::int32_t> source,
@@ -222,7 +226,7 @@ ops::LossSums Transformer::loss(const ops::Context& ctx, const TranslationBatch&
 }
 
 Tensor Transformer::logits(const ops::Context& ctx, const Tensor& states_ND) const {
-  return ops::linear(ctx, states_ND, output_->value, output_bias(), {}, output_->ready());
+  return nn::linear(ctx, states_ND, *output_, output_bias());
 }
 
 std::unique_ptr<TranslationState> Transformer::start(

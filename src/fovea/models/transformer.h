@@ -152,6 +152,7 @@ class Transformer : public TranslationModel {
   /// Parameters are allocated and set to their beginning by `seed`. Throws Error(bug) if the config is not
   /// valid.
   explicit Transformer(const TransformerConfig& config, std::uint64_t seed = 1);
+  Transformer(const TransformerConfig& config, Declared);
 
   const TransformerConfig& config() const { return config_; }
   TranslationVocabulary vocabulary() const override { return vocabulary_of(config_); }
@@ -181,7 +182,7 @@ class Transformer : public TranslationModel {
   /// Under MarianMT's names; see models/marian.h.
   formats::SafetensorsWriter weights_file(
       DType dtype, const std::map<std::string, std::string>& metadata = {}) const override;
-  void read_weights(const formats::Weights& file) override;
+  void read_weights(const formats::Weights& file, const Packing* packing = nullptr) override;
 
  private:
   Tensor embed(const ops::Context& ctx, std::span<const std::int32_t> ids,

@@ -15,6 +15,14 @@ std::unique_ptr<TranslationModel> make(const RecurrentConfig& config, std::uint6
   return std::make_unique<RecurrentModel>(config, seed);
 }
 
+std::unique_ptr<TranslationModel> declare(const TransformerConfig& config) {
+  return std::make_unique<Transformer>(config, Declared{});
+}
+
+std::unique_ptr<TranslationModel> declare(const RecurrentConfig& config) {
+  return std::make_unique<RecurrentModel>(config, Declared{});
+}
+
 }  // namespace
 
 TranslationVocabulary vocabulary_of(const TranslationConfig& config) {
@@ -78,6 +86,20 @@ std::unique_ptr<TranslationModel> load_translation_model(const std::filesystem::
   expect_size(weights, parameter_count(config));
   auto model = make_translation_model(config);
   model->read_weights(weights);
+  return model;
+}
+
+std::unique_ptr<TranslationModel> load_for_inference(const std::filesystem::path& directory,
+                                                     const kernels::Execution& exec,
+                                                     std::optional<DType> dtype) {
+  const auto weights = formats::Weights::open(directory);
+  const auto config =
+      read_translation_config(formats::read_json(directory / "config.json", Error::Kind::model));
+  expect_size(weights, parameter_count(config));
+  auto model = std::visit([](const auto& family) { return declare(family); }, config);
+  const DType stored = stored_as(weights);
+  const Packing packing{exec, dtype.value_or(stored == DType::i8 ? stored : DType::f32)};
+  model->read_weights(weights, &packing);
   return model;
 }
 

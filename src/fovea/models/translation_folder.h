@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -42,6 +43,11 @@ TranslationConfig read_translation_config(const formats::Json& config);
 /// The model in a directory: config.json and the weights, in one file or in shards. Nothing is allocated that
 /// the weights do not back: sizes in config.json far beyond them are an Error(model).
 std::unique_ptr<TranslationModel> load_translation_model(const std::filesystem::path& directory);
+/// The same for a model that only answers, its weights packed for exec's kernels tensor by tensor: as
+/// `weights`, or if that is not given as i8 where they are stored so, else as f32.
+std::unique_ptr<TranslationModel> load_for_inference(const std::filesystem::path& directory,
+                                                     const kernels::Execution& exec,
+                                                     std::optional<DType> weights = {});
 /// The same with config.json in one folder and the weights in another, as a checkpoint's are.
 std::unique_ptr<TranslationModel> load_translation_model(const std::filesystem::path& described,
                                                          const std::filesystem::path& weighed);

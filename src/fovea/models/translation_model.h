@@ -44,6 +44,16 @@ class TranslationState {
   virtual void reorder(std::span<const std::int32_t> parents) = 0;
 };
 
+/// How weights are held by a model that only answers: packed for these kernels, as f32, bf16 or i8.
+struct Packing {
+  const kernels::Execution& exec;
+  DType dtype = DType::f32;
+};
+
+/// Says that a model's parameters are to be declared, and nothing allocated: read_weights() with a packing
+/// follows.
+struct Declared {};
+
 /// A model that translates, whatever it is built of: what training, decoding and the views see of it.
 class TranslationModel {
  public:
@@ -83,15 +93,20 @@ class TranslationModel {
   const Tensor& output_bias() const { return output_bias_; }
   void set_output_bias(Tensor bias) { output_bias_ = std::move(bias); }
 
-  /// The weights as a file to be, stored as `dtype` (f32 or bf16).
+  /// The weights as a file to be, stored as `dtype`: f32, bf16, or i8 (see add_parameters in
+  /// models/weights_on_disk.h).
   virtual formats::SafetensorsWriter weights_file(
       DType dtype, const std::map<std::string, std::string>& metadata = {}) const = 0;
   /// Fills the parameters. Throws Error(model) listing missing and unknown tensors (up to ten of each), or
   /// naming the tensor whose shape disagrees and both shapes; the model may then be partly filled.
-  virtual void read_weights(const formats::Weights& file) = 0;
+  /// With a packing, each tensor is packed as soon as it is read, and the model can only answer from then on.
+  virtual void read_weights(const formats::Weights& file, const Packing* packing = nullptr) = 0;
+  /// Tensors that were found to hold NaN or infinities while they were packed.
+  const std::vector<std::string>& packed_non_finite() const { return packed_non_finite_; }
 
  protected:
   nn::Parameters parameters_;
+  std::vector<std::string> packed_non_finite_;
 
  private:
   Tensor output_bias_;

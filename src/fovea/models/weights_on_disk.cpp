@@ -1,12 +1,15 @@
 #include "fovea/models/weights_on_disk.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "fovea/base/error.h"
+#include "fovea/kernels/quantise_row.h"
 
 namespace fovea::models {
 namespace {
@@ -27,13 +30,23 @@ std::string listed(const std::vector<std::string>& names) {
   return text;
 }
 
+std::string scale_name(const std::string& name) { return name + "_scale"; }
+
+bool is_quantised(const formats::Weights& file, const std::string& name) {
+  return file.has(name) && file.info(name).type == formats::StoredType::i8;
+}
+
 void expect_names(const formats::Weights& file, const nn::Parameters& parameters,
                   const std::function<bool(std::string_view)>& is_redundant) {
   std::vector<std::string> missing, unknown;
   std::set<std::string> known;
+  const auto expect = [&](const std::string& name) {
+    known.insert(name);
+    if (!file.has(name)) missing.push_back(name);
+  };
   for (const auto& view : parameters.views()) {
-    known.insert(view.name);
-    if (!file.has(view.name)) missing.push_back(view.name);
+    expect(view.name);
+    if (is_quantised(file, view.name)) expect(scale_name(view.name));
   }
   for (const auto& name : file.names())
     if (!known.contains(name) && !(is_redundant && is_redundant(name))) unknown.push_back(name);
@@ -44,21 +57,114 @@ void expect_names(const formats::Weights& file, const nn::Parameters& parameters
   throw Error(Error::Kind::model, file.name(), what, remedy);
 }
 
+// Scales [N] of N rows of integers.
+Tensor read_scales(const formats::Weights& file, const std::string& name, std::int64_t rows) {
+  const Tensor scales = file.read(name);
+  if (scales.elements() != rows)
+    throw Error(Error::Kind::model, file.name() + ": " + name,
+                "has " + std::to_string(scales.elements()) + " scales for " + std::to_string(rows) + " rows");
+  for (std::int64_t n = 0; n < rows; ++n)
+    if (const float scale = scales.f32()[n]; !(scale > 0.0f && std::isfinite(scale)))
+      throw Error(Error::Kind::model, file.name() + ": " + name,
+                  "the scale of row " + std::to_string(n) + " is " + rounded(scale) +
+                      "; scales are above 0 and finite");
+  return scales;
+}
+
+nn::StoredRows read_stored(const formats::Weights& file, const std::string& name, const Shape& shape) {
+  const bool quantised = is_quantised(file, name);
+  const bool narrow = quantised || file.info(name).type == formats::StoredType::bf16;
+  nn::StoredRows stored{narrow ? file.file_of(name).read_stored(name) : file.read(name), {}};
+  if (!(stored.rows.shape() == shape))
+    throw Error(Error::Kind::model, file.name() + ": " + name,
+                "shape is " + stored.rows.shape().text() + ", config.json says " + shape.text());
+  if (quantised) stored.scales = read_scales(file, scale_name(name), shape[0]);
+  return stored;
+}
+
+bool is_finite(const nn::StoredRows& stored) {
+  if (stored.rows.dtype() == DType::i8) return true;  // its scales are
+  const Tensor values = nn::widened(stored);
+  return std::ranges::all_of(values.values(), [](float w) { return std::isfinite(w); });
+}
+
+// The parts of a parameter below each other; of one type if they are stored as one, else f32.
+nn::StoredRows joined(std::vector<nn::StoredRows> parts, const Shape& shape) {
+  if (parts.size() == 1) return std::move(parts.front());
+  const DType dtype = parts.front().rows.dtype();
+  const bool alike = std::ranges::all_of(parts, [&](const auto& part) { return part.rows.dtype() == dtype; });
+  if (!alike)
+    for (auto& part : parts) part = {nn::widened(part), {}};
+  nn::StoredRows whole{Tensor::empty(shape, alike ? dtype : DType::f32), {}};
+  std::byte* to = whole.rows.raw();
+  for (const auto& part : parts) to = std::copy_n(part.rows.raw(), part.rows.bytes(), to);
+  if (!alike || dtype != DType::i8) return whole;
+  whole.scales = Tensor::empty({shape[0]});
+  float* scale = whole.scales.f32();
+  for (const auto& part : parts) scale = std::copy_n(part.scales.f32(), part.scales.elements(), scale);
+  return whole;
+}
+
+void add_quantised(formats::SafetensorsWriter& file, const std::string& name, const Tensor& values) {
+  const std::int64_t N = values.dim(0), K = values.dim(1);
+  const Tensor integers = Tensor::empty({N, K}, DType::i8), scales = Tensor::empty({N});
+  for (std::int64_t n = 0; n < N; ++n) {
+    auto* to = reinterpret_cast<std::int8_t*>(integers.raw()) + n * K;
+    const float scale = kernels::quantise_row(values.f32() + n * K, K, to).scale;
+    scales.f32()[n] = scale == 0.0f ? 1.0f : scale;  // a row of zeros
+  }
+  file.add(name, integers);
+  file.add(scale_name(name), scales);
+}
+
 }  // namespace
 
 Tensor read_tensor(const formats::Weights& file, const std::string& name, const Shape& shape) {
-  const Tensor value = file.read(name);
-  if (!(value.shape() == shape))
-    throw Error(Error::Kind::model, file.name() + ": " + name,
-                "shape is " + value.shape().text() + ", config.json says " + shape.text());
-  return value;
+  return nn::widened(read_stored(file, name, shape));
 }
 
 void read_parameters(const formats::Weights& file, const nn::Parameters& parameters,
                      const std::function<bool(std::string_view)>& is_redundant) {
   expect_names(file, parameters, is_redundant);
   for (const auto& view : parameters.views())
-    std::ranges::copy(read_tensor(file, view.name, view.value.shape()).values(), view.value.f32());
+    std::ranges::copy(read_tensor(file, view.name, view.shape).values(), view.value.f32());
+}
+
+std::vector<std::string> read_packed_parameters(const formats::Weights& file, nn::Parameters& parameters,
+                                                const Packing& packing,
+                                                const std::function<bool(std::string_view)>& is_redundant) {
+  expect_names(file, parameters, is_redundant);
+  std::map<const nn::Parameter*, std::vector<nn::Parameters::View>> parts;
+  for (auto& view : parameters.views()) parts[view.parameter].push_back(view);
+  std::vector<std::string> non_finite;
+  parameters.load(packing.exec, packing.dtype, [&](const nn::Parameter& parameter) {
+    std::vector<nn::StoredRows> stored;
+    for (const auto& part : parts.at(&parameter)) {
+      stored.push_back(read_stored(file, part.name, part.shape));
+      if (!is_finite(stored.back())) non_finite.push_back(part.name);
+    }
+    return joined(std::move(stored), parameter.shape);
+  });
+  return non_finite;
+}
+
+void add_parameters(formats::SafetensorsWriter& file, const nn::Parameters& parameters, DType dtype) {
+  for (const auto& view : parameters.views()) {
+    if (dtype == DType::i8 && view.parameter->packs(dtype))
+      add_quantised(file, view.name, view.value);
+    else
+      file.add(view.name, view.value, dtype == DType::i8 ? DType::f32 : dtype);
+  }
+}
+
+DType stored_as(const formats::Weights& file) {
+  std::map<formats::StoredType, std::int64_t> elements;
+  for (const auto& name : file.names()) elements[file.info(name).type] += file.info(name).elements();
+  const auto most = std::ranges::max_element(elements, {}, [](const auto& entry) { return entry.second; });
+  if (most == elements.end()) return DType::f32;
+  return most->first == formats::StoredType::i8     ? DType::i8
+         : most->first == formats::StoredType::bf16 ? DType::bf16
+                                                    : DType::f32;
 }
 
 void expect_size(const formats::Weights& file, double parameters) {

@@ -1,9 +1,12 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "fovea/formats/weights.h"
+#include "fovea/models/translation_model.h"
 #include "fovea/nn/parameters.h"
 
 namespace fovea::models {
@@ -14,7 +17,21 @@ namespace fovea::models {
 void read_parameters(const formats::Weights& file, const nn::Parameters& parameters,
                      const std::function<bool(std::string_view name)>& is_redundant = {});
 
-/// The tensor of that name; Error(model) if its shape is another.
+/// The same for a model that only answers: each tensor is packed as soon as it is read. Gives the names of
+/// those that hold NaN or infinities.
+std::vector<std::string> read_packed_parameters(
+    const formats::Weights& file, nn::Parameters& parameters, const Packing& packing,
+    const std::function<bool(std::string_view name)>& is_redundant = {});
+
+/// Adds the parameters under their names, as `dtype`: f32, bf16, or i8. As i8 what multiplies or is looked up
+/// is stored as integers with a scale a row, w = scale * q, max |w| / 127, in a second tensor: NAME I8 [out,
+/// in] and NAME_scale F32 [out]; all else stays f32.
+void add_parameters(formats::SafetensorsWriter& file, const nn::Parameters& parameters, DType dtype);
+
+/// The type in which most of the file's elements are stored: f32, bf16 or i8 (f32 for any other).
+DType stored_as(const formats::Weights& file);
+
+/// The tensor of that name as f32, by its scales if it is I8; Error(model) if its shape is another.
 Tensor read_tensor(const formats::Weights& file, const std::string& name, const Shape& shape);
 
 /// A config.json may ask for any amount of memory; the weights beside it say what is meant. Throws

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "fovea/nn/parameters.h"
+#include "fovea/ops/embed.h"
 #include "fovea/ops/linear.h"
 #include "fovea/ops/norm.h"
 
@@ -21,6 +22,14 @@ class Builder {
   std::uint32_t next_site_ = site::first_module;
 };
 
+/// y = x W^T + b by the form of W that serves: packed where nothing is recorded and the kernels are those it
+/// was packed for, else its values. Throws Error(bug) if W has neither.
+Tensor linear(const ops::Context& ctx, const Tensor& x_ND, const Parameter& W, const Tensor& b,
+              const ops::LinearOptions& options = {});
+/// ops::embed of a parameter's rows, as likewise.
+Tensor embed(const ops::Context& ctx, std::span<const std::int32_t> ids, const Parameter& table, float scale,
+             std::span<const std::int32_t> position, const Tensor& positions, ops::Dropping dropping = {});
+
 enum class Bias : bool { without, with };
 
 /// y = x W^T + b; W [out, in] begins by Glorot and Bengio's rule, b at zero.
@@ -34,7 +43,7 @@ class Linear {
 
   Tensor operator()(const ops::Context& ctx, const Tensor& x_ND,
                     const ops::LinearOptions& options = {}) const {
-    return ops::linear(ctx, x_ND, weight_->value, bias_ ? bias_->value : Tensor(), options, weight_->ready());
+    return linear(ctx, x_ND, *weight_, bias_ ? bias_->value : Tensor(), options);
   }
   const Tensor& weight() const { return weight_->value; }
 

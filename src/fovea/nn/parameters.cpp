@@ -5,6 +5,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "fovea/base/bfloat16.h"
 #include "fovea/base/error.h"
 #include "fovea/base/random.h"
 
@@ -79,8 +80,27 @@ Initial Initial::xavier(std::int64_t in, std::int64_t out, float gain) {
   return {Kind::uniform, gain * std::sqrt(6.0f / static_cast<float>(in + out)), {}};
 }
 
+Tensor widened(const StoredRows& stored) {
+  const Tensor& rows = stored.rows;
+  if (rows.dtype() == DType::f32) return rows;
+  Tensor wide = Tensor::empty(rows.shape());
+  float* to = wide.f32();
+  if (rows.dtype() == DType::bf16) {
+    const auto* from = reinterpret_cast<const bfloat16*>(rows.raw());
+    std::transform(from, from + rows.elements(), to, [](bfloat16 x) { return static_cast<float>(x); });
+    return wide;
+  }
+  if (rows.dtype() != DType::i8 || !stored.scales.defined())
+    throw Error(Error::Kind::bug, "parameters", "stored rows are f32, bf16, or i8 with scales");
+  const auto* from = reinterpret_cast<const std::int8_t*>(rows.raw());
+  const std::int64_t N = rows.dim(0), K = rows.elements() / std::max<std::int64_t>(N, 1);
+  for (std::int64_t n = 0; n < N; ++n)
+    for (std::int64_t k = 0; k < K; ++k) *to++ = stored.scales.f32()[n] * static_cast<float>(*from++);
+  return wide;
+}
+
 Parameter* Parameters::add(std::string name, Shape shape, Initial initial) {
-  parameters_.push_back({std::move(name), shape, std::move(initial), {}, {}, false, {}});
+  parameters_.push_back({std::move(name), shape, std::move(initial), {}, {}, false, false, {}});
   return &parameters_.back();
 }
 
@@ -89,7 +109,7 @@ Parameter* Parameters::add_packed(std::vector<NamedRows> parts, Shape shape, Ini
   for (const auto& part : parts) rows += part.rows;
   if (rows != shape[0])
     throw Error(Error::Kind::bug, parts.front().name, "parts do not cover " + shape.text());
-  parameters_.push_back({"", shape, std::move(initial), std::move(parts), {}, false, {}});
+  parameters_.push_back({"", shape, std::move(initial), std::move(parts), {}, false, false, {}});
   return &parameters_.back();
 }
 
@@ -109,24 +129,52 @@ void Parameters::allocate(std::uint64_t seed) {
   }
 }
 
+namespace {
+
+std::int64_t packed_bytes(const kernels::Execution& exec, DType dtype, const Parameter& parameter) {
+  return static_cast<std::int64_t>(
+      kernels::packed_linear_bytes(exec, dtype, parameter.shape[0], parameter.shape[1]));
+}
+
+}  // namespace
+
+// The next piece of packed_ becomes the parameter's.
+void Parameters::pack_one(const kernels::Execution& exec, DType dtype, Parameter& parameter,
+                          const StoredRows& stored, std::int64_t& offset) {
+  parameter.packed = kernels::pack_linear(exec, dtype,
+                                          {.dtype = stored.rows.dtype(),
+                                           .data = stored.rows.raw(),
+                                           .N = parameter.shape[0],
+                                           .K = parameter.shape[1],
+                                           .scales = stored.scales.defined() ? stored.scales.f32() : nullptr},
+                                          packed_.raw() + offset);
+  offset += packed_bytes(exec, dtype, parameter);
+}
+
 void Parameters::pack(const kernels::Execution& exec) {
   if (gradients_.defined())
     throw Error(Error::Kind::bug, "parameters", "weights that are being trained cannot be packed");
+  if (!values_.defined()) return;  // loaded packed
   release_packed();
-  const auto floats = [&](const Parameter& p) {
-    return static_cast<std::int64_t>(kernels::packed_floats(exec, p.shape[1], p.shape[0]));
-  };
-  std::int64_t total = 0;
+  std::int64_t total = 0, offset = 0;
   for (const auto& parameter : parameters_)
-    if (parameter.multiplies) total += padded(floats(parameter));
-  packed_ = Tensor::empty({total});  // one piece: large pages serve all of it
-  std::int64_t offset = 0;
+    if (parameter.multiplies) total += packed_bytes(exec, DType::f32, parameter);
+  packed_ = Tensor::empty({total}, DType::i8);  // one piece: large pages serve all of it
+  for (auto& parameter : parameters_)
+    if (parameter.multiplies) pack_one(exec, DType::f32, parameter, {parameter.value, {}}, offset);
+}
+
+void Parameters::load(const kernels::Execution& exec, DType dtype,
+                      const std::function<StoredRows(const Parameter&)>& read) {
+  std::int64_t total = 0, offset = 0;
+  for (const auto& parameter : parameters_)
+    if (parameter.packs(dtype)) total += packed_bytes(exec, dtype, parameter);
+  packed_ = Tensor::empty({total}, DType::i8);
   for (auto& parameter : parameters_) {
-    if (!parameter.multiplies) continue;
-    const std::int64_t N = parameter.shape[0], K = parameter.shape[1];
-    parameter.packed =
-        kernels::pack_b(exec, K, N, parameter.value.f32(), K, /*transpose_b=*/true, packed_.f32() + offset);
-    offset += padded(floats(parameter));
+    const StoredRows stored = read(parameter);
+    if (parameter.packs(dtype)) pack_one(exec, dtype, parameter, stored, offset);
+    if (!parameter.packs(dtype) || (parameter.looked_up && dtype == DType::f32))
+      parameter.value = widened(stored).reshape(parameter.shape);
   }
 }
 
@@ -136,6 +184,8 @@ void Parameters::release_packed() {
 }
 
 void Parameters::allocate_gradients() {
+  if (!values_.defined())
+    throw Error(Error::Kind::bug, "parameters", "weights that were loaded packed cannot be trained");
   release_packed();
   gradients_ = Tensor::zeros(values_.shape());
   std::int64_t offset = 0;
@@ -159,13 +209,18 @@ std::int64_t Parameters::count() const {
 std::vector<Parameters::View> Parameters::views() const {
   std::vector<View> views;
   for (const auto& parameter : parameters_) {
+    const Tensor& value = parameter.value;
     if (parameter.parts.empty()) {
-      views.push_back({parameter.name, parameter.value.detached()});
+      views.push_back(
+          {parameter.name, value.defined() ? value.detached() : value, parameter.shape, &parameter});
       continue;
     }
     std::int64_t row = 0;
     for (const auto& part : parameter.parts) {
-      views.push_back({part.name, parameter.value.rows(row, row + part.rows)});
+      const Shape shape =
+          parameter.shape.rank() == 1 ? Shape{part.rows} : Shape{part.rows, parameter.shape[1]};
+      views.push_back(
+          {part.name, value.defined() ? value.rows(row, row + part.rows) : value, shape, &parameter});
       row += part.rows;
     }
   }

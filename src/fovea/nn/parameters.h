@@ -2,10 +2,11 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <string>
 #include <vector>
 
-#include "fovea/kernels/gemm.h"
+#include "fovea/kernels/packed_linear.h"
 #include "fovea/tensor/tensor.h"
 
 namespace fovea::nn {
@@ -42,13 +43,21 @@ struct Parameter {
   Shape shape;
   Initial initial;
   std::vector<NamedRows> parts;  ///< on disk, if it is packed of several
-  Tensor value;                  ///< after Parameters::allocate()
-  bool multiplies = false;       ///< x W^T is taken of it: worth packing
-  kernels::PackedMatrix packed;  ///< W^T as the kernels read it, while nobody changes `value`; else empty
+  Tensor value;                  ///< after Parameters::allocate(); undefined where only `packed` was read
+  bool multiplies = false;       ///< x W^T is taken of it (nn::linear), and
+  bool looked_up = false;        ///< rows by number (nn::embed): nothing else, if either is set
+  kernels::PackedLinear packed;  ///< as the kernels read it, while nobody changes `value`; else empty
 
-  /// The packed form for products without a tape, or null.
-  const kernels::PackedMatrix* ready() const { return packed.data() ? &packed : nullptr; }
+  /// Whether it may be held as `dtype` alone.
+  bool packs(DType dtype) const { return multiplies || (looked_up && dtype != DType::f32); }
 };
+
+/// Weights [N,K] as a file holds them: f32 or bf16; or i8, with scales [N].
+struct StoredRows {
+  Tensor rows, scales;
+};
+/// The same as f32.
+Tensor widened(const StoredRows& stored);
 
 /// All learned tensors of a model in one flat array, their gradients in another: an optimiser, an average or
 /// a norm is one pass over memory. Modules declare what they need, then allocate() binds it.
@@ -67,6 +76,11 @@ class Parameters {
   /// (has gradients).
   void pack(const kernels::Execution& exec);
   void release_packed();
+  /// In place of allocate(), for a model that only answers: packs each matrix as `dtype` (f32, bf16, i8) as
+  /// soon as `read` has given it, and keeps f32 values of nothing else but the rest (and, as f32, of
+  /// embeddings). What is given back as f32 or bf16 has the parameter's shape.
+  void load(const kernels::Execution& exec, DType dtype,
+            const std::function<StoredRows(const Parameter&)>& read);
 
   /// Makes the arena of gradients, zero, and releases what is packed. Called for training only.
   void allocate_gradients();
@@ -78,15 +92,21 @@ class Parameters {
   const Tensor& values() const { return values_; }        ///< [arena], gaps between parameters are zero
   const Tensor& gradients() const { return gradients_; }  ///< [arena]
 
-  /// Every name on disk with the view of its rows, in order of declaration.
+  /// Every name on disk, in order of declaration, with the view of its rows (undefined if they are packed
+  /// alone).
   struct View {
     std::string name;
     Tensor value;
+    Shape shape;
+    const Parameter* parameter = nullptr;
   };
   std::vector<View> views() const;
 
  private:
   std::deque<Parameter> parameters_;
+  void pack_one(const kernels::Execution& exec, DType dtype, Parameter& parameter, const StoredRows& stored,
+                std::int64_t& offset);
+
   Tensor values_, gradients_, packed_;
 };
 

@@ -1,6 +1,7 @@
 #include "fovea/ops/embed.h"
 
 #include <algorithm>
+#include <functional>
 #include <string>
 
 #include "fovea/kernels/rows.h"
@@ -18,19 +19,38 @@ void expect_within(const Tensor& ids, std::int64_t count, const char* what) {
   }
 }
 
+void expect_fitting(const Tensor& ids, std::int64_t V, std::int64_t D, const Tensor& position,
+                    const Tensor& positions) {
+  expect_shape(ids, {-1}, "embed: ids [N]");
+  expect_within(ids, V, "id");
+  if (!positions.defined()) return;
+  expect_shape(positions, {-1, D}, "embed: positions [P, D]");
+  expect_shape(position, {ids.dim(0)}, "embed: position [N]");
+  expect_within(position, positions.dim(0), "position");
+}
+
 }  // namespace
+
+Tensor embed(const Context& ctx, const Tensor& ids, const kernels::PackedLinear& table, float scale,
+             const Tensor& position, const Tensor& positions) {
+  const std::int64_t N = ids.dim(0), D = table.K();
+  expect_fitting(ids, table.N(), D, position, positions);
+  Tensor y = Tensor::empty({N, D});
+  kernels::look_up_rows(ctx.exec, table, N, ids.i32(), scale, y.f32());
+  if (!positions.defined()) return y;
+  for (std::int64_t n = 0; n < N; ++n) {
+    const float* place = positions.f32() + position.i32()[n] * D;
+    float* row = y.f32() + n * D;
+    std::transform(row, row + D, place, row, std::plus<float>());
+  }
+  return y;
+}
 
 Tensor embed(const Context& ctx, const Tensor& ids, const Tensor& table, float scale, const Tensor& position,
              const Tensor& positions, Dropping dropping) {
-  expect_shape(ids, {-1}, "embed: ids [N]");
   expect_shape(table, {-1, -1}, "embed: table [V, D]");
   const std::int64_t N = ids.dim(0), D = table.dim(1);
-  expect_within(ids, table.dim(0), "id");
-  if (positions.defined()) {
-    expect_shape(positions, {-1, D}, "embed: positions [P, D]");
-    expect_shape(position, {N}, "embed: position [N]");
-    expect_within(position, positions.dim(0), "position");
-  }
+  expect_fitting(ids, table.dim(0), D, position, positions);
   const kernels::EmbedExtents extents{N, D, scale, ctx.dropout(dropping.p, dropping.site)};
   Tensor y = Tensor::empty({N, D});
   kernels::embed_forward(ctx.exec, extents, ids.i32(), table.f32(),

@@ -1,6 +1,5 @@
 #include "fovea/ops/linear.h"
 
-#include "fovea/kernels/gemm.h"
 #include "fovea/kernels/rows.h"
 
 namespace fovea::ops {
@@ -31,8 +30,20 @@ void linear_backward(const kernels::Execution& exec, const Tensor& x, const Tens
 
 }  // namespace
 
+Tensor linear(const Context& ctx, const Tensor& x, const kernels::PackedLinear& W, const Tensor& b,
+              const LinearOptions& options) {
+  expect_shape(x, {-1, W.K()}, "linear: x [N, in]");
+  if (b.defined()) expect_shape(b, {W.N()}, "linear: b [out]");
+  Tensor y = Tensor::empty({x.dim(0), W.N()});
+  kernels::linear(ctx.exec, x.dim(0), x.f32(), W, y.f32(),
+                  {.bias = b.defined() ? b.f32() : nullptr, .activation = options.activation});
+  if (const Dropout dropout = ctx.dropout(options.dropout, options.site); dropout.active())
+    kernels::residual_dropout(ctx.exec, y.elements(), dropout, y.f32(), nullptr, y.f32());
+  return y;
+}
+
 Tensor linear(const Context& ctx, const Tensor& x, const Tensor& W, const Tensor& b,
-              const LinearOptions& options, const kernels::PackedMatrix* packed) {
+              const LinearOptions& options) {
   expect_shape(W, {-1, -1}, "linear: W [out, in]");
   const std::int64_t out = W.dim(0), in = W.dim(1);
   expect_shape(x, {-1, in}, "linear: x [N, in]");
@@ -46,15 +57,11 @@ Tensor linear(const Context& ctx, const Tensor& x, const Tensor& W, const Tensor
   // Backward needs what came before the activation; relu's derivative can be read off its output.
   const bool keeps_pre = records && activation != Activation::identity && activation != Activation::relu;
   Tensor pre = keeps_pre ? Tensor::empty({N, out}) : Tensor();
-  const kernels::GemmExtents extents{
-      .M = N, .N = out, .K = in, .lda = in, .ldb = in, .ldc = out, .transpose_b = true};
-  const kernels::GemmEpilogue epilogue{.bias = b.defined() ? b.f32() : nullptr,
-                                       .pre_activation = keeps_pre ? pre.f32() : nullptr,
-                                       .activation = activation};
-  if (packed && !records && packed->kernels() == ctx.exec.kernels)
-    kernels::gemm(ctx.exec, extents, x.f32(), *packed, y.f32(), epilogue);
-  else
-    kernels::gemm(ctx.exec, extents, x.f32(), W.f32(), y.f32(), epilogue);
+  kernels::gemm(ctx.exec, {.M = N, .N = out, .K = in, .lda = in, .ldb = in, .ldc = out, .transpose_b = true},
+                x.f32(), W.f32(), y.f32(),
+                {.bias = b.defined() ? b.f32() : nullptr,
+                 .pre_activation = keeps_pre ? pre.f32() : nullptr,
+                 .activation = activation});
   if (dropout.active()) kernels::residual_dropout(ctx.exec, y.elements(), dropout, y.f32(), nullptr, y.f32());
   if (!records) return y;
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "fovea/kernels/activation.h"
-#include "fovea/kernels/gemm.h"
+#include "fovea/kernels/packed_linear.h"
 #include "fovea/ops/context.h"
 
 namespace fovea::ops {
@@ -14,9 +14,12 @@ struct LinearOptions {
 
 /// y = dropout(activation(x W^T + b)).
 /// Shapes   x [N, in]; W [out, in], as on disk; b [out] or undefined; y [N, out]
-/// `packed`, if given, is W^T packed for ctx.exec's kernels: read instead of W where nothing is recorded,
-/// with the same bits. Throws   Error naming the shapes if they disagree
+/// Throws   Error naming the shapes if they disagree
 Tensor linear(const Context& ctx, const Tensor& x_ND, const Tensor& W, const Tensor& b,
-              const LinearOptions& options = {}, const kernels::PackedMatrix* packed = nullptr);
+              const LinearOptions& options = {});
+
+/// The same by weights packed for inference: with those of f32 the same bits. No gradient goes back.
+Tensor linear(const Context& ctx, const Tensor& x_ND, const kernels::PackedLinear& W, const Tensor& b,
+              const LinearOptions& options = {});
 
 }  // namespace fovea::ops

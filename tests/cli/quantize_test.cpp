@@ -1,0 +1,62 @@
+// fovea quantize: narrower weights in a folder of their own, whole or not at all.
+#include <gtest/gtest.h>
+
+#include "tests/cli/run.h"
+#include "tests/decoding/small_model.h"
+
+namespace fovea::cli {
+namespace {
+
+using test::ScratchFolder;
+using test::SmallModel;
+
+class Quantize : public testing::Test {
+ protected:
+  std::string path(const std::string& name) const { return shell_word((folder_ / name).string()); }
+  RunResult quantize(const std::string& model, const std::string& to, const std::string& output) const {
+    return run_fovea("quantize --model " + shell_word(model) + " --to " + to + " --output " + path(output));
+  }
+  std::string translated(const std::string& model, const std::string& flags = "") const {
+    const auto result =
+        run_fovea("translate --model " + model + " " + flags + " 'A dog runs.' 'Two men are here.'");
+    EXPECT_EQ(result.code, 0) << result.err;
+    return result.out;
+  }
+
+  ScratchFolder folder_;
+  std::string small_ = SmallModel::folder().string();
+};
+
+TEST_F(Quantize, WhatIsStoredTranslatesAsTheTypeAtRunTime) {
+  for (const std::string to : {"int8", "bf16"}) {
+    const auto result = quantize(small_, to, to);
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_CONTAINS(result.out, to + " holds the weights as " + to + ", ");
+    EXPECT_EQ(translated(path(to), "--dtype " + to), translated(shell_word(small_), "--dtype " + to));
+  }
+  EXPECT_EQ(translated(path("int8")), translated(path("int8"), "--dtype int8"));
+  EXPECT_CONTAINS(run_fovea("inspect " + path("int8")).out, "F32, I8");
+  EXPECT_CONTAINS(run_fovea("inspect " + path("int8")).out,
+                  "MarianMTModel cannot hold it: 8-bit integers with scales");
+  EXPECT_CONTAINS(run_fovea("inspect " + path("bf16")).out, "MarianMTModel can hold it");
+}
+
+TEST_F(Quantize, BadInputChangesNothing) {
+  ASSERT_EQ(quantize(small_, "int8", "int8").code, 0);
+  expect_failure(quantize(small_, "int8", "int8"), 2, "exists already");
+  expect_failure(quantize((folder_ / "int8").string(), "int8", "again"), 2, "holds 8-bit integers already");
+  expect_failure(quantize(small_, "int4", "other"), 2, "--to");
+  expect_failure(quantize((folder_ / "nothing").string(), "int8", "other"), 4, "nothing");
+  expect_failure(run_fovea("translate --dtype f16 --model " + shell_word(small_) + " dog"), 2, "--dtype");
+  for (const char* name : {"again", "other"}) EXPECT_FALSE(std::filesystem::exists(folder_ / name));
+}
+
+TEST_F(Quantize, ATruncatedFileIsRefusedByName) {
+  ASSERT_EQ(quantize(small_, "int8", "cut").code, 0);
+  const auto weights = folder_ / "cut/model.safetensors";
+  std::filesystem::resize_file(weights, std::filesystem::file_size(weights) - 100);
+  expect_failure(run_fovea("translate --model " + path("cut") + " dog"), 4, "model.safetensors");
+}
+
+}  // namespace
+}  // namespace fovea::cli
