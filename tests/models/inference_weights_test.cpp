@@ -57,10 +57,11 @@ class InferenceWeights : public testing::Test {
   std::vector<Tensor> answers(const std::string& folder, std::optional<DType> dtype = {}) const {
     return answers(*load_for_inference(folder_ / folder, owner_.get(), dtype));
   }
-  void expect_same_bits(const std::vector<Tensor>& a, const std::vector<Tensor>& b) const {
-    ASSERT_EQ(a.size(), b.size());
+  void expect_same_bits(const std::vector<Tensor>& a, const std::vector<Tensor>& b,
+                        const std::string& what) const {
+    ASSERT_EQ(a.size(), b.size()) << what;
     for (std::size_t t = 0; t < a.size(); ++t)
-      EXPECT_TRUE(std::ranges::equal(a[t].values(), b[t].values())) << "step " << t;
+      EXPECT_TRUE(std::ranges::equal(a[t].values(), b[t].values())) << what << ", step " << t;
   }
   // The least |a - b| / (1 + |b|) that holds for all logits.
   double distance(const std::vector<Tensor>& a, const std::vector<Tensor>& b) const {
@@ -87,11 +88,11 @@ TEST_F(InferenceWeights, EveryModelAnswersInEveryType) {
     save(*model, config, DType::i8, folder_ / (name + "i8"));
     save(*model, config, DType::bf16, folder_ / (name + "bf16"));
     const auto whole = answers(*model);
-    expect_same_bits(answers(name), whole);
-    expect_same_bits(answers(name + "bf16", DType::bf16), answers(name + "bf16", DType::bf16));
+    expect_same_bits(answers(name), whole, name + " packed");
+    expect_same_bits(answers(name + "bf16", DType::bf16), answers(name + "bf16", DType::bf16), name + " bf16");
     EXPECT_LT(distance(answers(name, DType::bf16), whole), 0.05) << name;
     EXPECT_LT(distance(answers(name, DType::i8), whole), 0.1) << name;
-    expect_same_bits(answers(name + "i8"), answers(name, DType::i8));
+    expect_same_bits(answers(name + "i8"), answers(name, DType::i8), name + " i8");
     // The integers read as f32 are the numbers that the packed ones stand for.
     EXPECT_LT(distance(answers(name + "i8", DType::f32), answers(name + "i8")), 0.1) << name;
   }

@@ -158,13 +158,12 @@ void add_parameters(formats::SafetensorsWriter& file, const nn::Parameters& para
 }
 
 DType stored_as(const formats::Weights& file) {
-  std::map<formats::StoredType, std::int64_t> elements;
-  for (const auto& name : file.names()) elements[file.info(name).type] += file.info(name).elements();
-  const auto most = std::ranges::max_element(elements, {}, [](const auto& entry) { return entry.second; });
-  if (most == elements.end()) return DType::f32;
-  return most->first == formats::StoredType::i8     ? DType::i8
-         : most->first == formats::StoredType::bf16 ? DType::bf16
-                                                    : DType::f32;
+  bool any_bf16 = false;
+  for (const auto& name : file.names()) {
+    if (is_quantised(file, name)) return DType::i8;
+    any_bf16 = any_bf16 || file.info(name).type == formats::StoredType::bf16;
+  }
+  return any_bf16 ? DType::bf16 : DType::f32;
 }
 
 void expect_size(const formats::Weights& file, double parameters) {

@@ -28,7 +28,7 @@ std::vector<std::string> read_packed_parameters(
 /// in] and NAME_scale F32 [out]; all else stays f32.
 void add_parameters(formats::SafetensorsWriter& file, const nn::Parameters& parameters, DType dtype);
 
-/// The type in which most of the file's elements are stored: f32, bf16 or i8 (f32 for any other).
+/// The narrowest type in which the file stores tensors: i8, bf16, or f32 (for any other).
 DType stored_as(const formats::Weights& file);
 
 /// The tensor of that name as f32, by its scales if it is I8; Error(model) if its shape is another.
