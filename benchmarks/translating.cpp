@@ -10,6 +10,7 @@
 //   machine BYTES                                     what a matrix product and a read over BYTES reach at
 //   best
 #include <benchmark/benchmark.h>
+#include <immintrin.h>
 
 #include <algorithm>
 #include <chrono>
@@ -71,6 +72,22 @@ struct Task {
   std::string file;
 };
 
+// A plain read, added up in registers.
+__attribute__((target("avx512f"))) float read_avx512(const float* p, std::int64_t count) {
+  __m512 sums[4] = {};
+  for (std::int64_t i = 0; i + 64 <= count; i += 64)
+    for (int k = 0; k < 4; ++k) sums[k] = _mm512_add_ps(sums[k], _mm512_loadu_ps(p + i + 16 * k));
+  alignas(64) float sum[16];
+  _mm512_store_ps(sum, _mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3])));
+  return sum[0] + sum[15];
+}
+float read_plain(const float* p, std::int64_t count) {
+  float sums[16] = {};
+  for (std::int64_t i = 0; i + 16 <= count; i += 16)
+    for (int k = 0; k < 16; ++k) sums[k] += p[i + k];
+  return sums[0] + sums[15];
+}
+
 class Translating {
  public:
   Translating(const models::TranslationModel& model, const kernels::Execution& exec, std::vector<Ids> sources)
@@ -104,6 +121,7 @@ class Translating {
   std::vector<decoding::Hypothesis> search(const Task& task) const {
     decoding::BeamOptions options;
     options.beam = task.beam;
+    options.stop = decoding::Stop::first;  // as CTranslate2: at the beam's number of complete hypotheses
     options.min_length = task.min_length;
     options.max_length = task.max_length;
     options.max_length_ratio = 0.0;
@@ -147,22 +165,18 @@ class Translating {
   }
 
   double best_bandwidth(std::size_t bytes) const {
-    const std::size_t count = std::max<std::size_t>(bytes / sizeof(float), 4096);
-    const Tensor memory = Tensor::full({static_cast<std::int64_t>(count)}, 1.0f);
-    const float* const data = memory.f32();
+    const auto count = static_cast<std::int64_t>(std::max<std::size_t>(bytes / sizeof(float), 4096));
+    const Tensor memory = Tensor::full({count}, 1.0f);
     double best = 1e9;
     for (int i = 0; i < 20; ++i) {
       const auto begin = Clock::now();
-      exec_.pool->parallel_for(static_cast<std::int64_t>(count), 1024,
-                               [&](std::int64_t from, std::int64_t to) {
-                                 float sums[64] = {};
-                                 for (; from + 64 <= to; from += 64)
-                                   for (int lane = 0; lane < 64; ++lane) sums[lane] += data[from + lane];
-                                 benchmark::DoNotOptimize(sums);
-                               });
+      exec_.pool->parallel_for(count, 1024, [&](std::int64_t from, std::int64_t to) {
+        const auto f = kernels::runs_here(kernels::KernelSet::avx512) ? &read_avx512 : &read_plain;
+        benchmark::DoNotOptimize(f(memory.f32() + from, to - from));
+      });
       best = std::min(best, seconds_since(begin));
     }
-    return static_cast<double>(count * sizeof(float)) / best;
+    return static_cast<double>(count) * sizeof(float) / best;
   }
 
   const kernels::Execution& exec_;

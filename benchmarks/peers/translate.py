@@ -217,7 +217,7 @@ class Comparison:
     def cell(self, dtype, beam, batch, threads):
         """Medians of the rounds: {contestant: tokens a second}, pairs' ratio; what fovea did, for the floor."""
         task = ["translate", beam, batch, self.text.least, self.text.most, 0]
-        count = len(self.text.lengths) if batch > 1 else min(len(self.text.lengths), self.arguments.single)
+        count = min(len(self.text.lengths), self.arguments.sentences if batch > 1 else self.arguments.single)
         kinds = self.kinds(dtype, threads, math.ceil(count / batch))
         running = {kind: self.start(kind, dtype, threads) for kind in kinds}
         rates, tokens = collections.defaultdict(list), {}
@@ -341,7 +341,7 @@ def compare(arguments, folder):
         model, chance = folder / "model", random.Random(1)
         make_random(arguments.random, model)
         vocabulary = SHAPES[arguments.random][-1]
-        sources = [[chance.randrange(3, vocabulary) for _ in range(chance.randint(8, 40))] + [EOS] for _ in range(arguments.sentences)]
+        sources = [[chance.randrange(3, vocabulary) for _ in range(chance.randint(8, 40))] + [EOS] for _ in range(max(32, arguments.sentences))]
         text = Text(path, write_sources(path, sources), arguments.length, arguments.length)
     else:
         import transformers
@@ -351,11 +351,12 @@ def compare(arguments, folder):
         sources = [pieces(line)["input_ids"] for line in read_lines(arguments.source)]
         text = Text(path, write_sources(path, sources), 0, 200)
     comparison = Comparison(arguments, model, folder, text)
-    if pieces and arguments.reference:
+    if pieces and arguments.reference and not arguments.table_only:
         comparison.scores(read_lines(arguments.reference), pieces)
     comparison.table()
-    comparison.fresh()
-    comparison.transformers()
+    if not arguments.table_only:
+        comparison.fresh()
+        comparison.transformers()
 
 
 def main():
@@ -367,9 +368,10 @@ def main():
     parser.add_argument("--source", type=pathlib.Path, help="text to translate, plain or .gz")
     parser.add_argument("--reference", type=pathlib.Path, help="its translations, for BLEU")
     parser.add_argument("--random", choices=SHAPES, help="a model of random weights instead")
-    parser.add_argument("--sentences", type=int, default=32, help="of the random model")
+    parser.add_argument("--sentences", type=int, default=160, help="sentences of a timed turn")
     parser.add_argument("--length", type=int, default=32, help="tokens of each translation by the random model")
     parser.add_argument("--single", type=int, default=8, help="sentences where each is a batch")
+    parser.add_argument("--table-only", action="store_true", help="speeds alone: no BLEU, fresh processes, Transformers")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--types", nargs="+", choices=BEST_OF_DTYPE, default=list(BEST_OF_DTYPE))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])

@@ -323,14 +323,16 @@ TEST(HypothesisCache, KeepsRowsInOrderAndNamesAWrongWidth) {
   std::vector<Tensor> blocks;
   for (int i = 0; i < 40; ++i) {
     blocks.push_back(rows_of({3 * i, 3 * i + 1, 3 * i + 2}));
-    cache.append(blocks.back(), 4, 10);
+    cache.extend(3, 10);
+    cache.put(3 * i, blocks.back(), 4);
   }
   ASSERT_EQ(cache.rows(), 120);
   for (std::int64_t row = 0; row < 120; ++row)
     for (std::int64_t c = 0; c < 10; ++c)
       ASSERT_EQ(cache.matrix().f32()[row * 10 + c], blocks[row / 3].f32()[row % 3 * columns + 4 + c]);
-  EXPECT_NE(message([&] { cache.append(blocks[0], 4, 11); }).find("width 11"), std::string::npos);
-  EXPECT_NE(message([&] { cache.append(blocks[0], 15, 10); }).find("columns 15 to 25"), std::string::npos);
+  EXPECT_NE(message([&] { cache.extend(3, 11); }).find("width 11"), std::string::npos);
+  EXPECT_NE(message([&] { cache.put(0, blocks[0], 15); }).find("columns 15 to 25"), std::string::npos);
+  EXPECT_NE(message([&] { cache.put(118, blocks[0], 0); }).find("rows 118"), std::string::npos);
   EXPECT_EQ(cache.rows(), 120);
 }
 

@@ -177,6 +177,46 @@ TEST_F(TransformerTest, WhatWasPackedIsGoneWhenTheModelIsTrained) {
   EXPECT_THROW(model.prepare_inference(context().exec), Error);
 }
 
+// Enough rows and weights for threads to take a share of a step's rows each; fewer, for one to take all.
+TEST_F(TransformerTest, G09_AStepGivesTheSameBitsForAnyNumberOfThreads) {
+  TransformerConfig config = small_config();
+  config.source_vocabulary = config.target_vocabulary = 900;
+  config.width = 64;
+  config.feed_forward = 128;
+  Transformer model(config, 7);
+  for (const bool prepared : {false, true}) {
+    if (prepared) model.prepare_inference(context().exec);
+    for (const int rows : {3, 130}) {
+      std::vector<std::vector<std::int32_t>> sources;
+      std::vector<std::int32_t> first(std::size_t(rows), 2), second, parents;
+      for (std::int32_t i = 0; i < rows; ++i) {
+        sources.emplace_back(std::size_t(1 + i % 7), 3 + i);
+        second.push_back(5 + 2 * i);
+        parents.push_back((i * 3) % rows);
+      }
+      std::vector<std::vector<float>> found;
+      for (const int threads : {1, 2, 3}) {
+        const kernels::ExecutionOwner owner(threads);
+        ops::Context ctx = context();
+        ctx.exec = owner.get();
+        auto state = model.start(ctx, sources);
+        found.emplace_back();
+        for (const auto& tokens : {first, second}) {
+          const auto logits = model.step(ctx, *state, tokens);
+          found.back().insert(found.back().end(), logits.values().begin(), logits.values().end());
+          state->reorder(parents);
+        }
+        EXPECT_EQ(found.back(), found.front()) << threads << " threads, " << rows << " rows";
+      }
+      const ops::Context ctx = context();
+      auto alone = model.start(ctx, std::span(sources).last(1));
+      const auto logits = model.step(ctx, *alone, std::span(first).last(1));
+      const auto in_company = std::span(found.front()).subspan(std::size_t(rows - 1) * 900, 900);
+      EXPECT_TRUE(std::ranges::equal(logits.values(), in_company)) << rows;
+    }
+  }
+}
+
 bool all_finite(std::span<const float> values) {
   return std::ranges::all_of(values, [](float x) { return std::isfinite(x); });
 }

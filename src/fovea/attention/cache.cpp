@@ -313,22 +313,26 @@ Tensor decode_attention(const ops::Context& ctx, const ops::PackedHeads& q, cons
   return context;
 }
 
-void HypothesisCache::append(const Tensor& rows_NC, std::int64_t first, std::int64_t width) {
-  const std::int64_t N = rows_NC.dim(0), C = rows_NC.dim(1);
-  expect(
-      first >= 0 && width > 0 && first + width <= C,
-      "columns " + number(first) + " to " + number(first + width) + " are not in " + rows_NC.shape().text());
-  expect(!matrix_.defined() || matrix_.dim(1) == width,
-         "rows of width " + number(width) + " for a cache of " + matrix_.shape().text());
-  if (!matrix_.defined() || rows_ + N > matrix_.dim(0)) {
-    const std::int64_t capacity = std::max<std::int64_t>({2 * rows_, rows_ + N, 64});
+void HypothesisCache::extend(std::int64_t count, std::int64_t width) {
+  if (width <= 0 || (matrix_.defined() && matrix_.dim(1) != width))
+    expect(false, "rows of width " + number(width) + " for a cache of " + matrix_.shape().text());
+  if (!matrix_.defined() || rows_ + count > matrix_.dim(0)) {
+    const std::int64_t capacity = std::max<std::int64_t>({2 * rows_, rows_ + count, 64});
     Tensor larger = Tensor::empty({capacity, width});
     if (rows_ > 0) std::copy_n(matrix_.f32(), rows_ * width, larger.f32());
     matrix_ = larger;
   }
+  rows_ += count;
+}
+
+void HypothesisCache::put(std::int64_t at, const Tensor& rows_NC, std::int64_t first) const {
+  const std::int64_t N = rows_NC.dim(0), C = rows_NC.dim(1), width = matrix_.dim(1);
+  if (first < 0 || first + width > C || at < 0 || at + N > rows_)
+    expect(false, "columns " + number(first) + " to " + number(first + width) + " of " +
+                      rows_NC.shape().text() + " do not fit in rows " + number(at) + " on of " +
+                      number(rows_));
   for (std::int64_t n = 0; n < N; ++n)
-    std::copy_n(rows_NC.f32() + n * C + first, width, matrix_.f32() + (rows_ + n) * width);
-  rows_ += N;
+    std::copy_n(rows_NC.f32() + n * C + first, width, matrix_.f32() + (at + n) * width);
 }
 
 }  // namespace fovea::attention

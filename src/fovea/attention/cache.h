@@ -139,9 +139,12 @@ Tensor decode_attention(const ops::Context& ctx, const ops::PackedHeads& q, cons
 /// beams are reordered. The best for sentences: a few dozen tokens each.
 class HypothesisCache {
  public:
-  /// Appends columns [first, first + width) of `rows_NC`. Throws Error(bug) if width is not that of the first
-  /// call, or they do not fit.
-  void append(const Tensor& rows_NC, std::int64_t first, std::int64_t width);
+  /// Makes room for `count` more rows of `width` columns, which put() then fills. Throws Error(bug) if width
+  /// is not that of the first call.
+  void extend(std::int64_t count, std::int64_t width);
+  /// Sets rows at .. at + N - 1 to columns first on of `rows_NC`. Calls for other rows may run beside it.
+  /// Throws Error(bug) if they do not fit.
+  void put(std::int64_t at, const Tensor& rows_NC, std::int64_t first) const;
   const Tensor& matrix() const { return matrix_; }  ///< [capacity, width]; rows() of them hold something
   std::int64_t rows() const { return rows_; }
 

@@ -42,12 +42,12 @@ Tensor SelfAttention::operator()(const ops::Context& ctx, const Tensor& x_ND,
                                   options(causal, place)));
 }
 
-Tensor SelfAttention::step(const ops::Context& ctx, const Tensor& x_ND, HypothesisCache& cache,
-                           const std::shared_ptr<const Sequences>& tokens,
+Tensor SelfAttention::step(const ops::Context& ctx, const Tensor& x_ND, const HypothesisCache& cache,
+                           std::int64_t at, const std::shared_ptr<const Sequences>& tokens,
                            const std::shared_ptr<const Sequences>& past, std::string_view place) const {
   const Tensor qkv = qkv_(ctx, x_ND);
   const std::int64_t keys = key_columns(shape_);
-  cache.append(qkv, keys, keys + value_columns(shape_));
+  cache.put(at, qkv, keys);
   return out_(ctx, ops::attention(ctx, {qkv, 0}, {cache.matrix(), 0}, {cache.matrix(), keys}, tokens, past,
                                   options(true, place)));
 }

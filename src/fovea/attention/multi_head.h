@@ -33,9 +33,12 @@ class SelfAttention {
                     const std::shared_ptr<const Sequences>& sequences, bool causal,
                     std::string_view place) const;
 
-  /// One new token a row: appends its key and value to `cache`, then row i looks at `past`'s sequence i,
-  /// which must already count the new row.
-  Tensor step(const ops::Context& ctx, const Tensor& x_ND, HypothesisCache& cache,
+  /// Columns of a token in a HypothesisCache: its key and its value.
+  std::int64_t cache_width() const { return shape_.heads * (shape_.key_width + shape_.value_width); }
+
+  /// One new token a row: row i's key and value become row at + i of `cache`, which has been extended by
+  /// them; then row i looks at `past`'s sequence i, which must already count the new row.
+  Tensor step(const ops::Context& ctx, const Tensor& x_ND, const HypothesisCache& cache, std::int64_t at,
               const std::shared_ptr<const Sequences>& tokens, const std::shared_ptr<const Sequences>& past,
               std::string_view place) const;
 

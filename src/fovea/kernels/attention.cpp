@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <type_traits>
 
 #include "fovea/base/error.h"
 #include "fovea/kernels/cpu/attention_bf16_plan.h"
@@ -61,14 +62,21 @@ class Validation {
     if (in.relative) relative();
   }
 
-  void expect(bool holds, const std::string& what) const {
-    if (!holds) throw Error(Error::Kind::bug, "attention", what + "; " + shapes(x_));
+  // `what` is a text or makes one: a decoder's step has no time for texts that nobody reads.
+  template <class What>
+  void expect(bool holds, const What& what) const {
+    if (holds) return;
+    if constexpr (std::is_invocable_v<What>)
+      throw Error(Error::Kind::bug, "attention", what() + "; " + shapes(x_));
+    else
+      throw Error(Error::Kind::bug, "attention", std::string(what) + "; " + shapes(x_));
   }
 
  private:
   void widths() const {
-    expect(x_.heads > 0 && x_.kv_heads > 0 && x_.heads % x_.kv_heads == 0,
-           count(x_.heads) + " query heads cannot share " + count(x_.kv_heads) + " key heads");
+    expect(x_.heads > 0 && x_.kv_heads > 0 && x_.heads % x_.kv_heads == 0, [&] {
+      return count(x_.heads) + " query heads cannot share " + count(x_.kv_heads) + " key heads";
+    });
     expect(x_.key_width > 0 && x_.value_width > 0, "head widths must be positive");
     expect(x_.sequences == 0 || (x_.q_start && x_.q_count && x_.k_start && x_.k_count),
            "starts and counts are missing");
@@ -79,8 +87,10 @@ class Validation {
   void visibility() const {
     const Visibility& v = x_.visible;
     expect(v.left >= 0 && v.right >= 0 && v.left <= Visibility::unbounded && v.right <= Visibility::unbounded,
-           "a window must not be negative, nor wider than unbounded: left " + count(v.left) + ", right " +
-               count(v.right));
+           [&] {
+             return "a window must not be negative, nor wider than unbounded: left " + count(v.left) +
+                    ", right " + count(v.right);
+           });
     expect(!v.prefix || v.left == Visibility::unbounded, "a prefix needs an unbounded left");
   }
 

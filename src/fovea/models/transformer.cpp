@@ -119,13 +119,11 @@ Tensor DecoderLayer::forward(const ops::Context& ctx, const Tensor& x_ND, const 
 }
 
 Tensor DecoderLayer::step(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
-                          attention::HypothesisCache& cache, const std::shared_ptr<const Sequences>& tokens,
-                          const std::shared_ptr<const Sequences>& past,
-                          const std::shared_ptr<const Sequences>& source) const {
+                          const attention::HypothesisCache& cache, const StepRows& rows) const {
   const auto self = [&](const Tensor& x) {
-    return self_attention_.step(ctx, x, cache, tokens, past, self_place_);
+    return self_attention_.step(ctx, x, cache, rows.at, rows.tokens, rows.past, self_place_);
   };
-  return sublayers(ctx, x_ND, self, keys_values, tokens, source);
+  return sublayers(ctx, x_ND, self, keys_values, rows.tokens, rows.source);
 }
 
 void TransformerState::reorder(std::span<const std::int32_t> parents) {
@@ -245,37 +243,6 @@ std::unique_ptr<TranslationState> Transformer::start(
   state.cache.resize(decoder_.size());
   state.past.resize(sources.size());
   return begun;
-}
-
-Tensor Transformer::step(const ops::Context& ctx, TranslationState& begun,
-                         std::span<const std::int32_t> tokens) const {
-  auto& state = static_cast<TransformerState&>(begun);
-  const std::size_t rows = state.past.size();
-  if (tokens.size() != rows)
-    throw Error(Error::Kind::bug, "transformer: step",
-                std::to_string(tokens.size()) + " tokens for " + std::to_string(rows) + " rows");
-  auto one = std::make_shared<Sequences>();     // each row is a query sequence of one token,
-  auto past = std::make_shared<Sequences>();    // looks at its past and itself,
-  auto source = std::make_shared<Sequences>();  // and at its sentence
-  std::vector<std::int32_t> position(rows);
-  for (std::size_t i = 0; i < rows; ++i) {
-    position[i] = static_cast<std::int32_t>(state.past[i].size());
-    state.past[i].push_back(
-        static_cast<std::int32_t>(state.cache.front().rows() + static_cast<std::int64_t>(i)));
-    one->start.push_back(static_cast<std::int64_t>(i));
-    one->count.push_back(1);
-    past->start.push_back(static_cast<std::int64_t>(past->rows.size()));
-    past->count.push_back(static_cast<std::int64_t>(state.past[i].size()));
-    past->rows.insert(past->rows.end(), state.past[i].begin(), state.past[i].end());
-    const auto sentence = static_cast<std::size_t>(state.sentence[i]);
-    source->start.push_back(state.source_start[sentence]);
-    source->count.push_back(state.source_start[sentence + 1] - state.source_start[sentence]);
-  }
-  Tensor x_ND = embed(ctx, tokens, position, target_embedding_, positions(decoder_positions_), {});
-  for (std::size_t n = 0; n < decoder_.size(); ++n)
-    x_ND = decoder_[n].step(ctx, x_ND, state.keys_values[n], state.cache[n], one, past, source);
-  if (decoder_norm_) x_ND = (*decoder_norm_)(ctx, x_ND);
-  return logits(ctx, x_ND);
 }
 
 void Transformer::read(const ops::Context& ctx, std::span<const std::int32_t> source,

@@ -97,6 +97,15 @@ class EncoderLayer {
   Residual feed_forward_residual_;
 };
 
+/// Rows of a decoder's step: tokens of hypotheses, one each.
+struct StepRows {
+  std::int64_t at = 0;                     ///< row of the caches that the first of them becomes
+  std::vector<std::int32_t> position;      ///< of each in its sentence
+  std::shared_ptr<Sequences> tokens = {};  ///< each is a query sequence of one token,
+  std::shared_ptr<Sequences> past = {};    ///< looks at its past and itself, rows of the caches,
+  std::shared_ptr<Sequences> source = {};  ///< and at its sentence, rows of the encoder's output
+};
+
 /// Masked self-attention, attention over the encoder's output, feed-forward; section 3.1.
 class DecoderLayer {
  public:
@@ -110,11 +119,10 @@ class DecoderLayer {
   Tensor forward(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
                  const std::shared_ptr<const Sequences>& target,
                  const std::shared_ptr<const Sequences>& source) const;
+  std::int64_t cache_width() const { return self_attention_.cache_width(); }
   /// One token a row; see SelfAttention::step.
   Tensor step(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
-              attention::HypothesisCache& cache, const std::shared_ptr<const Sequences>& tokens,
-              const std::shared_ptr<const Sequences>& past,
-              const std::shared_ptr<const Sequences>& source) const;
+              const attention::HypothesisCache& cache, const StepRows& rows) const;
 
  private:
   template <class SelfAttention>
@@ -131,14 +139,22 @@ class DecoderLayer {
   Residual feed_forward_residual_;
 };
 
+/// A part of a step's rows that one thread takes through all layers.
+struct StepShare {
+  explicit StepShare(kernels::KernelSet set) : alone(1, set) {}
+  kernels::ExecutionOwner alone;
+  StepRows rows;
+};
+
 /// A decoder in mid-sentence: for each row its past, as rows of the caches, and the sentence that it
 /// translates.
 struct TransformerState : TranslationState {
-  std::vector<Tensor> keys_values;                ///< of the encoder's output, a layer each
-  std::vector<attention::HypothesisCache> cache;  ///< of the tokens so far, a layer each
-  std::vector<std::int32_t> source_start;         ///< [sentences + 1]
-  std::vector<std::int32_t> sentence;             ///< [rows]
-  std::vector<std::vector<std::int32_t>> past;    ///< [rows][tokens so far], rows of the caches
+  std::vector<Tensor> keys_values;                 ///< of the encoder's output, a layer each
+  std::vector<attention::HypothesisCache> cache;   ///< of the tokens so far, a layer each
+  std::vector<std::int32_t> source_start;          ///< [sentences + 1]
+  std::vector<std::int32_t> sentence;              ///< [rows]
+  std::vector<std::vector<std::int32_t>> past;     ///< [rows][tokens so far], rows of the caches
+  std::vector<std::unique_ptr<StepShare>> shares;  ///< what steps work with, kept from one to the next
 
   std::int64_t rows() const override { return static_cast<std::int64_t>(sentence.size()); }
   void reorder(std::span<const std::int32_t> parents) override;
@@ -185,6 +201,10 @@ class Transformer : public TranslationModel {
   void read_weights(const formats::Weights& file, const Packing* packing = nullptr) override;
 
  private:
+  int shares_of(const ops::Context& ctx, std::int64_t rows) const;
+  double step_cost(std::int64_t rows, std::int64_t vocabulary) const;
+  Tensor step_rows(const ops::Context& ctx, const TransformerState& state,
+                   std::span<const std::int32_t> tokens, std::int64_t first, StepRows& rows) const;
   Tensor embed(const ops::Context& ctx, std::span<const std::int32_t> ids,
                std::span<const std::int32_t> position, const nn::Parameter* table, const Tensor& positions,
                ops::Dropping dropping) const;

@@ -206,7 +206,7 @@ class ForwardWorker {
         chunk_(call.x, call.in, arena),
         chunk_keys_(chunk_keys(call.x)),
         blocks_{{call, tools_, arena}, {call, tools_, arena}, {call, tools_, arena}, {call, tools_, arena}},
-        row_(arena.take(row_scratch(call.x, most_keys(call.x)))) {}
+        row_(call, arena.take(row_scratch(call.x, most_keys(call.x)))) {}
 
   // Units u0 .. u1-1 of a head's queries.
   void run(const AttentionHead& head, const QueryBlocks& cut, std::int64_t u0, std::int64_t u1) {
@@ -215,7 +215,7 @@ class ForwardWorker {
       run_group(head, cut, u, std::min({u + group, u1, cut.blocks}), once);
     if (u1 > cut.blocks)
       for (std::int64_t t = cut.begin(cut.blocks); t < cut.end(cut.blocks); ++t)
-        forward_row(call_, head, t, row_);
+        row_.run(head, t);
   }
 
  private:
@@ -241,7 +241,7 @@ class ForwardWorker {
   KeyChunk chunk_;
   std::int64_t chunk_keys_;
   ForwardBlock blocks_[group];
-  float* row_;
+  ForwardRow row_;
 };
 
 inline void forward_share(const AttentionForward& call, const Share& share, ForwardWorker& work) {
@@ -270,6 +270,7 @@ inline void forward_share(const AttentionForward& call, const Share& share, Forw
 }
 
 void attention_forward(const AttentionForward& call) {
+  if (is_step(call)) return forward_step(call);
   const AttentionExtents& x = call.x;
   double total = 0.0;
   for (std::int64_t b = 0; b < x.sequences; ++b)

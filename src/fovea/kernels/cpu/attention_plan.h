@@ -95,6 +95,19 @@ struct AttentionHead {
     v += kv_head * x.v.head;
   }
 
+  /// Becomes the next head of the same sequence.
+  void next(const AttentionExtents& x) {
+    const std::int64_t group = x.heads / x.kv_heads;
+    ++h;
+    q += x.q.head;
+    out += x.out.head;
+    first_element += std::uint64_t{1} << 40;
+    if (h % group != 0) return;
+    ++kv_head;
+    k += x.k.head;
+    v += x.v.head;
+  }
+
   std::int64_t key_row(std::int64_t j) const { return key_rows ? key_rows[j] : j; }
 
   /// Keys that query t sees by position. Both ends never fall from one query to the next.

@@ -79,39 +79,46 @@ inline void row_mix_all(const AttentionHead& head, const float* p, const float* 
 // One query over `row_keys` keys at a time, softmax online as in a block.
 class ForwardRow {
  public:
-  ForwardRow(const AttentionForward& call, const AttentionHead& head, std::int64_t t, float* scratch)
-      : call_(call),
-        x_(call.x),
-        head_(head),
-        t_(t),
-        arena_(scratch),
-        q_(arena_.take(round_up(x_.key_width))) {
-    copy_row_padded(call.in.q + head.q + t * x_.q.row, x_.key_width, q_);
-    for (std::int64_t d = 0; d < x_.key_width; d += width)
-      store(q_ + d, mul(load(q_ + d), broadcast(x_.scale * log2_e)));
-    p_ = arena_.take(round_up(std::min(row_keys, head.keys)));
-    kept_ = arena_.take(round_up(std::min(row_keys, head.keys)));
+  ForwardRow(const AttentionForward& call, float* scratch) : call_(call), x_(call.x) {
+    const std::int64_t keys = round_up(std::min(row_keys, most_keys(x_)));
+    Arena arena(scratch);
+    q_ = arena.take(round_up(x_.key_width));
+    p_ = arena.take(keys);
+    kept_ = arena.take(keys);
   }
 
-  void run() {
-    const Interval seen = head_.visible(t_);
-    float* const out = call_.out + head_.out + t_ * x_.out.row;
-    if (seen.count() == 0) std::fill_n(out, x_.value_width, 0.0f);
-    for (std::int64_t j = seen.begin; j < seen.end; j += row_keys)
-      mix_in({j, std::min(j + row_keys, seen.end)}, j > seen.begin, out);
-    const float inverse = seen.count() > 0 ? 1.0f / sum_ : 0.0f;
-    for (std::int64_t e = 0; e < x_.value_width; ++e) out[e] *= inverse;
+  void run(const AttentionHead& head, std::int64_t t) {
+    const Interval seen = head.visible(t);
+    float* const out = call_.out + head.out + t * x_.out.row;
+    top_ = lowest;
+    sum_ = 0.0f;
+    if (seen.count() == 0) {
+      std::fill_n(out, x_.value_width, 0.0f);
+    } else {
+      read_query(call_.in.q + head.q + t * x_.q.row);
+      for (std::int64_t j = seen.begin; j < seen.end; j += row_keys)
+        mix_in(head, t, {j, std::min(j + row_keys, seen.end)}, seen, out);
+    }
     if (!call_.log_sum_exp) return;
     float lse = no_score;
     if (seen.count() > 0)
       store_first(
           &lse, fma(broadcast(top_), broadcast(ln_2), fma(broadcast(sum_), zero(), log(broadcast(sum_)))), 1);
-    call_.log_sum_exp[head_.h * call_.lse_stride + head_.query_row + t_] = lse;
+    call_.log_sum_exp[head.h * call_.lse_stride + head.query_row + t] = lse;
   }
 
  private:
-  void mix_in(Interval keys, bool again, float* out) {
-    row_scores(head_, q_, call_.in.k + head_.k, x_.k.row, x_.key_width, keys, p_);
+  void read_query(const float* q) {
+    const Floats factor = broadcast(x_.scale * log2_e);
+    std::int64_t d = 0;
+    for (; d + width <= x_.key_width; d += width) store(q_ + d, mul(load(q + d), factor));
+    if (d < x_.key_width)
+      store(q_ + d, mul(load_first(q + d, static_cast<int>(x_.key_width - d)), factor));
+  }
+
+  void mix_in(const AttentionHead& head, std::int64_t t, Interval keys, Interval seen, float* out) {
+    const bool again = keys.begin > seen.begin, last = keys.end == seen.end;
+    row_scores(head, q_, call_.in.k + head.k, x_.k.row, x_.key_width, keys, p_);
     Floats tops = broadcast(top_), sums = zero();
     for (std::int64_t i = 0; i < keys.count(); i += width) tops = max(tops, load(p_ + i));
     const float top = max_of(tops);
@@ -126,23 +133,44 @@ class ForwardRow {
     top_ = top;
     if (x_.dropout.active()) {
       dropout_multipliers(call_.exec.kernels, x_.dropout,
-                          head_.first_element + static_cast<std::uint64_t>(t_ * head_.keys + keys.begin),
+                          head.first_element + static_cast<std::uint64_t>(t * head.keys + keys.begin),
                           keys.count(), kept_);
       for (std::int64_t i = 0; i < keys.count(); ++i) p_[i] *= kept_[i];
     }
-    row_mix_all(head_, p_, call_.in.v + head_.v, x_.v.row, keys, rescale, x_.value_width, out);
+    if (last) {  // divides by the sum on the way
+      const float inverse = 1.0f / sum_;
+      for (std::int64_t i = 0; i < keys.count(); i += width)
+        store(p_ + i, mul(load(p_ + i), broadcast(inverse)));
+      rescale *= inverse;
+    }
+    row_mix_all(head, p_, call_.in.v + head.v, x_.v.row, keys, rescale, x_.value_width, out);
   }
 
   const AttentionForward& call_;
   const AttentionExtents& x_;
-  const AttentionHead& head_;
-  std::int64_t t_;
-  Arena arena_;
   float *q_, *p_, *kept_;
   float top_ = lowest, sum_ = 0.0f;
 };
 
-inline void forward_row(const AttentionForward& call, const AttentionHead& head, std::int64_t t,
-                        float* scratch) {
-  ForwardRow(call, head, t, scratch).run();
+// Whether a call is a decoder's step: one query a sequence, and nothing that decides but scores. Such rows go
+// by one at a time anyway (cut_queries), and here without a plan: few keys leave no time for one.
+inline bool is_step(const AttentionForward& call) {
+  const AttentionExtents& x = call.x;
+  if (width == 1 || edits_scores(x, call.in) || call.in.sinks || x.rotary.active()) return false;
+  return std::all_of(x.q_count, x.q_count + x.sequences, [](std::int64_t count) { return count == 1; });
+}
+
+inline void forward_step(const AttentionForward& call) {
+  const AttentionExtents& x = call.x;
+  const std::int64_t keys = std::accumulate(x.k_count, x.k_count + x.sequences, std::int64_t{0});
+  const auto cost = static_cast<double>(x.heads) *
+                    static_cast<double>(keys * (x.key_width + x.value_width + 20) + 1000 * x.sequences);
+  const int workers = workers_for(call.exec, cost);
+  const auto scratch = static_cast<std::size_t>(row_scratch(x, most_keys(x)));
+  run_workers(call.exec, workers, [&](int worker) {
+    ForwardRow row(call, call.exec.workspace->get(worker, 3, scratch));
+    const std::int64_t end = x.sequences * (worker + 1) / workers;
+    for (std::int64_t b = x.sequences * worker / workers; b < end; ++b)
+      for (AttentionHead head(x, b, 0); head.h < x.heads; head.next(x)) row.run(head, 0);
+  });
 }
