@@ -2,98 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
+#include "fovea/models/row_selection.h"
 #include "fovea/models/weights_on_disk.h"
 #include "fovea/ops/dropout.h"
-#include "fovea/ops/pairs_coverage.h"
-#include "fovea/ops/rows.h"
 
 namespace fovea::models {
 namespace {
 
-using attention::Memory;
 using attention::Sequences;
 using ops::Context;
-
-Tensor rows_of(const Tensor& matrix, std::span<const std::int32_t> rows) {
-  if (!matrix.defined()) return matrix;
-  const std::int64_t D = matrix.dim(1);
-  Tensor selected = Tensor::empty({static_cast<std::int64_t>(rows.size()), D});
-  float* to = selected.f32();
-  for (const auto row : rows) to = std::copy_n(matrix.f32() + row * D, D, to);
-  return selected;
-}
-
-// Elements of the sequences that rows look at, row after row: what weights of one query a row are.
-Tensor parts_of(const Tensor& packed, const Sequences& sequences, std::span<const std::int32_t> rows) {
-  if (!packed.defined()) return packed;
-  std::vector<std::int64_t> offset{0};
-  for (const auto count : sequences.count) offset.push_back(offset.back() + count);
-  std::vector<float> selected;
-  for (const auto row : rows) {
-    const auto at = static_cast<std::size_t>(row);
-    selected.insert(selected.end(), packed.f32() + offset[at], packed.f32() + offset[at + 1]);
-  }
-  return Tensor::of({static_cast<std::int64_t>(selected.size())}, selected);
-}
-
-std::shared_ptr<const Sequences> selected(const Sequences& sequences, std::span<const std::int32_t> rows) {
-  auto chosen = std::make_shared<Sequences>();
-  for (const auto row : rows) {
-    chosen->start.push_back(sequences.start[static_cast<std::size_t>(row)]);
-    chosen->count.push_back(sequences.count[static_cast<std::size_t>(row)]);
-  }
-  return chosen;
-}
-
-// A copy of each row's sequence, one after another.
-Memory unshared(const Memory& memory) {
-  std::vector<std::int32_t> rows;
-  auto sequences = std::make_shared<Sequences>();
-  for (std::size_t r = 0; r < memory.sequences->start.size(); ++r) {
-    const std::int64_t start = memory.sequences->start[r], count = memory.sequences->count[r];
-    sequences->start.push_back(static_cast<std::int64_t>(rows.size()));
-    sequences->count.push_back(count);
-    for (std::int64_t j = 0; j < count; ++j) rows.push_back(static_cast<std::int32_t>(start + j));
-  }
-  Memory own = memory;
-  own.keys.matrix = rows_of(memory.keys.matrix, rows);
-  own.values.matrix = rows_of(memory.values.matrix, rows);
-  own.prepared = {};
-  own.sequences = std::move(sequences);
-  return own;
-}
-
-// The first R sentences of a batch that lies sentence after sentence.
-SourceView first_of(const Context& ctx, const SourceView& source, std::int64_t R) {
-  SourceView first = source;
-  if (source.fixed.defined()) first.fixed = ops::rows(ctx, source.fixed, 0, R);
-  if (!source.memory.sequences || source.memory.sequences->size() == R) return first;
-  first.memory.sequences = source.memory.sequences->first(R);
-  return first;
-}
-
-DecoderState first_of(const Context& ctx, const DecoderState& state, const SourceView& source,
-                      std::int64_t R) {
-  DecoderState first = state;
-  const auto cut = [&](Tensor& tensor, std::int64_t rows) {
-    if (tensor.defined() && tensor.dim(0) != rows) tensor = ops::rows(ctx, tensor, 0, rows);
-  };
-  for (auto& layer : first.layers) {
-    cut(layer.h, R);
-    cut(layer.c, R);
-  }
-  cut(first.fed, R);
-  if (source.memory.sequences) {
-    const auto& sequences = *source.memory.sequences;
-    const std::int64_t keys =
-        std::accumulate(sequences.count.begin(), sequences.count.end(), std::int64_t{0});
-    cut(first.previous, keys);
-    cut(first.coverage, keys);
-  }
-  return first;
-}
 
 // The mean over the rows of each sentence: [B, M].
 Tensor means(const Context& ctx, const Tensor& h, const std::shared_ptr<const Sequences>& sentences) {
@@ -107,36 +25,7 @@ Tensor means(const Context& ctx, const Tensor& h, const std::shared_ptr<const Se
   return ops::mix(ctx, weights, {h}, pairs, {.kv_heads = 1, .value_width = h.dim(1)});
 }
 
-// Adds weight * loss of looking again at each row: [R] losses, of which backward sends the gradient.
-void add_coverage_loss(const Context& ctx, const Tensor& weights, const Tensor& coverage,
-                       const ops::PairsPtr& pairs, float weight) {
-  const Tensor losses = ops::coverage_loss(ctx, weights, coverage, pairs);
-  if (ctx.records({&losses}))
-    ctx.tape->record([losses, weight] {
-      Tensor d = Tensor::full(losses.shape(), weight);
-      ops::give_gradient(losses, std::move(d));
-    });
-}
-
 }  // namespace
-
-TimeMajor::TimeMajor(std::span<const std::int32_t> target_start)
-    : order_(target_start.size() - 1), start_(target_start.begin(), target_start.end()) {
-  std::iota(order_.begin(), order_.end(), std::size_t{0});
-  const auto length = [&](std::size_t b) { return start_[b + 1] - start_[b]; };
-  std::ranges::stable_sort(order_, [&](std::size_t a, std::size_t b) { return length(a) > length(b); });
-  for (std::int64_t t = 0; !order_.empty() && t < length(order_.front()); ++t)
-    rows_.push_back(std::ranges::count_if(order_, [&](std::size_t b) { return length(b) > t; }));
-}
-
-std::vector<std::int32_t> TimeMajor::arrange(std::span<const std::int32_t> tokens) const {
-  std::vector<std::int32_t> arranged;
-  arranged.reserve(tokens.size());
-  for (std::int64_t t = 0; t < steps(); ++t)
-    for (std::int64_t r = 0; r < rows(t); ++r)
-      arranged.push_back(tokens[static_cast<std::size_t>(start_[order_[static_cast<std::size_t>(r)]] + t)]);
-  return arranged;
-}
 
 void RecurrentState::reorder(std::span<const std::int32_t> parents) {
   for (auto& layer : decoder.layers) {
@@ -145,6 +34,7 @@ void RecurrentState::reorder(std::span<const std::int32_t> parents) {
   }
   decoder.fed = rows_of(decoder.fed, parents);
   source.fixed = rows_of(source.fixed, parents);
+  if (copies.tokens) copies.sources = selected(*copies.sources, parents);
   if (!source.memory.sequences) return;
   decoder.previous = parts_of(decoder.previous, *source.memory.sequences, parents);
   decoder.coverage = parts_of(decoder.coverage, *source.memory.sequences, parents);
@@ -181,6 +71,8 @@ RecurrentModel::RecurrentModel(const RecurrentConfig& config, Declared) : config
   target_site_ = builder.next_site();
   memory_site_ = builder.next_site();
   readout_site_ = builder.next_site();
+  if (config.copy)
+    gate_.emplace(builder, "decoder.p_gen", config.width, config.memory_width(), config.embedding);
 }
 
 RecurrentModel::RecurrentModel(const RecurrentConfig& config, std::uint64_t seed)
@@ -201,86 +93,36 @@ Tensor RecurrentModel::embed(const Context& ctx, std::span<const std::int32_t> i
 }
 
 RecurrentModel::Encoded RecurrentModel::encode(const Context& ctx, std::span<const std::int32_t> tokens,
-                                               const std::shared_ptr<const Sequences>& sentences) const {
+                                               const std::shared_ptr<const Sequences>& sentences,
+                                               Looks looks) const {
   const auto read = (*encoder_)(ctx, embed(ctx, tokens, source_embedding_, source_site_), sentences);
   const Tensor h = ops::dropout(ctx, read.h_NC, {config_.dropout, memory_site_});
   Encoded encoded;
   encoded.summary =
       config_.start == RecurrentConfig::Start::mean ? means(ctx, h, sentences) : read.last.back().h;
   if (config_.attends())
-    encoded.source.memory = decoder_->remember(ctx, h, sentences);
+    encoded.source.memory = decoder_->remember(ctx, h, sentences, looks);
   else
     encoded.source.fixed = read.last.back().h;
+  if (gate_) encoded.copies = {ops::CopySource::of(tokens, *sentences, config_.target_vocabulary), sentences};
   return encoded;
 }
 
-RecurrentModel::Unrolled RecurrentModel::unroll(const Context& ctx, const Tensor& embedded,
-                                                const TimeMajor& time, const Encoded& encoded,
-                                                bool wants_weights, float coverage_weight) const {
-  const RecurrentDecoder::Steps steps(ctx, *decoder_, time.sentences());
-  const Tensor projection = decoder_->project(ctx, embedded);
-  DecoderState state = decoder_->begin(ctx, encoded.summary);
-  SourceView source = encoded.source;
-  std::vector<Tensor> s, c, fed;
-  Unrolled unrolled;
-  for (std::int64_t t = 0, row = 0; t < time.steps(); row += time.rows(t++)) {
-    const std::int64_t R = time.rows(t);
-    if (t > 0 && R < time.rows(t - 1)) {
-      source = first_of(ctx, source, R);
-      state = first_of(ctx, state, source, R);
-    }
-    const Tensor covered = state.coverage;
-    const auto looked =
-        steps.step(ctx, ops::rows(ctx, projection, row, row + R), state, source, wants_weights);
-    s.push_back(looked.s);
-    c.push_back(looked.c);
-    if (looked.readout.defined()) fed.push_back(looked.readout);
-    if (wants_weights) unrolled.weights.push_back(looked.weights);
-    if (coverage_weight > 0.0f && covered.defined()) {
-      auto queries = std::make_shared<Sequences>();
-      for (std::int64_t r = 0; r < R; ++r) queries->start.push_back(r);
-      queries->count.assign(static_cast<std::size_t>(R), 1);
-      add_coverage_loss(ctx, looked.weights, covered,
-                        ops::Pairs::of(queries, source.memory.sequences, config_.attention_heads),
-                        coverage_weight);
-    }
-  }
-  unrolled.readout = fed.empty() ? decoder_->readout(ctx, ops::stack(ctx, s), ops::stack(ctx, c), embedded)
-                                 : ops::stack(ctx, fed);
-  return unrolled;
+RecurrentModel::Output RecurrentModel::output(const Context& ctx, const Looked& looked,
+                                              const Tensor& embedded,
+                                              const std::shared_ptr<const Sequences>& queries,
+                                              const CopyView& copies) const {
+  Output output;
+  output.readout =
+      looked.readout.defined() ? looked.readout : decoder_->readout(ctx, looked.s, looked.c, embedded);
+  if (gate_)
+    output.copying = {(*gate_)(ctx, looked.s, looked.c, embedded), looked.weights,
+                      ops::Pairs::of(queries, copies.sources, config_.attention_heads), copies.tokens};
+  return output;
 }
 
-ops::LossSums RecurrentModel::loss(const Context& ctx, const TranslationBatch& batch, float label_smoothing,
-                                   float weight) const {
-  const auto losses = [&](const Tensor& readout, std::span<const std::int32_t> targets) {
-    return ops::linear_cross_entropy(ctx, ops::dropout(ctx, readout, {config_.dropout, readout_site_}),
-                                     output_->value, output_shift_->value, ops::ids_tensor(targets),
-                                     label_smoothing, weight);
-  };
-  if (!config_.feeds_back()) {
-    const auto target = Sequences::packed(batch.target_start);
-    const Encoded encoded = encode(ctx, batch.source, Sequences::packed(batch.source_start));
-    const Tensor embedded = embed(ctx, batch.target_in, target_embedding_, target_site_);
-    const auto looked = decoder_->whole(ctx, decoder_->project(ctx, embedded),
-                                        decoder_->begin(ctx, encoded.summary), target, encoded.source);
-    if (config_.coverage_loss > 0.0f) {
-      const auto pairs = ops::Pairs::of(target, encoded.source.memory.sequences, config_.attention_heads);
-      add_coverage_loss(ctx, looked.weights, ops::coverage(ctx, looked.weights, pairs), pairs,
-                        config_.coverage_loss * weight);
-    }
-    return losses(decoder_->readout(ctx, looked.s, looked.c, embedded), batch.target_out);
-  }
-  const TimeMajor time(batch.target_start);
-  std::vector<std::int32_t> source, source_start{0};
-  for (const auto b : time.order()) {
-    source.insert(source.end(), batch.source.begin() + batch.source_start[b],
-                  batch.source.begin() + batch.source_start[b + 1]);
-    source_start.push_back(static_cast<std::int32_t>(source.size()));
-  }
-  const Encoded encoded = encode(ctx, source, Sequences::packed(source_start));
-  const Tensor embedded = embed(ctx, time.arrange(batch.target_in), target_embedding_, target_site_);
-  const auto unrolled = unroll(ctx, embedded, time, encoded, false, config_.coverage_loss * weight);
-  return losses(unrolled.readout, time.arrange(batch.target_out));
+Tensor RecurrentModel::mixed(const Context& ctx, const Tensor& logits, const Output& output) const {
+  return gate_ ? ops::copy_log_probabilities(ctx, logits, output.copying) : logits;
 }
 
 std::unique_ptr<TranslationState> RecurrentModel::start(
@@ -290,11 +132,12 @@ std::unique_ptr<TranslationState> RecurrentModel::start(
     packed.insert(packed.end(), source.begin(), source.end());
     start.push_back(static_cast<std::int32_t>(packed.size()));
   }
-  const Encoded encoded = encode(ctx, packed, Sequences::packed(start));
+  const Encoded encoded = encode(ctx, packed, Sequences::packed(start), Looks::stepwise);
   auto state = std::make_unique<RecurrentState>();
   state->decoder = decoder_->begin(ctx, encoded.summary);
   state->decoder.decides = true;
   state->source = encoded.source;
+  state->copies = encoded.copies;
   state->steps =
       std::make_shared<RecurrentDecoder::Steps>(ctx, *decoder_, static_cast<std::int64_t>(sources.size()));
   state->moves_keys = config_.attends() && decoder_->moves_keys();
@@ -312,9 +155,8 @@ Tensor RecurrentModel::step(const Context& ctx, TranslationState& begun,
                 "past position " + std::to_string(config_.max_positions));
   const Tensor embedded = embed(ctx, tokens, target_embedding_, target_site_);
   const auto looked = state.steps->step(ctx, decoder_->project(ctx, embedded), state.decoder, state.source);
-  const Tensor readout =
-      looked.readout.defined() ? looked.readout : decoder_->readout(ctx, looked.s, looked.c, embedded);
-  return ops::linear(ctx, readout, output_->value, output_shift_->value);
+  const Output out = output(ctx, looked, embedded, gate_ ? single_rows(state.rows()) : nullptr, state.copies);
+  return mixed(ctx, ops::linear(ctx, out.readout, output_->value, output_shift_->value), out);
 }
 
 void RecurrentModel::read(const Context& ctx, std::span<const std::int32_t> source,
@@ -323,10 +165,12 @@ void RecurrentModel::read(const Context& ctx, std::span<const std::int32_t> sour
   const auto T = static_cast<std::int32_t>(target.size()) + 1;
   std::vector<std::int32_t> target_in{config_.pad};
   target_in.insert(target_in.end(), target.begin(), target.end());
-  const Tensor embedded = embed(ctx, target_in, target_embedding_, target_site_);
-  const std::vector<std::int32_t> target_start{0, T};
-  const Encoded encoded = encode(ctx, source, Sequences::packed(std::vector<std::int32_t>{0, S}));
-  if (!config_.feeds_back()) {
+  const std::vector<std::int32_t> source_start{0, S}, target_start{0, T};
+  const bool stepwise = config_.feeds_back();
+  const Encoded encoded =
+      encode(ctx, source, Sequences::packed(source_start), stepwise ? Looks::stepwise : Looks::whole);
+  if (!stepwise) {
+    const Tensor embedded = embed(ctx, target_in, target_embedding_, target_site_);
     decoder_->whole(ctx, decoder_->project(ctx, embedded), decoder_->begin(ctx, encoded.summary),
                     Sequences::packed(target_start), encoded.source);
     return;
@@ -336,7 +180,8 @@ void RecurrentModel::read(const Context& ctx, std::span<const std::int32_t> sour
   const bool watched = config_.attends() && ctx.recorder && ctx.recorder->wants(place);
   Context unwatched = ctx;
   unwatched.recorder = nullptr;
-  const auto unrolled = unroll(unwatched, embedded, TimeMajor(target_start), encoded, watched, 0.0f);
+  const TimeMajor time(target_start);
+  const auto unrolled = unroll(unwatched, {time, target_in, encoded, nullptr, watched});
   if (!watched) return;
   const std::int64_t H = config_.attention_heads;
   const Tensor weights = Tensor::empty({H, T, S});

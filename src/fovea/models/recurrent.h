@@ -4,35 +4,19 @@
 #include <optional>
 #include <vector>
 
+#include "fovea/models/copying.h"
+#include "fovea/models/own_tokens.h"
 #include "fovea/models/recurrent_decoder.h"
+#include "fovea/models/time_major.h"
 #include "fovea/ops/embed.h"
 
 namespace fovea::models {
-
-/// Sentences in the order in which a loop over time goes through them: longest target first, step t of all
-/// that are that long in neighbouring rows.
-class TimeMajor {
- public:
-  /// From the boundaries [B + 1] of the target sentences.
-  explicit TimeMajor(std::span<const std::int32_t> target_start);
-
-  std::int64_t sentences() const { return static_cast<std::int64_t>(order_.size()); }
-  std::int64_t steps() const { return static_cast<std::int64_t>(rows_.size()); }
-  std::int64_t rows(std::int64_t step) const { return rows_[static_cast<std::size_t>(step)]; }
-  /// Which sentence of the batch is row r of a step.
-  const std::vector<std::size_t>& order() const { return order_; }
-  /// Target tokens, packed by sentence, in the order of the steps.
-  std::vector<std::int32_t> arrange(std::span<const std::int32_t> tokens) const;
-
- private:
-  std::vector<std::size_t> order_;
-  std::vector<std::int64_t> start_, rows_;
-};
 
 /// A recurrent encoder-decoder in mid-sentence.
 struct RecurrentState : TranslationState {
   DecoderState decoder;
   SourceView source;  ///< memory.sequences: where each row looks
+  CopyView copies;    ///< of a model that copies
 
   /// The steps' packed weights; made once for the state.
   std::shared_ptr<const RecurrentDecoder::Steps> steps;
@@ -46,6 +30,8 @@ struct RecurrentState : TranslationState {
 /// says: a (bidirectional, stacked) GRU or LSTM reads the source, another writes the target, looking at the
 /// source at every step.
 ///   logits = dropout(readout(s_t, c_t, e_t)) W^T + b
+/// With `copy` what it gives are log-probabilities: those of its logits mixed with where it looks
+/// (models/copying.h).
 class RecurrentModel : public TranslationModel {
  public:
   /// Parameters are allocated and set to their beginning by `seed`. Throws Error(bug) if the config is not
@@ -76,28 +62,61 @@ class RecurrentModel : public TranslationModel {
   struct Declared {};
   RecurrentModel(const RecurrentConfig& config, Declared);
 
+  using Looks = RecurrentDecoder::Looks;
+  using Looked = RecurrentDecoder::Looked;
+
   struct Encoded {
     SourceView source;
-    Tensor summary;  ///< [B, M]
+    Tensor summary;   ///< [B, M]
+    CopyView copies;  ///< of a model that copies
   };
   Encoded encode(const ops::Context& ctx, std::span<const std::int32_t> tokens,
-                 const std::shared_ptr<const ops::Sequences>& sentences) const;
+                 const std::shared_ptr<const ops::Sequences>& sentences, Looks looks) const;
   Tensor embed(const ops::Context& ctx, std::span<const std::int32_t> ids, const nn::Parameter* table,
                std::uint32_t site) const;
 
-  /// The readouts of a batch, every target token given, and the attention's weights of each step if wanted.
+  /// What the output layer is given of N rows.
+  struct Output {
+    Tensor readout;        ///< [N, E]
+    ops::Copying copying;  ///< of a model that copies
+  };
+  /// Of what rows looked at, each a query of `queries`, and their embedded inputs [N, E].
+  Output output(const ops::Context& ctx, const Looked& looked, const Tensor& embedded,
+                const std::shared_ptr<const ops::Sequences>& queries, const CopyView& copies) const;
+  /// What a search is given for logits, from plain logits of the same rows.
+  Tensor mixed(const ops::Context& ctx, const Tensor& logits, const Output& output) const;
+
+  /// A batch with every target token given, or some drawn from what the model predicts.
+  struct Unrolling {
+    const TimeMajor& time;
+    std::vector<std::int32_t> tokens;  ///< that the decoder reads, in the order of the steps
+    const Encoded& encoded;
+    const OwnTokens* own = nullptr;
+    bool wants_weights = false;
+    float coverage_weight = 0.0f;
+  };
+  /// The output of a batch gone through step by step, and the attention's weights of each step if wanted.
   struct Unrolled {
-    Tensor readout;  ///< [N, E]
+    Output output;
     std::vector<Tensor> weights;
   };
-  Unrolled unroll(const ops::Context& ctx, const Tensor& embedded, const TimeMajor& time,
-                  const Encoded& encoded, bool wants_weights, float coverage_weight) const;
+  Unrolled unroll(const ops::Context& ctx, const Unrolling& batch) const;
+  class Reading;
+
+  ops::LossSums loss_of_whole(const ops::Context& ctx, const TranslationBatch& batch, float label_smoothing,
+                              float weight) const;
+  ops::LossSums loss_step_by_step(const ops::Context& ctx, const TranslationBatch& batch,
+                                  float label_smoothing, float weight) const;
+  ops::LossSums cross_entropy(const ops::Context& ctx, const Output& output,
+                              std::span<const std::int32_t> targets, float label_smoothing,
+                              float weight) const;
 
   RecurrentConfig config_;
   nn::Parameter *source_embedding_ = nullptr, *target_embedding_ = nullptr, *output_ = nullptr,
                 *output_shift_ = nullptr;
   std::optional<nn::Recurrent> encoder_;
   std::optional<RecurrentDecoder> decoder_;
+  std::optional<CopyGate> gate_;
   std::uint32_t source_site_ = 0, target_site_ = 0, memory_site_ = 0, readout_site_ = 0;
 };
 

@@ -140,6 +140,10 @@ void validate(const RecurrentConfig& config, Error::Kind kind, std::string_view 
   check_attention(config, check);
   check.require(!config.tie_source_target || config.source_vocabulary == config.target_vocabulary,
                 "tied source and target embeddings need one vocabulary");
+  check.require(!config.copy || config.attends(), "copying needs attention: it copies what is looked at",
+                "choose another attention than none, or do without copy");
+  check.require(!config.copy || config.source_vocabulary == config.target_vocabulary,
+                "copying needs one vocabulary for source and target", "train a joint tokenizer");
 }
 
 std::string config_json(const RecurrentConfig& config, const GenerationDefaults& generation, DType weights) {
@@ -165,6 +169,7 @@ std::string config_json(const RecurrentConfig& config, const GenerationDefaults&
       .field("input_feeding", config.input_feeding)
       .field("coverage", config.coverage)
       .field("coverage_loss", config.coverage_loss)
+      .field("copy", config.copy)
       .field("decoder_start", name_of(config.start));
   json.field("max_position_embeddings", config.max_positions)
       .field("vocab_size", config.source_vocabulary)
@@ -209,6 +214,7 @@ RecurrentConfig read_recurrent_config(const Json& config) {
   model.input_feeding = config.boolean_or("input_feeding", false);
   model.coverage = config.boolean_or("coverage", false);
   model.coverage_loss = static_cast<float>(config.number_or("coverage_loss", 0.0, 0.0, 1e3));
+  model.copy = config.boolean_or("copy", false);
   model.start = value_in(starts, config.at("decoder_start"));
   model.max_positions = config.at("max_position_embeddings").integer(1, 1 << 20);
   model.source_vocabulary = config.at("vocab_size").integer(1, largest);

@@ -46,6 +46,7 @@ struct RecurrentConfig {
   bool input_feeding = false;  ///< luong: the last readout joins the next input
   bool coverage = false;       ///< the score sees how much each source token was looked at; See et al. 2017
   float coverage_loss = 0.0f;  ///< weight of the loss on looking again
+  bool copy = false;           ///< a pointer-generator, models/copying.h; See et al. 2017
   Start start = Start::last;
   std::int64_t max_positions = 512;
   bool tie_source_target = true;  ///< one embedding for both sides

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fovea/models/row_selection.h"
 #include "fovea/ops/dropout.h"
 #include "fovea/ops/elementwise.h"
 #include "fovea/ops/embed.h"
@@ -48,14 +49,6 @@ std::shared_ptr<const attention::Score> score_of(nn::Builder& builder, const std
                                 .layers = config.match_layers});
 }
 
-// One query a row.
-std::shared_ptr<const Sequences> single_rows(std::int64_t rows) {
-  auto sequences = std::make_shared<Sequences>();
-  for (std::int64_t r = 0; r < rows; ++r) sequences->start.push_back(r);
-  sequences->count.assign(static_cast<std::size_t>(rows), 1);
-  return sequences;
-}
-
 // 1 where key j of each row is within `reach` of `position`: [R, 1, 1, S].
 Tensor near(const Sequences& keys, std::int64_t position, std::int64_t reach) {
   const std::int64_t longest = keys.count.empty() ? 0 : *std::ranges::max_element(keys.count);
@@ -64,11 +57,6 @@ Tensor near(const Sequences& keys, std::int64_t position, std::int64_t reach) {
   for (std::int64_t r = 0; r < keys.size(); ++r)
     for (std::int64_t j = 0; j < longest; ++j) *at++ = j >= position - reach && j <= position + reach;
   return mask;
-}
-
-// A place of random numbers that is another at each step.
-std::uint32_t site_at(std::uint32_t site, std::int64_t position) {
-  return site + (static_cast<std::uint32_t>(position + 1) << 16);
 }
 
 }  // namespace
@@ -123,9 +111,9 @@ RecurrentDecoder::RecurrentDecoder(nn::Builder& builder, const std::string& name
 }
 
 Memory RecurrentDecoder::remember(const Context& ctx, const Tensor& h,
-                                  const std::shared_ptr<const Sequences>& sentences) const {
+                                  const std::shared_ptr<const Sequences>& sentences, Looks looks) const {
   const Tensor keys = key_map_ ? (*key_map_)(ctx, h) : h;
-  const auto prepare = config_.feeds_back() ? attention::remember_stepwise : attention::remember;
+  const auto prepare = looks == Looks::stepwise ? attention::remember_stepwise : attention::remember;
   return prepare(ctx, *score_, {keys}, {h}, config_.memory_width() / config_.attention_heads, sentences);
 }
 
@@ -208,7 +196,7 @@ RecurrentDecoder::Looked RecurrentDecoder::whole(const Context& ctx, const Tenso
     how.visible = attention::Visibility::window(config_.reach, config_.reach);
     how.visible.to_end = false;
   }
-  if (needs_weights()) how.weights = attention::WeightsWanted::with_gradient;
+  if (learns_from_weights()) how.weights = attention::WeightsWanted::with_gradient;
   const auto attended = attention::attend(ctx, *score_, {looked.s}, target, source.memory, how);
   looked.c = attended.context;
   looked.weights = attended.weights;
@@ -246,12 +234,12 @@ RecurrentDecoder::Looked RecurrentDecoder::look(const Context& ctx, const Tensor
     how.terms = terms;
   }
   how.previous = config_.normaliser == Normaliser::monotonic ? state.previous : Tensor();
-  if (needs_weights())
+  if (learns_from_weights())
     how.weights = attention::WeightsWanted::with_gradient;
   else if (wants_weights)
     how.weights = attention::WeightsWanted::yes;
   const auto attended = attention::attend(ctx, *score_, {query}, queries, memory, how);
-  if (needs_weights()) {
+  if (carries_weights()) {
     state.coverage =
         state.coverage.defined() ? ops::add(ctx, state.coverage, attended.weights) : attended.weights;
     state.previous = attended.weights;
@@ -259,11 +247,11 @@ RecurrentDecoder::Looked RecurrentDecoder::look(const Context& ctx, const Tensor
   return {{}, attended.context, {}, attended.weights};
 }
 
-RecurrentDecoder::Steps::Steps(const Context& ctx, const RecurrentDecoder& decoder, std::int64_t B)
+RecurrentDecoder::Steps::Steps(const Context& ctx, const RecurrentDecoder& decoder, std::int64_t B,
+                               RecurrentCell::Given given)
     : decoder_(decoder) {
   for (std::size_t n = 0; n < decoder.cells_.size(); ++n)
-    cells_.emplace_back(ctx, decoder.cells_[n], B,
-                        n == 0 ? RecurrentCell::Given::projection : RecurrentCell::Given::input);
+    cells_.emplace_back(ctx, decoder.cells_[n], B, n == 0 ? given : RecurrentCell::Given::input);
   if (decoder.second_) second_.emplace(ctx, *decoder.second_, B, RecurrentCell::Given::input);
   if (decoder.config_.input_feeding) {
     feeding_.emplace_back(ctx, decoder.W_s_->value, decoder.b_->value);
@@ -284,19 +272,19 @@ void RecurrentDecoder::Steps::step_cells(const Context& ctx, const Tensor& given
   }
 }
 
-RecurrentDecoder::Looked RecurrentDecoder::Steps::bahdanau(const Context& ctx, const Tensor& projection,
+RecurrentDecoder::Looked RecurrentDecoder::Steps::bahdanau(const Context& ctx, const Tensor& given,
                                                            DecoderState& state, const SourceView& source,
                                                            bool wants_weights) const {
   Looked looked = decoder_.look(ctx, state.layers.back().h, state, source, wants_weights);
-  step_cells(ctx, projection, state, looked.c);
+  step_cells(ctx, given, state, looked.c);
   looked.s = state.layers.back().h;
   return looked;
 }
 
-RecurrentDecoder::Looked RecurrentDecoder::Steps::luong(const Context& ctx, const Tensor& projection,
+RecurrentDecoder::Looked RecurrentDecoder::Steps::luong(const Context& ctx, const Tensor& given,
                                                         DecoderState& state, const SourceView& source,
                                                         bool wants_weights) const {
-  step_cells(ctx, projection, state, state.fed);
+  step_cells(ctx, given, state, state.fed);
   Looked looked = decoder_.look(ctx, state.layers.back().h, state, source, wants_weights);
   if (second_) state.layers.back() = second_->step(ctx, looked.c, state.layers.back());
   looked.s = state.layers.back().h;
@@ -307,12 +295,12 @@ RecurrentDecoder::Looked RecurrentDecoder::Steps::luong(const Context& ctx, cons
   return looked;
 }
 
-RecurrentDecoder::Looked RecurrentDecoder::Steps::step(const Context& ctx, const Tensor& projection,
+RecurrentDecoder::Looked RecurrentDecoder::Steps::step(const Context& ctx, const Tensor& given,
                                                        DecoderState& state, const SourceView& source,
                                                        bool wants_weights) const {
   Looked looked = decoder_.config_.order == Order::bahdanau
-                      ? bahdanau(ctx, projection, state, source, wants_weights)
-                      : luong(ctx, projection, state, source, wants_weights);
+                      ? bahdanau(ctx, given, state, source, wants_weights)
+                      : luong(ctx, given, state, source, wants_weights);
   ++state.position;
   return looked;
 }

@@ -10,6 +10,11 @@
 
 namespace fovea::models {
 
+/// A place of random numbers that is another at each step.
+inline std::uint32_t site_at(std::uint32_t site, std::int64_t position) {
+  return site + (static_cast<std::uint32_t>(position + 1) << 16);
+}
+
 /// What the decoder carries from step to step: a row for each sentence in training, for each hypothesis in
 /// decoding.
 struct DecoderState {
@@ -35,9 +40,11 @@ class RecurrentDecoder {
  public:
   RecurrentDecoder(nn::Builder& builder, const std::string& name, const RecurrentConfig& config);
 
+  /// How the source will be looked at: by all steps at once, or step by step.
+  enum class Looks { whole, stepwise };
   /// Keys and values of the encoder's outputs [N, M].
   attention::Memory remember(const ops::Context& ctx, const Tensor& h_NM,
-                             const std::shared_ptr<const ops::Sequences>& sentences) const;
+                             const std::shared_ptr<const ops::Sequences>& sentences, Looks looks) const;
   /// The states before the first step, from a summary [B, M] of each sentence (undefined: zeros).
   DecoderState begin(const ops::Context& ctx, const Tensor& summary_BM) const;
   /// What the first cell makes of embedded tokens [N, E], for any number of steps at once.
@@ -63,16 +70,18 @@ class RecurrentDecoder {
   /// later steps are the first of those before.
   class Steps {
    public:
-    Steps(const ops::Context& ctx, const RecurrentDecoder& decoder, std::int64_t B);
-    /// One step: `projection` [R, .] of its tokens, `state` goes one further.
-    Looked step(const ops::Context& ctx, const Tensor& projection, DecoderState& state,
-                const SourceView& source, bool wants_weights = false) const;
+    /// `given`: whether steps get their rows of project(), or embedded tokens that are known only then.
+    Steps(const ops::Context& ctx, const RecurrentDecoder& decoder, std::int64_t B,
+          nn::RecurrentCell::Given given = nn::RecurrentCell::Given::projection);
+    /// One step: `given` [R, .] of its tokens, `state` goes one further.
+    Looked step(const ops::Context& ctx, const Tensor& given, DecoderState& state, const SourceView& source,
+                bool wants_weights = false) const;
 
    private:
-    Looked bahdanau(const ops::Context& ctx, const Tensor& projection, DecoderState& state,
+    Looked bahdanau(const ops::Context& ctx, const Tensor& given, DecoderState& state,
                     const SourceView& source, bool wants_weights) const;
-    Looked luong(const ops::Context& ctx, const Tensor& projection, DecoderState& state,
-                 const SourceView& source, bool wants_weights) const;
+    Looked luong(const ops::Context& ctx, const Tensor& given, DecoderState& state, const SourceView& source,
+                 bool wants_weights) const;
     void step_cells(const ops::Context& ctx, const Tensor& given, DecoderState& state,
                     const Tensor& feedback) const;
 
@@ -94,10 +103,12 @@ class RecurrentDecoder {
   attention::AttendOptions options(const ops::Context& ctx, const Tensor& query,
                                    const std::shared_ptr<const ops::Sequences>& queries,
                                    const attention::Memory& memory, const DecoderState& state) const;
-  bool needs_weights() const {
+  /// Whether a step depends on the weights of those before.
+  bool carries_weights() const {
     return moves_keys() || config_.normaliser == attention::Normaliser::monotonic ||
            config_.coverage_loss > 0.0f;
   }
+  bool learns_from_weights() const { return carries_weights() || config_.copy; }
 
   RecurrentConfig config_;
   std::string place_;

@@ -1,5 +1,7 @@
 #include "fovea/training/model_config.h"
 
+#include <utility>
+
 namespace fovea::training {
 
 namespace {
@@ -46,6 +48,19 @@ models::TransformerConfig transformer_config(const Recipe& recipe,
   return config;
 }
 
+/// What the model's config alone does not show.
+void expect_possible(const Recipe& recipe, const models::RecurrentConfig& config,
+                     const text::TranslationTokenizer& tokenizer) {
+  if (config.copy && tokenizer.has_separate_vocabularies())
+    throw Error(Error::Kind::usage, "recipe: recurrent.copy", "needs one vocabulary for source and target",
+                "set tokenizer.joint = true");
+  for (const auto& [asked, name] : {std::pair(recipe.decoding.coverage_penalty > 0, "coverage_penalty"),
+                                    std::pair(recipe.decoding.replace_unknown, "replace_unknown")})
+    if (asked && !config.attends())
+      throw Error(Error::Kind::usage, "recipe: decoding." + std::string(name),
+                  "asks where the model looks, and recurrent.attention is none", "leave it out");
+}
+
 models::RecurrentConfig recurrent_config(const Recipe& recipe, const text::TranslationTokenizer& tokenizer) {
   const RecurrentOptions& options = recipe.recurrent;
   models::RecurrentConfig config;
@@ -65,9 +80,11 @@ models::RecurrentConfig recurrent_config(const Recipe& recipe, const text::Trans
   config.input_feeding = options.input_feeding;
   config.coverage = options.coverage;
   config.coverage_loss = static_cast<float>(options.coverage_loss);
+  config.copy = options.copy;
   config.start = options.start;
   config.variational = options.variational_dropout;
   models::validate(config, Error::Kind::usage, "recipe: [model] and [recurrent]");
+  expect_possible(recipe, config, tokenizer);
   return config;
 }
 

@@ -78,6 +78,7 @@ struct RecurrentOptions {
   bool input_feeding = false;
   bool coverage = false;
   double coverage_loss = 0;
+  bool copy = false;
   models::RecurrentConfig::Start start = models::RecurrentConfig::Start::last;
   bool variational_dropout = false;
 };

@@ -223,6 +223,8 @@ void add_recurrent(std::vector<Key>& keys) {
   keys.push_back(key<section, &O::coverage>("coverage", "the score sees how much was looked at before"));
   keys.push_back(key<section, &O::coverage_loss>("coverage_loss",
                                                  "weight of the loss on looking again; 0: none", {0, 100}));
+  keys.push_back(key<section, &O::copy>(
+      "copy", "pointer-generator: what is looked at may be copied; needs a joint tokenizer"));
   keys.push_back(
       key<section, &O::start>("start", "where the decoder's state begins", {},
                               {choice("zeros", Config::Start::zeros), choice("last", Config::Start::last),
@@ -263,7 +265,8 @@ void add_optimisation(std::vector<Key>& keys) {
   keys.push_back(key<section, &O::label_smoothing>("label_smoothing",
                                                    "probability spread over the vocabulary", probability));
   keys.push_back(key<section, &O::scheduled_sampling>(
-      "scheduled_sampling", "share of target tokens read as the model predicted them, in the end; 0: none",
+      "scheduled_sampling",
+      "share of target tokens that training reads as the model itself drew them, in the end; 0: none",
       {0, 1}));
   keys.push_back(key<section, &O::scheduled_sampling_warmup>("scheduled_sampling_warmup",
                                                              "updates in which that share grows", count));
