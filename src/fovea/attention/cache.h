@@ -142,6 +142,8 @@ class HypothesisCache {
   /// Appends columns [first, first + width) of `rows_NC`. Throws Error(bug) if width is not that of the first
   /// call, or they do not fit.
   void append(const Tensor& rows_NC, std::int64_t first, std::int64_t width);
+  /// Row i becomes what row rows[i] was; what is not named is forgotten.
+  void keep(std::span<const std::int32_t> rows);
   const Tensor& matrix() const { return matrix_; }  ///< [capacity, width]; rows() of them hold something
   std::int64_t rows() const { return rows_; }
 
