@@ -57,3 +57,11 @@ for name; do
     "$(field "$output/$name/training.json" updates)" "$(field "$output/$name/training.json" core_minutes)" \
     "$(score "$name")" "$(score "$name" --lowercase)" >>"$output/table.tsv"
 done
+
+# BLEU by source length of all that has been translated: the first is the system, the others are series beside it.
+set --
+for hypotheses in "$output"/*.de; do
+  name="${hypotheses##*/}" name="${name%.de}"
+  if [ $# -eq 0 ]; then set -- --hypothesis "$hypotheses" --name "$name"; else set -- "$@" --series "$name=$hypotheses"; fi
+done
+"$fovea" evaluate "$@" --source "$source" --reference "$reference" --by-length --curve "$output/by_length.svg"

@@ -1,11 +1,14 @@
-// Speed of training a Transformer for translation on batches from a file, for peers/train_translation.py.
-//   training BATCHES [--preset tiny|small|base] [--vocabulary V] [--threads N] [--updates N] [--warm N]
-//   [--inner-dropout P]
+// Speed of training a model for translation on batches from a file, for peers/train_translation.py and
+// peers/train_recurrent.py.
+//   training BATCHES [--preset tiny|small|base] [--vocabulary V] [--inner-dropout P]
+//   training BATCHES --recipe FILE --tokenizer FILE.model [--set SECTION.KEY=VALUE ...]
+//     and [--threads N] [--updates N] [--warm N] [--weights FILE]
 // BATCHES: a pair a line, "source ids TAB target ids" separated by spaces, without end of sentence; an empty
-// line ends a batch. Timed update i takes batch i, after `warm` updates that are not timed. Dropout is 0.1 on
-// embeddings and sublayers, P on attention weights and activations. Prints target tokens a second of the
-// median update, and the losses (nats a token, smoothing included) and gradient norm that the other side
-// should have too.
+// line ends a batch. Timed update i takes batch i, after `warm` updates that are not timed. The model is a
+// preset of the Transformer, with dropout 0.1 on embeddings and sublayers and P on attention weights and
+// activations; or that of a recipe, of any family. --weights keeps what it begins with as safetensors. Prints
+// target tokens a second of the median update, and the losses (nats a token, smoothing included) and gradient
+// norm that the other side should have too.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -16,8 +19,11 @@
 #include <string>
 #include <vector>
 
+#include "fovea/base/error.h"
+#include "fovea/base/file.h"
 #include "fovea/data/batcher.h"
-#include "fovea/models/transformer.h"
+#include "fovea/models/translation_folder.h"
+#include "fovea/training/model_config.h"
 #include "fovea/training/optimiser.h"
 
 namespace fovea {
@@ -66,7 +72,8 @@ std::vector<data::Batch> read_batches(const char* path) {
   return batches;
 }
 
-models::TransformerConfig config_of(const std::string& preset, std::int64_t vocabulary, float inner_dropout) {
+models::TransformerConfig preset_config(const std::string& preset, std::int64_t vocabulary,
+                                        float inner_dropout) {
   models::TransformerConfig config;
   config.source_vocabulary = config.target_vocabulary = vocabulary;
   if (preset == "tiny") {
@@ -83,6 +90,50 @@ models::TransformerConfig config_of(const std::string& preset, std::int64_t voca
   return config;
 }
 
+struct Options {
+  std::string batches;
+  std::map<std::string, std::string> named{
+      {"--preset", "tiny"}, {"--vocabulary", "10000"}, {"--threads", "2"},
+      {"--updates", "20"},  {"--warm", "3"},           {"--inner-dropout", "0.1"},
+      {"--recipe", ""},     {"--tokenizer", ""},       {"--weights", ""}};
+  std::vector<std::string> changes;  // --set
+
+  const std::string& text(const char* name) const { return named.at(name); }
+  int number(const char* name) const { return std::atoi(text(name).c_str()); }
+};
+
+[[noreturn]] void usage() {
+  std::fprintf(stderr,
+               "training BATCHES [--preset tiny|small|base | --recipe FILE --tokenizer FILE.model] ...\n");
+  std::exit(2);
+}
+
+Options read_options(int argc, char** argv) {
+  if (argc % 2 != 0) usage();
+  Options options;
+  options.batches = argv[1];
+  for (int i = 2; i < argc; i += 2) {
+    if (std::string(argv[i]) == "--set")
+      options.changes.emplace_back(argv[i + 1]);
+    else if (options.named.contains(argv[i]))
+      options.named[argv[i]] = argv[i + 1];
+    else
+      usage();
+  }
+  return options;
+}
+
+models::TranslationConfig config_of(const Options& options) {
+  if (options.text("--recipe").empty())
+    return preset_config(options.text("--preset"), options.number("--vocabulary"),
+                         static_cast<float>(std::atof(options.text("--inner-dropout").c_str())));
+  const auto recipe = training::read_recipe(options.text("--recipe"), options.changes);
+  const auto& tokenizer = options.text("--tokenizer");
+  const auto pieces = text::SentencePieceModel::parse(
+      read_file(tokenizer, std::uint64_t{1} << 30, Error::Kind::usage), tokenizer);
+  return training::model_config(recipe, text::TranslationTokenizer(pieces, {}));
+}
+
 // Multiply-adds of the matrix products of one update, forward and backward, times two.
 double flops_of(const models::TransformerConfig& c, const data::Batch& batch) {
   const double D = double(c.width), F = double(c.feed_forward), S = double(batch.source.size()),
@@ -92,26 +143,36 @@ double flops_of(const models::TransformerConfig& c, const data::Batch& batch) {
   return 6.0 * (encoder + decoder + T * D * double(c.target_vocabulary));
 }
 
+// The same, of the cells, the attention's projections, the readout and the output layer.
+double flops_of(const models::RecurrentConfig& c, const data::Batch& batch) {
+  const double H = double(c.width), E = double(c.embedding), M = double(c.memory_width()),
+               A = double(c.attention_width), G = double(kernels::gates_of(c.cell)) * H,
+               S = double(batch.source.size()), T = double(batch.target_in.size());
+  const double upper = double(c.decoder_layers - 1) * G * 2 * H;
+  const double context = c.order == models::RecurrentConfig::Order::luong ? 0.0 : G * M;
+  const double second = c.order == models::RecurrentConfig::Order::conditional ? G * H : 0.0;
+  const double encoder = M / H * G * (E + H + double(c.encoder_layers - 1) * (M + H));
+  const double attention = c.attends() ? T * H * A + S * M * A : 0.0;
+  const double decoder = G * (E + H) + upper + context + second + E * (H + M + E);
+  return 6.0 * (S * encoder + attention + T * (decoder + E * double(c.target_vocabulary)));
+}
+
 int run(int argc, char** argv) {
-  std::map<std::string, std::string> options{{"--preset", "tiny"}, {"--vocabulary", "10000"},
-                                             {"--threads", "2"},   {"--updates", "20"},
-                                             {"--warm", "3"},      {"--inner-dropout", "0.1"}};
-  if (argc < 2) return std::fprintf(stderr, "training BATCHES [--preset tiny|small|base] ...\n"), 2;
-  for (int i = 2; i + 1 < argc; i += 2) options[argv[i]] = argv[i + 1];
-  const auto batches = read_batches(argv[1]);
-  const auto config = config_of(options["--preset"], std::atoll(options["--vocabulary"].c_str()),
-                                static_cast<float>(std::atof(options["--inner-dropout"].c_str())));
-  models::Transformer model(config);
-  model.parameters().allocate_gradients();
-  const kernels::ExecutionOwner owner(std::atoi(options["--threads"].c_str()));
+  const Options options = read_options(argc, argv);
+  const auto batches = read_batches(options.batches.c_str());
+  const auto config = config_of(options);
+  const auto model = models::make_translation_model(config);
+  if (const auto& path = options.text("--weights"); !path.empty()) model->weights_file(DType::f32).save(path);
+  model->parameters().allocate_gradients();
+  const kernels::ExecutionOwner owner(options.number("--threads"));
   training::TrainingOptions training;
   training.schedule = training::ScheduleKind::constant;
   training.rate = 1e-4;
   training.warmup = 0;
-  training::Optimiser optimiser(training, model.parameters());
+  training::Optimiser optimiser(training, model->parameters());
   ops::Tape tape;
 
-  const int updates = std::atoi(options["--updates"].c_str()), warm = std::atoi(options["--warm"].c_str());
+  const int updates = options.number("--updates"), warm = options.number("--warm");
   double tokens = 0, seconds = 0, flops = 0, first_loss = 0, first_norm = 0, last_loss = 0;
   std::vector<double> rates;
   for (int update = 1; update <= updates + warm; ++update) {
@@ -120,8 +181,8 @@ int run(int argc, char** argv) {
     const auto began = Clock::now();
     ops::Context ctx{.exec = owner.get(), .tape = &tape, .training = true, .seed = 1};
     ctx.update = static_cast<std::uint32_t>(update);
-    model.parameters().zero_gradients();
-    const auto sums = model.loss(
+    model->parameters().zero_gradients();
+    const auto sums = model->loss(
         ctx, {batch.source, batch.source_start, batch.target_in, batch.target_out, batch.target_start}, 0.1f,
         1.0f / static_cast<float>(batch.target_out.size()));
     tape.backward();
@@ -134,13 +195,13 @@ int run(int argc, char** argv) {
     rates.push_back(double(sums.tokens) / took);
     tokens += double(sums.tokens);
     seconds += took;
-    flops += flops_of(config, batch);
+    flops += std::visit([&](const auto& each) { return flops_of(each, batch); }, config);
   }
   std::ranges::sort(rates);
   std::printf(
       "{\"parameters\": %lld, \"tokens_per_second\": %.0f, \"median\": %.0f, \"gflops\": %.1f, "
-      "\"first_loss\": %.3f, \"first_norm\": %.3f, \"last_loss\": %.3f}\n",
-      static_cast<long long>(model.parameters().count()), tokens / seconds, rates[rates.size() / 2],
+      "\"first_loss\": %.6f, \"first_norm\": %.6f, \"last_loss\": %.6f}\n",
+      static_cast<long long>(model->parameters().count()), tokens / seconds, rates[rates.size() / 2],
       flops / seconds * 1e-9, first_loss, first_norm, last_loss);
   return 0;
 }
@@ -148,4 +209,11 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace fovea
 
-int main(int argc, char** argv) { return fovea::run(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return fovea::run(argc, argv);
+  } catch (const fovea::Error& error) {
+    std::fprintf(stderr, "training: %s\n", error.what());
+    return error.exit_code();
+  }
+}

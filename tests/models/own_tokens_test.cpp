@@ -57,7 +57,7 @@ TEST(OwnTokens, AreDrawnWithTheirProbabilities) {
   EXPECT_EQ(found[4], 0);
 }
 
-TEST(OwnTokens, F04_LogitsThatAreNoNumbersGiveSomeToken) {
+TEST(OwnTokens, LogitsThatAreNoNumbersGiveSomeToken) {
   const TimeMajor time = steps(3);
   const OwnTokens own(RandomKey::of(1, 2, site::sample), 1.0f, pad, time);
   const kernels::ExecutionOwner exec(1);
@@ -137,7 +137,7 @@ TEST_P(ScheduledSampling, LearnsAsIfTheModelsOwnTokensHadBeenGiven) {
   }
 }
 
-TEST_P(ScheduledSampling, G01_IsTheSameBitsForAnyThreadsAndNoneAtShareZero) {
+TEST_P(ScheduledSampling, IsTheSameBitsForAnyThreadsAndNoneAtShareZero) {
   RecurrentConfig config = variant(GetParam());
   config.dropout = 0.1f;
   const Pairs pairs = some_pairs();

@@ -10,6 +10,7 @@
 #include "fovea/attention/record.h"
 #include "fovea/formats/safetensors.h"
 #include "fovea/models/translation_folder.h"
+#include "tests/base/scratch.h"
 #include "tests/kernels/same_bits.h"
 #include "tests/models/recurrent_variants.h"
 #include "tests/models/some_pairs.h"
@@ -162,6 +163,13 @@ TEST_P(RecurrentTest, ConfigAndWeightsComeBack) {
   const auto back = read_translation_config(formats::Json::parse(json, {"config.json", Error::Kind::model}));
   EXPECT_EQ(config_json(back, {}, DType::f32), json);
   EXPECT_EQ(parameter_count(config), double(RecurrentModel(config).parameters().count()));
+
+  const test::ScratchFolder scratch;
+  const RecurrentModel saved(config, 5);
+  RecurrentModel loaded(config, 6);
+  saved.weights_file(DType::f32).save(scratch / "model.safetensors");
+  loaded.read_weights(formats::Weights::open(scratch.path()));
+  EXPECT_TRUE(same_bits(loaded.parameters().values().values(), saved.parameters().values().values()));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, RecurrentTest, testing::ValuesIn(variant_names()),

@@ -275,6 +275,8 @@ Memory remember(const Context& ctx, const Score& score, const PackedHeads& k, co
 Memory remember_stepwise(const Context& ctx, const Score& score, const PackedHeads& k, const PackedHeads& v,
                          std::int64_t value_width, std::shared_ptr<const Sequences> sequences) {
   Memory memory = remember(ctx, score, k, v, value_width, std::move(sequences));
+  if (const Tensor W = score.query_weight(); W.defined())
+    memory.stepwise_queries = std::make_shared<ops::StepLinear>(ctx, W, Tensor());
   if (!ctx.tape) return memory;
   memory.stepwise_values =
       ops::stepwise_values(ctx, v, memory.sequences, score.heads(), {score.kv_heads(), memory.value_width});
@@ -300,7 +302,9 @@ Attended attend(const Context& ctx, const Score& score, const PackedHeads& q,
     misused("vectors by distance for keys with " + std::string(score.name()) + " scores",
             "they join dot products");
   const Kernel kernel = serving(score, options).kernel;
-  const PackedHeads projected = score.queries(ctx, q);
+  const PackedHeads projected = memory.stepwise_queries && q.first == 0
+                                    ? PackedHeads{(*memory.stepwise_queries)(ctx, q.matrix)}
+                                    : score.queries(ctx, q);
   if (steps_serve(memory, options)) {
     if (queries->size() >= memory.sequences->size())
       return attend_by_pairs(ctx, score, projected, queries, memory, options);

@@ -82,9 +82,11 @@ Memory remember(const ops::Context& ctx, const Score& score, const PackedHeads& 
                 std::int64_t value_width, std::shared_ptr<const Sequences> sequences);
 
 /// The same for a recurrent decoder, which asks by one query a sequence and step: on a tape, gradients of
-/// keys, values and score vector are gathered over the steps and computed once (ops/stepwise.h). A step may
-/// ask for the first sequences alone: with the longest targets first, those that are not through. Without a
-/// tape it is remember(). Needs    to be made before the first step, on the same tape
+/// keys, values, score vector and the projection of queries are gathered over the steps and computed once
+/// (ops/stepwise.h, ops/step_linear.h). A step may ask for the first sequences alone: with the longest
+/// targets first, those that are not through. Without a tape it is remember(), but that the projection of
+/// queries is packed.
+/// Needs    to be made before the first step, on the same tape
 Memory remember_stepwise(const ops::Context& ctx, const Score& score, const PackedHeads& k,
                          const PackedHeads& v, std::int64_t value_width,
                          std::shared_ptr<const Sequences> sequences);

@@ -29,6 +29,7 @@ class MatchScore : public Score {
   std::int64_t heads() const override { return heads_; }
   std::int64_t width() const override { return width_; }
   PackedHeads queries(const ops::Context& ctx, const PackedHeads& q) const override;
+  Tensor query_weight() const override { return from_query_.weight(); }
   PackedHeads keys(const ops::Context& ctx, const PackedHeads& k) const override;
   Tensor pairs(const ops::Context& ctx, const PackedHeads& q, const PackedHeads& k,
                const ops::PairsPtr& pairs) const override;

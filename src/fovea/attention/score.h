@@ -6,6 +6,7 @@
 
 #include "fovea/nn/layers.h"
 #include "fovea/ops/pairs.h"
+#include "fovea/ops/step_linear.h"
 #include "fovea/ops/stepwise.h"
 
 namespace fovea::attention {
@@ -20,7 +21,9 @@ struct Memory {
   std::int64_t value_width = 0;  ///< Ev of a head of values
   std::shared_ptr<const Sequences> sequences;
   Tensor prepared = {};  ///< of additive keys, without a tape: see ops::prepare_additive_keys
-  /// For training step by step: who gathers gradients over the steps; or none.
+  /// For a decoder that goes step by step: the projection of queries, packed once; or none.
+  std::shared_ptr<const ops::StepLinear> stepwise_queries = {};
+  /// For its training: who gathers gradients over the steps; or none.
   std::shared_ptr<const ops::StepwiseScores> stepwise_scores = {};
   std::shared_ptr<const ops::StepwiseValues> stepwise_values = {};
 };
@@ -48,6 +51,8 @@ class Score {
   /// Queries [N_q, .] and keys [N_k, .] as they are compared: heads side by side, each `width()` wide.
   virtual PackedHeads queries(const ops::Context& ctx, const PackedHeads& q) const = 0;
   virtual PackedHeads keys(const ops::Context& ctx, const PackedHeads& k) const = 0;
+  /// W, where queries(q) is q W^T and nothing else; else undefined.
+  virtual Tensor query_weight() const { return {}; }
 
   virtual float scale() const { return 1.0f; }                ///< of form dot
   virtual Tensor v(const ops::Context&) const { return {}; }  ///< of form additive: [H, D]
@@ -95,6 +100,7 @@ class GeneralScore : public DotScore {
 
   std::string_view name() const override { return "general"; }
   PackedHeads queries(const ops::Context& ctx, const PackedHeads& q) const override;
+  Tensor query_weight() const override { return W_.weight(); }
 
  private:
   nn::Linear W_;
@@ -137,6 +143,7 @@ class AdditiveScore : public Score {
   std::int64_t width() const override { return heads_.width; }
   PackedHeads queries(const ops::Context& ctx, const PackedHeads& q) const override;
   PackedHeads keys(const ops::Context& ctx, const PackedHeads& k) const override;
+  Tensor query_weight() const override { return W_.weight(); }
   Tensor v(const ops::Context& ctx) const override;
 
  protected:

@@ -38,6 +38,7 @@ std::string looking_text(const Recurrent& config) {
     text += ", " + std::string(name_of(config.window)) + " within " + std::to_string(config.reach);
   if (config.attention_heads > 1) text += ", " + std::to_string(config.attention_heads) + " heads";
   if (config.coverage) text += ", coverage";
+  if (config.copy) text += ", copied from";
   return text;
 }
 
@@ -73,6 +74,7 @@ void write(formats::JsonWriter& json, const Recurrent& config) {
       .field("order", models::name_of(config.order))
       .field("input_feeding", config.input_feeding)
       .field("coverage", config.coverage)
+      .field("copy", config.copy)
       .field("decoder_start", models::name_of(config.start))
       .field("max_positions", config.max_positions)
       .field("tie_source_target", config.tie_source_target)

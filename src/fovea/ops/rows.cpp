@@ -1,6 +1,7 @@
 #include "fovea/ops/rows.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace fovea::ops {
 
@@ -17,8 +18,16 @@ Tensor rows(const Context& ctx, const Tensor& x, std::int64_t begin, std::int64_
     const Tensor d_y = arrived_gradient(y);
     if (!d_y.defined()) return;
     const auto d_x = gradient_target(x);
-    if (!d_x.accumulate) std::fill_n(d_x.data, x.elements(), 0.0f);
-    for (std::int64_t i = 0; i < d_y.elements(); ++i) d_x.data[offset + i] += d_y.f32()[i];
+    const std::int64_t count = d_y.elements();
+    const float* from = d_y.f32();
+    float* to = d_x.data + offset;
+    if (d_x.accumulate) {
+      std::transform(from, from + count, to, to, std::plus<>());
+    } else {  // the rows around these have no share yet
+      std::fill(d_x.data, to, 0.0f);
+      std::copy_n(from, count, to);
+      std::fill(to + count, d_x.data + x.elements(), 0.0f);
+    }
   });
   return y;
 }

@@ -4,34 +4,17 @@
 #include <optional>
 
 #include "fovea/kernels/column_sum.h"
+#include "fovea/ops/packed_weight.h"
 
 namespace fovea::ops {
-namespace {
-
-// op(W) packed in memory that returns to where tensors take theirs from.
-struct Packed {
-  Tensor memory;
-  kernels::PackedMatrix matrix;
-};
-
-Packed pack(const kernels::Execution& exec, const Tensor& W, bool transposed) {
-  const std::int64_t out = W.dim(0), in = W.dim(1), K = transposed ? in : out, N = transposed ? out : in;
-  Packed packed;
-  packed.memory = Tensor::empty({static_cast<std::int64_t>(kernels::packed_floats(exec, K, N))});
-  packed.matrix = kernels::pack_b(exec, K, N, W.f32(), in, transposed, packed.memory.f32());
-  return packed;
-}
-
-}  // namespace
-
 // What the steps share. Rows of x and of the gradient of y gather in two matrices of a fixed height; whenever
 // they are full, and at the end, a product takes them to the gradient of W. Its chain of sums goes on from
 // product to product, so that the bits are those of one product over all rows.
 struct StepLinear::Steps {
   static constexpr std::int64_t height = 512;
   Tensor W, b;
-  Packed forward;
-  std::optional<Packed> backward;  // from the first step back on
+  PackedWeight forward;
+  std::optional<PackedWeight> backward;  // from the first step back on
   Tensor x_rows, d_y_rows;
   std::int64_t held = 0;
 
@@ -81,7 +64,7 @@ StepLinear::StepLinear(const Context& ctx, const Tensor& W, const Tensor& b)
   if (b.defined()) expect_shape(b, {W.dim(0)}, "step linear: b [out]");
   steps_->W = W;
   steps_->b = b;
-  steps_->forward = pack(ctx.exec, W, true);
+  steps_->forward = PackedWeight::forward(ctx.exec, W);
   if (ctx.records({&W, &b})) ctx.tape->record([exec = ctx.exec, steps = steps_] { steps->flush(exec); });
 }
 
@@ -102,7 +85,7 @@ Tensor StepLinear::operator()(const Context& ctx, const Tensor& x, const Tensor&
     if (!d_y.defined()) return;
     const Tensor& W = steps->W;
     if (x.requires_grad()) {
-      if (!steps->backward) steps->backward = pack(exec, W, false);
+      if (!steps->backward) steps->backward = PackedWeight::backward(exec, W);
       const std::int64_t out = W.dim(0), in = W.dim(1);
       const auto d_x = gradient_target(x);
       kernels::gemm(exec, {.M = x.dim(0), .N = in, .K = out, .lda = out, .ldc = in}, d_y.f32(),

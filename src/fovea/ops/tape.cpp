@@ -1,5 +1,8 @@
 #include "fovea/ops/tape.h"
 
+#include <algorithm>
+#include <functional>
+
 namespace fovea::ops {
 
 void Tape::backward() {
@@ -29,9 +32,11 @@ void give_gradient(const Tensor& tensor, Tensor gradient) {
     return;
   }
   const auto target = gradient_target(tensor);
-  const float* from = gradient.f32();
-  for (std::int64_t i = 0; i < gradient.elements(); ++i)
-    target.data[i] = target.accumulate ? target.data[i] + from[i] : from[i];
+  const float *from = gradient.f32(), *end = from + gradient.elements();
+  if (target.accumulate)
+    std::transform(from, end, target.data, target.data, std::plus<>());
+  else
+    std::copy(from, end, target.data);
 }
 
 Tensor arrived_gradient(const Tensor& tensor) {

@@ -265,8 +265,7 @@ void add_optimisation(std::vector<Key>& keys) {
   keys.push_back(key<section, &O::label_smoothing>("label_smoothing",
                                                    "probability spread over the vocabulary", probability));
   keys.push_back(key<section, &O::scheduled_sampling>(
-      "scheduled_sampling",
-      "share of target tokens that training reads as the model itself drew them, in the end; 0: none",
+      "scheduled_sampling", "share of target tokens read as the model itself drew them, in the end; 0: none",
       {0, 1}));
   keys.push_back(key<section, &O::scheduled_sampling_warmup>("scheduled_sampling_warmup",
                                                              "updates in which that share grows", count));
