@@ -111,6 +111,26 @@ void Translator::expect_positions(std::size_t tokens) const {
       "is " + std::to_string(most) + ", but a single character takes " + std::to_string(tokens) + " tokens");
 }
 
+// The search that is asked for.
+BeamOptions Translator::search_options(const TranslateOptions& options) {
+  BeamOptions beam = options.beam;
+  beam.attention = beam.attention || options.replace_unknown;
+  if (options.repetition_penalty != 1.0)
+    beam.processors.push_back(std::make_shared<RepetitionPenalty>(options.repetition_penalty));
+  if (options.no_repeat_ngram > 0)
+    beam.processors.push_back(std::make_shared<NoRepeatNgram>(options.no_repeat_ngram));
+  std::vector<std::vector<std::int32_t>> sequences;
+  for (const auto& one : options.suppressed) {
+    if (one.size() == 1)
+      beam.suppressed.push_back(one.front());
+    else
+      sequences.push_back(one);
+  }
+  if (!sequences.empty())
+    beam.processors.push_back(std::make_shared<SuppressSequences>(std::move(sequences)));
+  return beam;
+}
+
 // Longest first: what needs most memory fails or passes at once, and the batch empties quickly at the end.
 void Translator::decode(std::vector<Part>& parts, const TranslateOptions& options) const {
   std::vector<std::size_t> wanted;
@@ -119,8 +139,7 @@ void Translator::decode(std::vector<Part>& parts, const TranslateOptions& option
   if (!options.beam.on_token)
     std::ranges::stable_sort(wanted, std::greater(),
                              [&](std::size_t i) { return parts[i].request.source.size(); });
-  BeamOptions beam = options.beam;
-  beam.attention = beam.attention || options.replace_unknown;
+  BeamOptions beam = search_options(options);
   if (options.beam.on_token)
     beam.on_token = [&](StreamedToken token) {
       token.sentence = parts[wanted[token.sentence]].line;

@@ -22,6 +22,10 @@ struct TranslateOptions {
   /// What the model says is `<unk>` becomes the word of the source that it looked at most (Jean et al. 2015,
   /// Luong et al. 2015b): for names and numbers that its pieces cannot spell. See decoding/unknown.h.
   bool replace_unknown = false;
+  double repetition_penalty = 1.0;   ///< decoding/logit_processor.h; 1: none
+  std::int64_t no_repeat_ngram = 0;  ///< no so many tokens in a row occur twice; 0: off
+  /// Sequences of tokens that no translation holds.
+  std::vector<std::vector<std::int32_t>> suppressed = {};
   /// The number of the first line, for sampling: what is drawn for a line depends on its number, not on the
   /// lines that it is translated with.
   std::uint64_t first_line = 0;
@@ -78,6 +82,7 @@ class Translator {
   std::vector<Part> cut(std::span<const std::string> lines, const TranslateOptions& options,
                         std::span<const std::string> prefixes) const;
   void expect_positions(std::size_t tokens) const;
+  static BeamOptions search_options(const TranslateOptions& options);
   void decode(std::vector<Part>& parts, const TranslateOptions& options) const;
   Translation join(std::span<Part> parts, bool replace_unknown) const;
   std::string spell(const Part& part, const Hypothesis& hypothesis, bool replace_unknown) const;
