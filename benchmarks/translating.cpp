@@ -17,13 +17,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <iostream>
+#include <numeric>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "fovea/base/error.h"
-#include "fovea/decoding/batch_plan.h"
 #include "fovea/decoding/beam_search.h"
 #include "fovea/decoding/translation_decoder.h"
 #include "fovea/formats/json_writer.h"
@@ -126,18 +127,17 @@ class Translating {
     options.max_length = task.max_length;
     options.max_length_ratio = 0.0;
     options.max_length_extra = task.max_length;
-    std::vector<std::int64_t> lengths;
-    for (std::size_t i = 0; i < task.count; ++i) lengths.push_back(std::ssize(sources_[task.first + i]));
-    const auto plan = decoding::plan_batches(lengths, {.max_tokens = 1 << 20, .max_rows = task.batch});
-    std::vector<std::vector<decoding::Hypothesis>> results;
-    for (const auto& batch : plan) {
-      std::vector<Ids> some;
-      for (const auto i : batch) some.push_back(sources_[task.first + i]);
-      results.emplace_back();
-      for (auto& hypotheses : decoding::beam_search(decoder_, some, options))
-        results.back().push_back(std::move(hypotheses.front()));
-    }
-    return decoding::in_order(plan, std::move(results));
+    std::vector<std::size_t> order(task.count);
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::ranges::stable_sort(order, std::greater(),
+                             [&](std::size_t i) { return sources_[task.first + i].size(); });
+    std::vector<decoding::Request> requests;
+    for (const auto i : order) requests.push_back({.source = sources_[task.first + i]});
+    auto found = decoding::beam_search(decoder_, std::move(requests), options,
+                                       {.max_rows = task.batch, .max_tokens = 1 << 20});
+    std::vector<decoding::Hypothesis> best(task.count);
+    for (std::size_t i = 0; i < task.count; ++i) best[order[i]] = std::move(found[i].front());
+    return best;
   }
 
   static void write(const std::string& path, const std::vector<decoding::Hypothesis>& found) {

@@ -67,21 +67,21 @@ TEST(CoveragePenalty, IsTheFormula) {
 
 TEST(Coverage, SumsStepsAndFollowsRows) {
   Coverage coverage;
-  coverage.add({{0.5f, 0.5f, 1.0f}, {0, 2, 3}});
-  coverage.reorder(std::vector<std::int32_t>{1, 0, 0});
-  coverage.add({{1.0f, 0.25f, 0.75f, 1.0f, 0.0f}, {0, 1, 3, 5}});
+  coverage.begin(2);
   const auto row = [&](std::size_t i) {
     return std::vector<double>(coverage.row(i).begin(), coverage.row(i).end());
   };
-  EXPECT_EQ(row(0), (std::vector<double>{2.0}));
+  coverage.add(std::vector<float>{0.5f, 0.5f});
+  coverage.reorder(std::vector<std::int32_t>{0, 0, 0});
+  coverage.add(std::vector<float>{1.0f, 0.0f, 0.25f, 0.75f, 0.0f, 1.0f});
   EXPECT_EQ(row(1), (std::vector<double>{0.75, 1.25}));
-  EXPECT_EQ(row(2), (std::vector<double>{1.5, 0.5}));
-  EXPECT_NE(message_of(Error::Kind::bug,
-                       [&] {
-                         coverage.add({{1.0f}, {0, 1}});
-                       })
-                .find("other rows"),
+  coverage.reorder(std::vector<std::int32_t>{2, 0});
+  EXPECT_EQ(row(0), (std::vector<double>{0.5, 1.5}));
+  EXPECT_EQ(row(1), (std::vector<double>{1.5, 0.5}));
+  EXPECT_NE(message_of(Error::Kind::bug, [&] { coverage.add(std::vector<float>{1.0f}); }).find("other rows"),
             std::string::npos);
+  coverage.begin(1);
+  EXPECT_EQ(row(0), std::vector<double>{0.0});
 }
 
 // In batches of sentences that end at different times and beams that reorder at every step.

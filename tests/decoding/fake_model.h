@@ -45,6 +45,12 @@ class FakeModel : public StepModel {
     return state;
   }
 
+  void admit(DecodingState& state, const std::vector<Ids>& sources) const override {
+    for (const auto& source : sources) dynamic_cast<State&>(state).rows_.push_back({source, {}});
+    admitted += static_cast<int>(sources.size());
+  }
+  mutable int admitted = 0;  // sentences that joined others
+
   Tensor step(DecodingState& state, std::span<const std::int32_t> tokens) const override {
     auto& rows = dynamic_cast<State&>(state).rows_;
     if (rows.size() != tokens.size()) throw std::logic_error("as many tokens as rows");

@@ -83,5 +83,40 @@ TEST(LogitProcessor, IsGivenSourceAndHypothesisOfEachRow) {
   }
 }
 
+TEST(RepetitionPenalty, DividesWhatIsAboveZeroAndMultipliesTheRest) {
+  std::vector<float> logits{2.0f, -2.0f, 3.0f, 0.0f};
+  RepetitionPenalty(2.0).process(0, Ids{0, 1, 0, 3}, logits);
+  EXPECT_EQ(logits, (std::vector<float>{1.0f, -4.0f, 3.0f, 0.0f}));
+  RepetitionPenalty(0.5).process(0, Ids{2}, logits);
+  EXPECT_EQ(logits[2], 6.0f);
+  EXPECT_THROW(RepetitionPenalty(0.0), Error);
+  EXPECT_THROW(RepetitionPenalty(-1.0), Error);
+}
+
+TEST(RepetitionPenalty, ASearchTurnsToOtherWords) {
+  const FakeModel model = table_model({{-3, 2, 1.5}, {-3, 2, 1.5}, {-3, 2, 1.5}});
+  BeamOptions options{.beam = 1, .max_length = 2};
+  EXPECT_EQ(beam_search(model, {{9}}, options)[0][0].tokens, (Ids{1, 1}));
+  options.processors = {std::make_shared<RepetitionPenalty>(1.5)};
+  EXPECT_EQ(beam_search(model, {{9}}, options)[0][0].tokens, (Ids{1, 2}));
+}
+
+TEST(SuppressSequences, ForbidsTheLastTokenAfterTheOthers) {
+  const SuppressSequences sequences({{1, 2, 3}, {4}, {2, 2}, {9, 9}});
+  const auto forbidden = [&](const Ids& past) {
+    std::vector<float> logits(6, 0.0f);
+    sequences.process(0, past, logits);
+    Ids ids;
+    for (std::size_t v = 0; v < logits.size(); ++v)
+      if (logits[v] == minus_infinity) ids.push_back(static_cast<std::int32_t>(v));
+    return ids;
+  };
+  EXPECT_EQ(forbidden({}), Ids{4});
+  EXPECT_EQ(forbidden({1, 2}), (Ids{2, 3, 4}));
+  EXPECT_EQ(forbidden({5, 1, 2}), (Ids{2, 3, 4}));
+  EXPECT_EQ(forbidden({2, 1}), Ids{4});
+  EXPECT_THROW(SuppressSequences({{1}, {}}), Error);
+}
+
 }  // namespace
 }  // namespace fovea::decoding

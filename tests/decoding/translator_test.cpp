@@ -6,7 +6,9 @@
 #include <string_view>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <set>
 
 #include "fovea/text/utf8.h"
 #include "tests/decoding/small_model.h"
@@ -163,6 +165,45 @@ TEST_F(TranslatorTest, TextThatGrowsWhenItIsNormalisedIsCutAllTheSame) {
   const auto found =
       Translator(*model, small_tokenizer(), exec.get()).translate(std::vector<std::string>{line}, how);
   EXPECT_GT(found.front().parts, 1u);
+}
+
+TEST_F(TranslatorTest, SuppressedSequencesAndRepetitionsDoNotCome) {
+  const kernels::ExecutionOwner exec(1);
+  const Translator translator(*model_, small_tokenizer(), exec.get());
+  const auto lines = text::sample::sentences(12, 8);
+  auto how = options(3);
+  how.beam.min_length = 6;
+  const auto before = translator.translate(lines, how);
+  for (const auto& one : before) {
+    const auto& tokens = one.candidates.front().tokens;
+    how.suppressed.push_back({tokens[0]});
+    how.suppressed.push_back({tokens[1], tokens[2]});
+  }
+  how.no_repeat_ngram = 1;
+  for (const auto& one : translator.translate(lines, how)) {
+    const auto& tokens = one.candidates.front().tokens;
+    for (const auto& sequence : how.suppressed) EXPECT_TRUE(std::ranges::search(tokens, sequence).empty());
+    EXPECT_EQ(std::set(tokens.begin(), tokens.end()).size(), tokens.size());
+  }
+}
+
+TEST_F(TranslatorTest, WhatIsCancelledAreTheLastLines) {
+  const kernels::ExecutionOwner exec(1);
+  const Translator translator(*model_, small_tokenizer(), exec.get());
+  const auto lines = text::sample::sentences(60, 8);
+  auto how = options(2, 4);
+  const auto all = translator.translate(lines, how);
+  std::atomic<bool> cancelled{false};
+  how.beam.cancelled = &cancelled;
+  std::size_t told = 0;
+  how.beam.on_token = [&](const StreamedToken& token) {  // lines are then translated in their order
+    cancelled = cancelled || ++told > 60;
+    return token.sentence < lines.size();
+  };
+  const auto found = translator.translate(lines, how);
+  EXPECT_GT(found.size(), 2u);
+  EXPECT_LT(found.size(), lines.size());
+  for (std::size_t i = 0; i < found.size(); ++i) EXPECT_EQ(found[i].text(), all[i].text());
 }
 
 TEST_F(TranslatorTest, LineEndsThatTheModelSpellsBecomeSpaces) {

@@ -335,4 +335,17 @@ void HypothesisCache::put(std::int64_t at, const Tensor& rows_NC, std::int64_t f
     std::copy_n(rows_NC.f32() + n * C + first, width, matrix_.f32() + (at + n) * width);
 }
 
+void HypothesisCache::keep(std::span<const std::int32_t> rows) {
+  if (!matrix_.defined()) return;
+  const auto count = static_cast<std::int64_t>(rows.size()), width = matrix_.dim(1);
+  Tensor kept = Tensor::empty({std::max<std::int64_t>(2 * count, 64), width});
+  float* to = kept.f32();
+  for (const auto row : rows) {
+    expect(row >= 0 && row < rows_, "there is no row " + number(row) + " of " + number(rows_));
+    to = std::copy_n(matrix_.f32() + row * width, width, to);
+  }
+  matrix_ = kept;
+  rows_ = count;
+}
+
 }  // namespace fovea::attention

@@ -145,6 +145,8 @@ class HypothesisCache {
   /// Sets rows at .. at + N - 1 to columns first on of `rows_NC`. Calls for other rows may run beside it.
   /// Throws Error(bug) if they do not fit.
   void put(std::int64_t at, const Tensor& rows_NC, std::int64_t first) const;
+  /// Row i becomes what row rows[i] was; what is not named is forgotten.
+  void keep(std::span<const std::int32_t> rows);
   const Tensor& matrix() const { return matrix_; }  ///< [capacity, width]; rows() of them hold something
   std::int64_t rows() const { return rows_; }
 

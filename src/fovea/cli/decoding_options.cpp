@@ -28,6 +28,21 @@ void read_defaults(const std::filesystem::path& folder, decoding::TranslateOptio
   beam.length_penalty.kind = kind_named(json.text_or("fovea_length_penalty_kind", "power"));
   beam.coverage_penalty.beta = json.number_or("fovea_coverage_penalty", 0.0, 0, 100);
   options.replace_unknown = json.boolean_or("fovea_replace_unknown", false);
+  // Hugging Face counts the start token in lengths. The greatest is usually that of the model's positions,
+  // which a translation may fill here.
+  beam.min_length = std::max<std::int64_t>(0, json.integer_or("min_length", 0, 0, 1 << 20) - 1);
+  beam.max_length = json.integer_or("max_length", beam.max_length, 1, 1 << 20);
+  beam.diverse = {json.integer_or("num_beam_groups", 1, 1, 1024),
+                  json.number_or("diversity_penalty", 0.0, 0, 1e3)};
+  if (beam.beam % beam.diverse.groups != 0) beam.diverse.groups = 1;
+  options.repetition_penalty = json.number_or("repetition_penalty", 1.0, 1e-3, 1e3);
+  options.no_repeat_ngram = json.integer_or("no_repeat_ngram_size", 0, 0, 1 << 20);
+  if (!json.boolean_or("do_sample", false)) return;
+  beam.sampling = decoding::Sampling{.temperature = json.number_or("temperature", 1.0, 1e-3, 1e3),
+                                     .top_k = json.integer_or("top_k", 50, 0, 1 << 30),
+                                     .top_p = json.number_or("top_p", 1.0, 1e-9, 1),
+                                     .min_p = json.number_or("min_p", 0.0, 0, 1)};
+  beam.beam = 1;
 }
 
 }  // namespace
@@ -70,14 +85,18 @@ decoding::TranslateOptions translate_options(const std::string& folder, const De
     throw Error(Error::Kind::usage, "--nbest",
                 std::to_string(nbest) + " translations of " + std::to_string(flags.beam) + " hypotheses",
                 "use a --beam of at least " + std::to_string(nbest));
-  if (flags.beam > 0) options.beam.beam = flags.beam;
+  if (flags.beam > 0) {
+    options.beam.beam = flags.beam;
+    options.beam.sampling.reset();
+    options.beam.diverse.groups = 1;
+  }
   if (flags.length_penalty) options.beam.length_penalty.alpha = *flags.length_penalty;
   if (!flags.length_penalty_kind.empty())
     options.beam.length_penalty.kind = kind_named(flags.length_penalty_kind);
   if (flags.coverage_penalty) options.beam.coverage_penalty.beta = *flags.coverage_penalty;
   options.replace_unknown = options.replace_unknown || flags.replace_unknown;
   options.beam.nbest = nbest;
-  options.beam.beam = std::max(options.beam.beam, nbest);
+  if (!options.beam.sampling) options.beam.beam = std::max(options.beam.beam, nbest);
   options.max_tokens = flags.max_tokens;
   options.batches.max_rows = flags.batch;
   return options;

@@ -16,6 +16,9 @@
 #include "fovea/cli/common.h"
 #include "fovea/cli/decoding_options.h"
 #include "fovea/cli/model_folder.h"
+#include "fovea/cli/search_flags.h"
+#include "fovea/cli/signals.h"
+#include "fovea/cli/text_stream.h"
 #include "fovea/data/lines.h"
 #include "fovea/decoding/translator.h"
 #include "fovea/models/alignment.h"
@@ -31,11 +34,14 @@ using decoding::Translation;
 
 struct Options {
   std::vector<std::string> text;
-  std::string model, input, output = "-", bad_utf8 = "replace";
+  std::vector<std::string> models;
+  std::string input, output = "-", bad_utf8 = "replace", ensemble_mean = "log";
+  std::string prefix, prefix_file;
   std::int64_t nbest = 1;
   DecodingFlags decoding;
   DTypeFlag dtype;
-  bool no_picture = false;
+  SearchFlags search;
+  bool no_picture = false, stream = false;
   int threads = 0;
 
   data::BadUtf8 policy() const { return bad_utf8 == "error" ? data::BadUtf8::error : data::BadUtf8::replace; }
@@ -55,6 +61,8 @@ class Sink {
   void finish() {
     if (file_) file_->commit();
   }
+  /// Leaves no trace of a file that is not whole.
+  void abandon() { file_.reset(); }
 
  private:
   std::optional<AtomicFile> file_;
@@ -88,16 +96,60 @@ std::vector<std::string> argument_lines(const Options& options) {
   return lines;
 }
 
+/// Models that translate together, and the one tokenizer they have.
+struct LoadedModels {
+  std::string folder;  ///< of the first
+  std::vector<std::unique_ptr<models::TranslationModel>> models;
+  std::vector<text::TranslationTokenizer> tokenizers;
+
+  LoadedModels(const std::vector<std::string>& names, const kernels::Execution& exec,
+               const DTypeFlag& dtype) {
+    for (const std::string& name : names.empty() ? std::vector<std::string>{""} : names) {
+      const std::string path = model_folder(name);
+      auto loaded = load_model(path, exec, dtype);
+      if (models.empty()) folder = path;
+      if (!models.empty() && !same_pieces(loaded.tokenizer, tokenizers.front()))
+        throw Error(Error::Kind::model, path, "its tokenizer is another than that of " + folder,
+                    "models translate together only if they were trained with one tokenizer");
+      models.push_back(std::move(loaded.model));
+      tokenizers.push_back(std::move(loaded.tokenizer));
+    }
+  }
+  const text::TranslationTokenizer& tokenizer() const { return tokenizers.front(); }
+
+ private:
+  static bool same_pieces(const text::TranslationTokenizer& a, const text::TranslationTokenizer& b) {
+    const auto pieces = [](const text::TranslationTokenizer& tokenizer) {
+      auto files = tokenizer.files();
+      files.erase("tokenizer_config.json");
+      return files;
+    };
+    return pieces(a) == pieces(b);
+  }
+};
+
+decoding::Ensemble::Mean mean_named(std::string_view name) {
+  return name == "probability" ? decoding::Ensemble::Mean::probabilities
+                               : decoding::Ensemble::Mean::log_probabilities;
+}
+
+data::LineOptions line_options(const Options& options) { return {.bad_utf8 = options.policy()}; }
+
 class Translating {
  public:
   explicit Translating(const Options& options)
       : options_(options),
-        folder_(model_folder(options.model)),
-        translate_(translate_options(folder_, options.decoding, options.nbest)),
         exec_(options.threads),
-        loaded_(load_model(folder_, exec_.get(), options.dtype)),
-        translator_(*loaded_.model, loaded_.tokenizer, exec_.get()),
-        sink_(options.output) {}
+        loaded_(options.models, exec_.get(), options.dtype),
+        translate_(translate_options(loaded_.folder, options.decoding,
+                                     options.search.numbered() ? 1 : options.nbest)),
+        translator_(loaded_.models, loaded_.tokenizer(), exec_.get(), mean_named(options.ensemble_mean)),
+        text_(loaded_.tokenizer()),
+        sink_(options.output) {
+    options.search.apply(translate_, loaded_.tokenizer(), options.decoding.beam, options.nbest);
+    if (options.stream) stream();
+    if (!options.prefix_file.empty()) prefixes_.emplace(options.prefix_file, line_options(options));
+  }
 
   void arguments() {
     translate(argument_lines(options_));
@@ -116,8 +168,34 @@ class Translating {
 
  private:
   void finish() {
+    if (prefixes_ && prefixes_->next())
+      throw Error(Error::Kind::data, prefixes_->name(), "has more lines than there are to translate",
+                  "give one prefix a line");
     warnings_.finish();
     sink_.finish();
+  }
+
+  // Tokens are written as soon as they are sure, a sentence at a time.
+  void stream() {
+    translate_.batches.max_rows = 1;
+    translate_.replace_unknown = false;
+    translate_.beam.on_token = [this](const decoding::StreamedToken& token) {
+      sink_.write(text_.add(token.token));
+      return true;
+    };
+  }
+
+  std::vector<std::string> prefixes_of(std::size_t lines) {
+    if (!options_.prefix.empty()) return std::vector<std::string>(lines, options_.prefix);
+    std::vector<std::string> prefixes;
+    while (prefixes_ && prefixes.size() < lines) {
+      const auto line = prefixes_->next();
+      if (!line)
+        throw Error(Error::Kind::data, prefixes_->name(), "has fewer lines than there are to translate",
+                    "give one prefix a line; an empty one is none");
+      prefixes.emplace_back(*line);
+    }
+    return prefixes;
   }
 
   // Lines that have arrived are translated together, but none waits for one that has not.
@@ -133,14 +211,27 @@ class Translating {
   }
 
   void translate(const std::vector<std::string>& lines) {
-    const auto translations = translator_.translate(lines, translate_);
+    if (!options_.stream) return translate_together(lines);
+    for (const std::string& line : lines) translate_together({line});
+  }
+
+  void translate_together(const std::vector<std::string>& lines) {
+    const auto prefixes = prefixes_of(lines.size());
+    const Signals signals;  // while something is under way: between, they end the program as ever
+    translate_.beam.cancelled = &signals.caught();
+    translate_.first_line = static_cast<std::uint64_t>(line_);
+    const auto translations = translator_.translate(lines, translate_, prefixes);
     std::string text;
     for (const Translation& translation : translations) {
       ++line_;
       report(translation);
-      text += shown(translation);
+      text += options_.stream ? text_.finish(translation.text()) + "\n" : shown(translation);
     }
     sink_.write(text);
+    if (signals.caught()) {
+      sink_.abandon();
+      signals.exit_as_caught();
+    }
     if (lines.size() == 1) show_attention(translations.front());
   }
 
@@ -170,10 +261,10 @@ class Translating {
     const auto& target = translation.candidates.front().tokens;
     if (translation.source.empty() || target.empty()) return;
     // The decoder reads one token more than it wrote: a translation cut at the last position has no picture.
-    if (std::cmp_greater_equal(target.size(), loaded_.model->max_positions())) return;
+    if (std::cmp_greater_equal(target.size(), loaded_.models.front()->max_positions())) return;
     ops::Context ctx;
     ctx.exec = exec_.get();
-    const Tensor weights = models::cross_attention(ctx, *loaded_.model, translation.source, target);
+    const Tensor weights = models::cross_attention(ctx, *loaded_.models.front(), translation.source, target);
     const auto map = views::heat_map(views::merge_pieces(without_eos(translation, weights)), style);
     std::fprintf(stderr, "\n%s", map.c_str());
   }
@@ -183,8 +274,8 @@ class Translating {
     const auto& target = translation.candidates.front().tokens;
     const std::size_t S = translation.source.size() - 1;
     views::AttentionMatrix matrix;
-    matrix.source = loaded_.tokenizer.source_pieces(std::span(translation.source).first(S));
-    matrix.target = loaded_.tokenizer.target_pieces(target);
+    matrix.source = loaded_.tokenizer().source_pieces(std::span(translation.source).first(S));
+    matrix.target = loaded_.tokenizer().target_pieces(target);
     for (std::size_t t = 0; t < target.size(); ++t) {
       const float* row = weights.f32() + t * (S + 1);
       const float rest = 1.0f - row[S];
@@ -194,23 +285,36 @@ class Translating {
   }
 
   const Options& options_;
-  std::string folder_;
-  decoding::TranslateOptions translate_;
   kernels::ExecutionOwner exec_;
-  LoadedModel loaded_;
+  LoadedModels loaded_;
+  decoding::TranslateOptions translate_;
   decoding::Translator translator_;
+  TextStream text_;
   Sink sink_;
+  std::optional<data::LineReader> prefixes_;
   LineWarnings warnings_;
   std::int64_t line_ = 0;
 };
 
+void check_usage(const Options& options) {
+  const auto refuse = [](const char* option, const char* what) {
+    throw Error(Error::Kind::usage, option, what, "see fovea translate --help");
+  };
+  if (!options.prefix.empty() && !options.prefix_file.empty())
+    refuse("--prefix", "and --prefix-file exclude each other");
+  if (options.stream && options.nbest > 1) refuse("--stream", "writes one translation a line, not --nbest");
+  if (options.stream && options.decoding.replace_unknown)
+    refuse("--stream", "cannot go back to --replace-unknown");
+}
+
 void translate(const Options& options) {
+  check_usage(options);
   if (!options.text.empty() && !options.input.empty())
     throw Error(Error::Kind::usage, "translate", "text as arguments and --input exclude each other",
                 "see fovea translate --help");
   if (!options.text.empty()) return Translating(options).arguments();
   // Opened first: a missing file need not wait for the model.
-  data::LineReader reader(options.input.empty() ? "-" : options.input, {.bad_utf8 = options.policy()});
+  data::LineReader reader(options.input.empty() ? "-" : options.input, line_options(options));
   Translating(options).lines(reader);
 }
 
@@ -223,8 +327,16 @@ void add_translate(CLI::App& fovea) {
   command->add_option("text", options->text, "Sentences, one an argument; none: read --input")
       ->type_name("TEXT");
   command
-      ->add_option("--model", options->model, "Model directory (default: the bundled English-German model)")
+      ->add_option("--model", options->models,
+                   "Model directory (default: the bundled English-German model); several translate together")
+      ->allow_extra_args(false)
       ->type_name("DIR");
+  command
+      ->add_option("--ensemble-mean", options->ensemble_mean,
+                   "What several models are averaged by: log (of probabilities) or probability")
+      ->check(CLI::IsMember({"log", "probability"}))
+      ->type_name("")
+      ->capture_default_str();
   command
       ->add_option("--input", options->input,
                    "Text, a sentence a line, plain or .gz; - (the default) is standard input")
@@ -247,6 +359,11 @@ void add_translate(CLI::App& fovea) {
       ->type_name("")
       ->capture_default_str();
   command->add_flag("--no-picture", options->no_picture, "No picture of the attention on a terminal");
+  command->add_option("--prefix", options->prefix, "How every translation begins")->type_name("TEXT");
+  command->add_option("--prefix-file", options->prefix_file, "How each translation begins, line by line")
+      ->type_name("FILE");
+  command->add_flag("--stream", options->stream, "Write words as soon as they are sure, a line at a time");
+  options->search.add_to(*command);
   add_threads_option(*command, options->threads);
   command->footer(
       "N lines in, N lines out, in order, whatever they hold. A line ends in LF; a CR before it is dropped, "

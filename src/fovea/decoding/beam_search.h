@@ -1,77 +1,56 @@
 #pragma once
 
-#include <cstdint>
-#include <memory>
+#include <functional>
+#include <optional>
 #include <vector>
 
-#include "fovea/decoding/coverage.h"
-#include "fovea/decoding/length_penalty.h"
-#include "fovea/decoding/logit_processor.h"
 #include "fovea/decoding/model.h"
+#include "fovea/decoding/search_options.h"
 
 namespace fovea::decoding {
 
-/// A generated sentence.
-struct Hypothesis {
-  std::vector<std::int32_t> tokens;  ///< without start token and end of sentence
-  double score = 0.0;                ///< log_probability / length_penalty(length) + coverage penalty
-  double log_probability = 0.0;      ///< nats, end of sentence included
-  std::vector<float> token_log_probabilities;  ///< of each token and, if complete, of the end of sentence
-  bool complete = true;                        ///< false: cut at the greatest length, without end of sentence
-  std::vector<float> attention = {};  ///< [those tokens, source], if BeamOptions::attention; else empty
+/// How much is decoded at once.
+struct BatchLimits {
+  std::int64_t max_rows = 64;      ///< sentences, at most
+  std::int64_t max_tokens = 4096;  ///< of their sources, at most; a longer sentence is decoded alone
 };
 
-/// When the search for a sentence ends. It always ends when nothing is left to continue or at the greatest
-/// length; before that not until `beam` hypotheses are complete. Let `worst` be the worst score of the `beam`
-/// best complete ones, `running` the greatest log-probability among those that go on, n their length.
-enum class Stop {
-  bound,  ///< when worst >= running / penalty(n): Hugging Face's early_stopping = false. With alpha > 0 a
-          ///< longer hypothesis could still win, because its divisor grows: rare, and much work to rule out.
-          ///< With a coverage penalty each running hypothesis counts with what it would pay now
-  exact,  ///< when no continuation can win: worst >= running / penalty(greatest length) if alpha > 0, else as
-          ///< `bound` (Hugging Face's "never"); no coverage penalty counts, since what is left may be covered
-  first,  ///< at once (Hugging Face's true)
-};
-
-struct BeamOptions {
-  std::int64_t beam = 5;   ///< hypotheses kept alive a sentence; 1 = greedy search
-  std::int64_t nbest = 1;  ///< hypotheses returned, at most `beam`
-  LengthPenalty length_penalty{};
-  CoveragePenalty coverage_penalty{};
-  bool attention = false;  ///< hypotheses say where they looked
-  Stop stop = Stop::bound;
-
-  /// Greatest length in tokens, end of sentence counted: min(ratio * source length + extra, max_length), and
-  /// never more than the model's positions. The source's length is that of the ids given to start().
-  double max_length_ratio = 2.0;
-  std::int64_t max_length_extra = 32;
-  std::int64_t max_length = 512;
-  std::int64_t min_length = 0;  ///< tokens before end of sentence is allowed
-
-  std::vector<std::shared_ptr<const LogitProcessor>> processors = {};  ///< constraints, applied in this order
-};
-
-/// The `nbest` best hypotheses for each source: complete ones first, then by score, best first. There is at
-/// least one; fewer than `nbest` if the model offers no more.
+/// The hypotheses for each request that `next` gives, until it gives none: handed to `found` with the
+/// number of the request, as soon as its sentence is finished, in whatever order. Complete ones come first,
+/// then by score, best first; sampled ones and alternatives in their own order. There is at least one; fewer
+/// than `nbest` if the model offers no more.
 ///
 /// At each step the 2 * beam most probable continuations of a sentence's running hypotheses are candidates,
 /// ranked by log-probability, then by rank of the parent, then by token. A candidate that ends the sentence
 /// is complete if it is among the `beam` first (as in Hugging Face's search), else dropped; the first `beam`
 /// others run on; a coverage penalty has its say in scores alone. At the greatest length running hypotheses
-/// are returned as they are, with complete = false.
+/// are returned as they are, with complete = false. Groups of diverse beams, samples and alternatives are
+/// searches of this kind side by side, with a beam of their own each.
 ///
-/// A sentence that is finished leaves the batch at once. Sums are in double, each sentence is searched by
-/// itself: what is found depends on its rows of logits alone, not on the batch, the order of sources or the
-/// number of threads.
+/// The batch is kept full: a sentence that is finished leaves at once, and when a quarter of the batch is
+/// free new ones are asked for, which join the others in mid-sentence. Sums are in double, each sentence is
+/// searched by itself: what is found depends on its rows of logits alone, not on the batch, the order of
+/// requests or the number of threads. Memory does not grow with the number of requests.
 ///
-/// Probabilities are softmax over the ids that are not banned (end of sentence counts as banned below
-/// min_length). A logit of -infinity is probability 0; where nothing can follow, a sentence ends with what it
-/// has, complete = false. Throws Error(usage) if an option is out of range (a beam of at most 32 with a
-/// vocabulary above 64), or for a coverage penalty or `attention` of a model that has none (a model is asked
-/// for its weights only then); Error(model) naming sentence, step and token if a logit is NaN or +infinity;
-/// Error(bug) if the model breaks its contract (shapes).
+/// Probabilities are softmax over the ids that are neither banned nor suppressed (end of sentence counts as
+/// banned below min_length). A logit of -infinity is probability 0; where nothing can follow, a sentence ends
+/// with what it has, complete = false.
+///
+/// Returns whether it went to the end; not if it was cancelled. Throws Error(usage) if an option is out of
+/// range (a beam of at most 32 with a vocabulary above 64), options exclude each other, a prefix leaves no
+/// room or holds a token that is none; or for a coverage penalty or `attention` of a model that has none (a
+/// model is asked for its weights only then); Error(model) naming sentence, step and token if a logit is NaN
+/// or +infinity; Error(bug) if the model breaks its contract (shapes).
+bool beam_search(const StepModel& model, const std::function<std::optional<Request>()>& next,
+                 const std::function<void(std::size_t, std::vector<Hypothesis>)>& found,
+                 const BeamOptions& options = {}, const BatchLimits& limits = {});
+
+/// The same for sources that are all there, decoded together: results in their order. What was cancelled is
+/// empty.
 std::vector<std::vector<Hypothesis>> beam_search(const StepModel& model,
                                                  const std::vector<std::vector<std::int32_t>>& sources,
                                                  const BeamOptions& options = {});
+std::vector<std::vector<Hypothesis>> beam_search(const StepModel& model, std::vector<Request> requests,
+                                                 const BeamOptions& options, const BatchLimits& limits);
 
 }  // namespace fovea::decoding

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
-
-#include "fovea/decoding/model.h"
 
 namespace fovea::decoding {
 
@@ -28,22 +27,22 @@ struct CoveragePenalty {
   }
 };
 
-/// What the rows of a search have looked at: for each the sum of its weights so far on every token of its
+/// What the rows of a sentence have looked at: for each the sum of its weights so far on every token of the
 /// source.
 class Coverage {
  public:
-  /// Adds the weights of a step. Throws Error(bug) unless they are of the same rows and sources as before.
-  void add(const StepAttention& attention);
+  /// One row that has looked at nothing, of a source of so many tokens.
+  void begin(std::size_t source);
+  /// Adds the weights [rows, source] of a step. Throws Error(bug) if they are not of as many rows.
+  void add(std::span<const float> attention);
   /// Row i goes on from what was row parents[i].
   void reorder(std::span<const std::int32_t> parents);
 
-  std::span<const double> row(std::size_t i) const {
-    return std::span(sums_).subspan(start_[i], start_[i + 1] - start_[i]);
-  }
+  std::span<const double> row(std::size_t i) const { return std::span(sums_).subspan(i * source_, source_); }
 
  private:
-  std::vector<double> sums_;
-  std::vector<std::size_t> start_;  // [rows + 1]; empty before the first step
+  std::size_t source_ = 0;
+  std::vector<double> sums_, before_;
 };
 
 }  // namespace fovea::decoding

@@ -1,8 +1,10 @@
 #include "fovea/decoding/logit_processor.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "fovea/base/error.h"
 
@@ -21,6 +23,39 @@ void NoRepeatNgram::process(std::size_t, std::span<const std::int32_t> tokens,
   for (std::size_t begin = 0; begin + n_ <= tokens.size(); ++begin)
     if (std::ranges::equal(tokens.subspan(begin, n_ - 1), last))
       logits[static_cast<std::size_t>(tokens[begin + n_ - 1])] = -std::numeric_limits<float>::infinity();
+}
+
+RepetitionPenalty::RepetitionPenalty(double penalty) : penalty_(static_cast<float>(penalty)) {
+  if (!(penalty_ > 0) || !std::isfinite(penalty_))
+    throw Error(Error::Kind::usage, "repetition penalty", "is " + std::to_string(penalty),
+                "use a number above 0, such as 1.2");
+}
+
+void RepetitionPenalty::process(std::size_t, std::span<const std::int32_t> tokens,
+                                std::span<float> logits) const {
+  for (auto token = tokens.begin(); token != tokens.end(); ++token) {
+    if (std::find(tokens.begin(), token, *token) != token) continue;  // once is enough
+    float& logit = logits[static_cast<std::size_t>(*token)];
+    logit = logit > 0 ? logit / penalty_ : logit * penalty_;
+  }
+}
+
+SuppressSequences::SuppressSequences(std::vector<std::vector<std::int32_t>> sequences)
+    : sequences_(std::move(sequences)) {
+  for (const auto& sequence : sequences_)
+    if (sequence.empty())
+      throw Error(Error::Kind::usage, "suppressed sequences", "one has no tokens", "leave it out");
+}
+
+void SuppressSequences::process(std::size_t, std::span<const std::int32_t> tokens,
+                                std::span<float> logits) const {
+  for (const auto& sequence : sequences_) {
+    const auto before = std::span(sequence).first(sequence.size() - 1);
+    const auto last = static_cast<std::size_t>(sequence.back());
+    if (before.size() <= tokens.size() && last < logits.size() &&
+        std::ranges::equal(before, tokens.last(before.size())))
+      logits[last] = -std::numeric_limits<float>::infinity();
+  }
 }
 
 }  // namespace fovea::decoding

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace fovea::decoding {
 
@@ -31,6 +32,33 @@ class NoRepeatNgram : public LogitProcessor {
 
  private:
   std::size_t n_;
+};
+
+/// What has been said becomes less likely: for each token of the hypothesis its logit is divided by the
+/// penalty if it is above 0, else multiplied. Above 1 discourages, below 1 encourages repetition.
+/// Source   Keskar et al. 2019 (CTRL), section 4.1; `repetition_penalty`, on logits as in CTranslate2
+class RepetitionPenalty : public LogitProcessor {
+ public:
+  /// Throws Error(usage) unless the penalty is above 0.
+  explicit RepetitionPenalty(double penalty);
+  void process(std::size_t source, std::span<const std::int32_t> tokens,
+               std::span<float> logits) const override;
+
+ private:
+  float penalty_;
+};
+
+/// Sequences of tokens that no hypothesis contains (Hugging Face's `bad_words_ids`, CTranslate2's
+/// `suppress_sequences`): the last token of one is forbidden where the others have just been said.
+class SuppressSequences : public LogitProcessor {
+ public:
+  /// Throws Error(usage) if one is empty.
+  explicit SuppressSequences(std::vector<std::vector<std::int32_t>> sequences);
+  void process(std::size_t source, std::span<const std::int32_t> tokens,
+               std::span<float> logits) const override;
+
+ private:
+  std::vector<std::vector<std::int32_t>> sequences_;
 };
 
 }  // namespace fovea::decoding

@@ -45,6 +45,10 @@ class StepModel {
   virtual std::unique_ptr<DecodingState> start(
       const std::vector<std::vector<std::int32_t>>& sources) const = 0;
 
+  /// Adds a row for each of further sources, after those there are, at its first step, while the others are
+  /// in mid-sentence; they do not notice.
+  virtual void admit(DecodingState& state, const std::vector<std::vector<std::int32_t>>& sources) const = 0;
+
   /// Feeds tokens[i] to row i and returns logits [rows, V], f32, for what follows it. A row's logits must not
   /// depend on the rows beside it: then no answer depends on the batch it was computed in. The caller may
   /// overwrite them, until the next step.

@@ -8,6 +8,9 @@ class State : public DecodingState {
   State(std::unique_ptr<models::TranslationState> state,
         const std::vector<std::vector<std::int32_t>>& sources)
       : state(std::move(state)) {
+    add(sources);
+  }
+  void add(const std::vector<std::vector<std::int32_t>>& sources) {
     for (const auto& source : sources) source_lengths.push_back(source.size());
   }
   std::int64_t rows() const override { return state->rows(); }
@@ -58,6 +61,13 @@ void mean_over_heads(const Tensor& weights, std::span<const std::size_t> source_
 std::unique_ptr<DecodingState> TranslationDecoder::start(
     const std::vector<std::vector<std::int32_t>>& sources) const {
   return std::make_unique<State>(model_.start(ctx_, sources), sources);
+}
+
+void TranslationDecoder::admit(DecodingState& begun,
+                               const std::vector<std::vector<std::int32_t>>& sources) const {
+  auto& state = static_cast<State&>(begun);
+  model_.admit(ctx_, *state.state, sources);
+  state.add(sources);
 }
 
 Tensor TranslationDecoder::step(DecodingState& state, std::span<const std::int32_t> tokens) const {

@@ -17,6 +17,7 @@ class TranslationDecoder : public StepModel {
   }
 
   std::unique_ptr<DecodingState> start(const std::vector<std::vector<std::int32_t>>& sources) const override;
+  void admit(DecodingState& state, const std::vector<std::vector<std::int32_t>>& sources) const override;
   Tensor step(DecodingState& state, std::span<const std::int32_t> tokens) const override;
 
   /// Where a row looked is the mean over the heads of what the decoder's last cross-attention saw.

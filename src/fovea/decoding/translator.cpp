@@ -1,6 +1,8 @@
 #include "fovea/decoding/translator.h"
 
 #include <algorithm>
+#include <functional>
+#include <optional>
 #include <utility>
 
 #include "fovea/decoding/unknown.h"
@@ -12,8 +14,8 @@ namespace fovea::decoding {
 struct Translator::Part {
   std::size_t line = 0;
   text::Chunk chunk;
-  std::vector<std::int32_t> source;
-  std::vector<Hypothesis> hypotheses;  // none: nothing to translate
+  Request request;                     // without a source: nothing to translate
+  std::vector<Hypothesis> hypotheses;  // none: nothing to translate, or not reached
 };
 
 namespace {
@@ -35,6 +37,14 @@ void expect_specials(const text::Vocabulary& vocabulary, const models::Translati
               "do tokenizer and model belong together?");
 }
 
+std::unique_ptr<const StepModel> decoder_of(std::span<const std::unique_ptr<models::TranslationModel>> models,
+                                            const kernels::Execution& exec, Ensemble::Mean mean) {
+  if (models.size() == 1) return std::make_unique<TranslationDecoder>(*models.front(), exec);
+  std::vector<std::unique_ptr<const StepModel>> decoders;
+  for (const auto& model : models) decoders.push_back(std::make_unique<TranslationDecoder>(*model, exec));
+  return std::make_unique<Ensemble>(std::move(decoders), mean);
+}
+
 // Byte pieces can spell a line end; a translation is one line whatever the model says.
 std::string one_line(std::string text) {
   for (char& c : text)
@@ -46,20 +56,41 @@ std::string one_line(std::string text) {
 
 Translator::Translator(const models::TranslationModel& model, const text::TranslationTokenizer& tokenizer,
                        const kernels::Execution& exec)
-    : model_(model), tokenizer_(tokenizer), decoder_(model, exec) {
-  expect_vocabulary("source vocabulary", tokenizer.source_vocabulary().size(), model.vocabulary().source);
-  expect_vocabulary("target vocabulary", tokenizer.target_vocabulary().size(), model.vocabulary().target);
-  expect_specials(tokenizer.source_vocabulary(), model.vocabulary(), "source vocabulary");
-  expect_specials(tokenizer.target_vocabulary(), model.vocabulary(), "target vocabulary");
+    : model_(model), tokenizer_(tokenizer), decoder_(std::make_unique<TranslationDecoder>(model, exec)) {
+  expect_tokenizer();
 }
 
-std::vector<Translator::Part> Translator::cut(std::span<const std::string> lines, std::size_t limit) const {
+Translator::Translator(std::span<const std::unique_ptr<models::TranslationModel>> models,
+                       const text::TranslationTokenizer& tokenizer, const kernels::Execution& exec,
+                       Ensemble::Mean mean)
+    : model_(*models.front()), tokenizer_(tokenizer), decoder_(decoder_of(models, exec, mean)) {
+  expect_tokenizer();
+}
+
+void Translator::expect_tokenizer() const {
+  expect_vocabulary("source vocabulary", tokenizer_.source_vocabulary().size(), model_.vocabulary().source);
+  expect_vocabulary("target vocabulary", tokenizer_.target_vocabulary().size(), model_.vocabulary().target);
+  expect_specials(tokenizer_.source_vocabulary(), model_.vocabulary(), "source vocabulary");
+  expect_specials(tokenizer_.target_vocabulary(), model_.vocabulary(), "target vocabulary");
+}
+
+std::vector<Translator::Part> Translator::cut(std::span<const std::string> lines,
+                                              const TranslateOptions& options,
+                                              std::span<const std::string> prefixes) const {
+  const auto limit = static_cast<std::size_t>(
+      std::max<std::int64_t>(2, std::min(options.max_tokens, decoder_->max_positions())));
   const auto count = [this](std::string_view text) { return tokenizer_.encode_source(text).size(); };
   std::vector<Part> parts;
   const auto add = [&](std::size_t line, const text::Chunk& chunk, std::vector<std::int32_t> source) {
     if (source.size() <= 1) source.clear();  // eos alone
     expect_positions(source.size());
-    parts.push_back({line, chunk, std::move(source), {}});
+    const bool first = parts.empty() || parts.back().line != line;
+    const std::uint64_t draw =
+        first ? (options.first_line + line) << 20 : parts.back().request.draw + 1;  // a line has fewer parts
+    parts.push_back({line, chunk, {std::move(source), {}, draw}, {}});
+    if (!first || prefixes.empty()) return;
+    parts.back().request.prefix = tokenizer_.encode_target(prefixes[line]);
+    parts.back().request.prefix.pop_back();  // eos
   };
   for (std::size_t line = 0; line < lines.size(); ++line) {
     auto source = tokenizer_.encode_source(lines[line]);
@@ -73,29 +104,56 @@ std::vector<Translator::Part> Translator::cut(std::span<const std::string> lines
 
 // A part is longer than the limit only if it is a single character of many bytes.
 void Translator::expect_positions(std::size_t tokens) const {
-  const std::int64_t most = model_.max_positions();
+  const std::int64_t most = decoder_->max_positions();
   if (std::cmp_less_equal(tokens, most)) return;
   throw Error(
       Error::Kind::model, "config.json: max_position_embeddings",
       "is " + std::to_string(most) + ", but a single character takes " + std::to_string(tokens) + " tokens");
 }
 
-void Translator::decode(std::vector<Part>& parts, const TranslateOptions& options) const {
-  std::vector<std::size_t> wanted;
-  std::vector<std::int64_t> lengths;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (parts[i].source.empty()) continue;
-    wanted.push_back(i);
-    lengths.push_back(static_cast<std::int64_t>(parts[i].source.size()));
-  }
+// The search that is asked for.
+BeamOptions Translator::search_options(const TranslateOptions& options) {
   BeamOptions beam = options.beam;
   beam.attention = beam.attention || options.replace_unknown;
-  for (const auto& batch : plan_batches(lengths, options.batches)) {
-    std::vector<std::vector<std::int32_t>> sources;
-    for (const auto i : batch) sources.push_back(parts[wanted[i]].source);
-    auto found = beam_search(decoder_, sources, beam);
-    for (std::size_t i = 0; i < batch.size(); ++i) parts[wanted[batch[i]]].hypotheses = std::move(found[i]);
+  if (options.repetition_penalty != 1.0)
+    beam.processors.push_back(std::make_shared<RepetitionPenalty>(options.repetition_penalty));
+  if (options.no_repeat_ngram > 0)
+    beam.processors.push_back(std::make_shared<NoRepeatNgram>(options.no_repeat_ngram));
+  std::vector<std::vector<std::int32_t>> sequences;
+  for (const auto& one : options.suppressed) {
+    if (one.size() == 1)
+      beam.suppressed.push_back(one.front());
+    else
+      sequences.push_back(one);
   }
+  if (!sequences.empty())
+    beam.processors.push_back(std::make_shared<SuppressSequences>(std::move(sequences)));
+  return beam;
+}
+
+// Longest first: what needs most memory fails or passes at once, and the batch empties quickly at the end.
+void Translator::decode(std::vector<Part>& parts, const TranslateOptions& options) const {
+  std::vector<std::size_t> wanted;
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    if (!parts[i].request.source.empty()) wanted.push_back(i);
+  if (!options.beam.on_token)
+    std::ranges::stable_sort(wanted, std::greater(),
+                             [&](std::size_t i) { return parts[i].request.source.size(); });
+  BeamOptions beam = search_options(options);
+  if (options.beam.on_token)
+    beam.on_token = [&](StreamedToken token) {
+      token.sentence = parts[wanted[token.sentence]].line;
+      return options.beam.on_token(token);
+    };
+  std::size_t given = 0;
+  const auto next = [&]() -> std::optional<Request> {
+    if (given == wanted.size()) return {};
+    return parts[wanted[given++]].request;
+  };
+  const auto found = [&](std::size_t index, std::vector<Hypothesis> hypotheses) {
+    parts[wanted[index]].hypotheses = std::move(hypotheses);
+  };
+  beam_search(*decoder_, next, found, beam, options.batches);
 }
 
 std::string Translator::spell(const Part& part, const Hypothesis& hypothesis, bool replace_unknown) const {
@@ -119,7 +177,7 @@ Translation Translator::join(std::span<Part> parts, bool replace_unknown) const 
                                         std::move(hypothesis.token_log_probabilities),
                                         std::move(hypothesis.attention)});
     }
-    translation.source = std::move(parts.front().source);
+    translation.source = std::move(parts.front().request.source);
     if (translation.candidates.empty()) translation.candidates.emplace_back();
     return translation;
   }
@@ -137,16 +195,24 @@ Translation Translator::join(std::span<Part> parts, bool replace_unknown) const 
 }
 
 std::vector<Translation> Translator::translate(std::span<const std::string> lines,
-                                               const TranslateOptions& options) const {
-  const auto limit = static_cast<std::size_t>(
-      std::max<std::int64_t>(2, std::min(options.max_tokens, model_.max_positions())));
-  std::vector<Part> parts = cut(lines, limit);
+                                               const TranslateOptions& options,
+                                               std::span<const std::string> prefixes) const {
+  if (!prefixes.empty() && prefixes.size() != lines.size())
+    throw Error(Error::Kind::usage, "prefixes",
+                std::to_string(prefixes.size()) + " for " + std::to_string(lines.size()) + " lines",
+                "give one a line");
+  std::vector<Part> parts = cut(lines, options, prefixes);
   decode(parts, options);
+  const auto is_missing = [](const Part& part) {
+    return part.hypotheses.empty() && !part.request.source.empty();
+  };
   std::vector<Translation> translations;
   for (std::size_t first = 0; first < parts.size();) {
     std::size_t last = first;
     while (last < parts.size() && parts[last].line == parts[first].line) ++last;
-    translations.push_back(join(std::span(parts).subspan(first, last - first), options.replace_unknown));
+    const auto line = std::span(parts).subspan(first, last - first);
+    if (std::ranges::any_of(line, is_missing)) break;  // cancelled
+    translations.push_back(join(line, options.replace_unknown));
     first = last;
   }
   return translations;

@@ -1,12 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "fovea/decoding/batch_plan.h"
 #include "fovea/decoding/beam_search.h"
+#include "fovea/decoding/ensemble.h"
 #include "fovea/decoding/translation_decoder.h"
 #include "fovea/text/translation_tokenizer.h"
 
@@ -14,13 +15,20 @@ namespace fovea::decoding {
 
 struct TranslateOptions {
   BeamOptions beam{};
-  BatchPlanOptions batches{};
+  BatchLimits batches{};
   /// A line of more tokens is cut into sentences or parts of them, translated one by one and joined. Models
   /// are trained on sentences: what is much longer than those comes out badly.
   std::int64_t max_tokens = 128;
   /// What the model says is `<unk>` becomes the word of the source that it looked at most (Jean et al. 2015,
   /// Luong et al. 2015b): for names and numbers that its pieces cannot spell. See decoding/unknown.h.
   bool replace_unknown = false;
+  double repetition_penalty = 1.0;   ///< decoding/logit_processor.h; 1: none
+  std::int64_t no_repeat_ngram = 0;  ///< no so many tokens in a row occur twice; 0: off
+  /// Sequences of tokens that no translation holds.
+  std::vector<std::vector<std::int32_t>> suppressed = {};
+  /// The number of the first line, for sampling: what is drawn for a line depends on its number, not on the
+  /// lines that it is translated with.
+  std::uint64_t first_line = 0;
 };
 
 /// A translation of a line, one of its n best.
@@ -53,23 +61,35 @@ class Translator {
   Translator(const models::TranslationModel& model, const text::TranslationTokenizer& tokenizer,
              const kernels::Execution& exec);
 
-  std::vector<Translation> translate(std::span<const std::string> lines,
-                                     const TranslateOptions& options = {}) const;
+  /// Several models of one tokenizer as one; the first is model().
+  Translator(std::span<const std::unique_ptr<models::TranslationModel>> models,
+             const text::TranslationTokenizer& tokenizer, const kernels::Execution& exec,
+             Ensemble::Mean mean = Ensemble::Mean::log_probabilities);
+
+  /// `prefixes`, if any, hold for each line the text that its translation begins with (pieces of it as the
+  /// tokenizer cuts it; of a line in parts the first part). If options.beam.cancelled becomes true, what is
+  /// returned are the first lines, as many as were through. BeamOptions::on_token counts lines as sentences
+  /// if none has several parts.
+  std::vector<Translation> translate(std::span<const std::string> lines, const TranslateOptions& options = {},
+                                     std::span<const std::string> prefixes = {}) const;
 
   const models::TranslationModel& model() const { return model_; }
   const text::TranslationTokenizer& tokenizer() const { return tokenizer_; }
 
  private:
   struct Part;
-  std::vector<Part> cut(std::span<const std::string> lines, std::size_t limit) const;
+  void expect_tokenizer() const;
+  std::vector<Part> cut(std::span<const std::string> lines, const TranslateOptions& options,
+                        std::span<const std::string> prefixes) const;
   void expect_positions(std::size_t tokens) const;
+  static BeamOptions search_options(const TranslateOptions& options);
   void decode(std::vector<Part>& parts, const TranslateOptions& options) const;
   Translation join(std::span<Part> parts, bool replace_unknown) const;
   std::string spell(const Part& part, const Hypothesis& hypothesis, bool replace_unknown) const;
 
   const models::TranslationModel& model_;
   const text::TranslationTokenizer& tokenizer_;
-  TranslationDecoder decoder_;
+  std::unique_ptr<const StepModel> decoder_;
 };
 
 }  // namespace fovea::decoding

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "fovea/nn/layers.h"
 #include "fovea/ops/copy_mixture.h"
@@ -27,6 +28,7 @@ class CopyGate {
 struct CopyView {
   ops::CopySourcePtr tokens;  ///< of all sources; none: nothing is copied
   std::shared_ptr<const ops::Sequences> sources;
+  std::vector<std::int32_t> ids = {};  ///< decoding: what `tokens` was made of
 };
 
 }  // namespace fovea::models

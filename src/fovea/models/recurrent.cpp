@@ -27,21 +27,6 @@ Tensor means(const Context& ctx, const Tensor& h, const std::shared_ptr<const Se
 
 }  // namespace
 
-void RecurrentState::reorder(std::span<const std::int32_t> parents) {
-  for (auto& layer : decoder.layers) {
-    layer.h = rows_of(layer.h, parents);
-    layer.c = rows_of(layer.c, parents);
-  }
-  decoder.fed = rows_of(decoder.fed, parents);
-  source.fixed = rows_of(source.fixed, parents);
-  if (copies.tokens) copies.sources = selected(*copies.sources, parents);
-  if (!source.memory.sequences) return;
-  decoder.previous = parts_of(decoder.previous, *source.memory.sequences, parents);
-  decoder.coverage = parts_of(decoder.coverage, *source.memory.sequences, parents);
-  source.memory.sequences = selected(*source.memory.sequences, parents);
-  if (moves_keys) source.memory = unshared(source.memory);
-}
-
 RecurrentModel::RecurrentModel(const RecurrentConfig& config, Declared) : config_(config) {
   nn::Builder builder(parameters_);
   const auto embedding = nn::Initial::normal(1.0f / std::sqrt(static_cast<float>(config.embedding)));
@@ -136,14 +121,20 @@ std::unique_ptr<TranslationState> RecurrentModel::start(
   }
   const Encoded encoded = encode(ctx, packed, Sequences::packed(start), Looks::stepwise);
   auto state = std::make_unique<RecurrentState>();
-  state->decoder = decoder_->begin(ctx, encoded.summary);
-  state->decoder.decides = true;
+  state->decoder = decoder_->begin_decoding(ctx, encoded.summary, encoded.source.memory);
   state->source = encoded.source;
   state->copies = encoded.copies;
+  if (gate_) state->copies.ids = packed;
   state->steps =
       std::make_shared<RecurrentDecoder::Steps>(ctx, *decoder_, static_cast<std::int64_t>(sources.size()));
   state->moves_keys = config_.attends() && decoder_->moves_keys();
   return state;
+}
+
+void RecurrentModel::admit(const Context& ctx, TranslationState& state,
+                           std::span<const std::vector<std::int32_t>> sources) const {
+  const auto fresh = start(ctx, sources);
+  static_cast<RecurrentState&>(state).append(static_cast<const RecurrentState&>(*fresh));
 }
 
 Tensor RecurrentModel::step(const Context& ctx, TranslationState& begun,
@@ -152,7 +143,7 @@ Tensor RecurrentModel::step(const Context& ctx, TranslationState& begun,
   if (std::ssize(tokens) != state.rows())
     throw Error(Error::Kind::bug, "recurrent model: step",
                 std::to_string(tokens.size()) + " tokens for " + std::to_string(state.rows()) + " rows");
-  if (state.decoder.position >= config_.max_positions)
+  if (std::ranges::any_of(state.decoder.positions, [&](auto t) { return t >= config_.max_positions; }))
     throw Error(Error::Kind::bug, "recurrent model: step",
                 "past position " + std::to_string(config_.max_positions));
   const Tensor embedded = embed(ctx, tokens, target_embedding_, target_site_);

@@ -24,6 +24,8 @@ struct RecurrentState : TranslationState {
 
   std::int64_t rows() const override { return decoder.layers.front().h.dim(0); }
   void reorder(std::span<const std::int32_t> parents) override;
+  /// Adds the rows of a state that has not stepped yet; drops sentences of no row.
+  void append(const RecurrentState& fresh);
 };
 
 /// A recurrent encoder-decoder with attention (Bahdanau et al. 2015; Luong et al. 2015), built as its config
@@ -47,6 +49,8 @@ class RecurrentModel : public TranslationModel {
                      float weight) const override;
   std::unique_ptr<TranslationState> start(const ops::Context& ctx,
                                           std::span<const std::vector<std::int32_t>> sources) const override;
+  void admit(const ops::Context& ctx, TranslationState& state,
+             std::span<const std::vector<std::int32_t>> sources) const override;
   Tensor step(const ops::Context& ctx, TranslationState& state,
               std::span<const std::int32_t> tokens) const override;
   void read(const ops::Context& ctx, std::span<const std::int32_t> source,

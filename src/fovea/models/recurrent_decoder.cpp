@@ -1,6 +1,7 @@
 #include "fovea/models/recurrent_decoder.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "fovea/models/row_selection.h"
 #include "fovea/ops/dropout.h"
@@ -49,14 +50,28 @@ std::shared_ptr<const attention::Score> score_of(nn::Builder& builder, const std
                                 .layers = config.match_layers});
 }
 
-// 1 where key j of each row is within `reach` of `position`: [R, 1, 1, S].
-Tensor near(const Sequences& keys, std::int64_t position, std::int64_t reach) {
+// 1 where key j of each row is within `reach` of its position: [R, 1, 1, S].
+Tensor near(const Sequences& keys, const DecoderState& state, std::int64_t reach) {
   const std::int64_t longest = keys.count.empty() ? 0 : *std::ranges::max_element(keys.count);
   Tensor mask = Tensor::empty({keys.size(), 1, 1, longest}, DType::i8);
   auto* at = reinterpret_cast<std::uint8_t*>(mask.raw());
-  for (std::int64_t r = 0; r < keys.size(); ++r)
+  for (std::int64_t r = 0; r < keys.size(); ++r) {
+    const std::int64_t position =
+        state.positions.empty() ? state.position : state.positions[static_cast<std::size_t>(r)];
     for (std::int64_t j = 0; j < longest; ++j) *at++ = j >= position - reach && j <= position + reach;
+  }
   return mask;
+}
+
+// What monotonic attention goes on from: the weights of the step before; of rows at their first step, key 0.
+Tensor weights_before(const Sequences& keys, std::int64_t heads, const DecoderState& state) {
+  if (std::ranges::count(state.positions, 0) == 0) return state.previous;
+  Tensor weights = state.previous.clone();
+  float* at = weights.f32();
+  for (std::size_t r = 0; r < keys.count.size(); ++r)
+    for (std::int64_t h = 0; h < heads; ++h, at += keys.count[r])
+      if (state.positions[r] == 0 && keys.count[r] > 0) *at = 1.0f;
+  return weights;
 }
 
 }  // namespace
@@ -129,6 +144,19 @@ DecoderState RecurrentDecoder::begin(const Context& ctx, const Tensor& summary) 
     if (config_.cell == nn::Recurrence::lstm) state.layers.back().c = first(start_c_, n);
   }
   if (config_.input_feeding) state.fed = Tensor::zeros({rows, config_.embedding});
+  return state;
+}
+
+DecoderState RecurrentDecoder::begin_decoding(const Context& ctx, const Tensor& summary,
+                                              const Memory& memory) const {
+  DecoderState state = begin(ctx, summary);
+  state.decides = true;
+  state.positions.assign(static_cast<std::size_t>(summary.dim(0)), 0);
+  if (!score_ || !carries_weights()) return state;
+  const auto& counts = memory.sequences->count;
+  const std::int64_t pairs =
+      config_.attention_heads * std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+  state.previous = state.coverage = Tensor::zeros({pairs});
   return state;
 }
 
@@ -230,10 +258,11 @@ RecurrentDecoder::Looked RecurrentDecoder::look(const Context& ctx, const Tensor
   if (config_.window == Window::local_m) {
     auto terms =
         how.terms ? std::make_shared<ops::PairTerms>(*how.terms) : std::make_shared<ops::PairTerms>();
-    terms->mask = near(*memory.sequences, state.position, config_.reach);
+    terms->mask = near(*memory.sequences, state, config_.reach);
     how.terms = terms;
   }
-  how.previous = config_.normaliser == Normaliser::monotonic ? state.previous : Tensor();
+  if (config_.normaliser == Normaliser::monotonic)
+    how.previous = weights_before(*memory.sequences, config_.attention_heads, state);
   if (learns_from_weights())
     how.weights = attention::WeightsWanted::with_gradient;
   else if (wants_weights)
@@ -302,6 +331,7 @@ RecurrentDecoder::Looked RecurrentDecoder::Steps::step(const Context& ctx, const
                       ? bahdanau(ctx, given, state, source, wants_weights)
                       : luong(ctx, given, state, source, wants_weights);
   ++state.position;
+  for (auto& position : state.positions) ++position;
   return looked;
 }
 

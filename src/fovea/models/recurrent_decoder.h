@@ -23,6 +23,7 @@ struct DecoderState {
   Tensor previous;                         ///< weights of the step before, row after row [S_r], if they count
   Tensor coverage;                         ///< their sum over all steps before
   std::int64_t position = 0;               ///< t
+  std::vector<std::int64_t> positions;     ///< decoding: t of each row, in place of `position`
   bool decides = false;                    ///< decoding: monotonic attention is hard
 };
 
@@ -47,6 +48,9 @@ class RecurrentDecoder {
                              const std::shared_ptr<const ops::Sequences>& sentences, Looks looks) const;
   /// The states before the first step, from a summary [B, M] of each sentence (undefined: zeros).
   DecoderState begin(const ops::Context& ctx, const Tensor& summary_BM) const;
+  /// The same for decoding, with `memory` (of that many sequences): weights before the first step are zeros.
+  DecoderState begin_decoding(const ops::Context& ctx, const Tensor& summary_BM,
+                              const attention::Memory& memory) const;
   /// What the first cell makes of embedded tokens [N, E], for any number of steps at once.
   Tensor project(const ops::Context& ctx, const Tensor& embedded_NE) const {
     return cells_.front().project(ctx, embedded_NE);

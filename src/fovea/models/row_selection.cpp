@@ -1,7 +1,10 @@
 #include "fovea/models/row_selection.h"
 
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <string>
+#include <utility>
 
 #include "fovea/base/error.h"
 
@@ -17,6 +20,15 @@ Tensor rows_of(const Tensor& matrix, std::span<const std::int32_t> rows) {
   float* to = selected.f32();
   for (const auto row : rows) to = std::copy_n(matrix.f32() + row * D, D, to);
   return selected;
+}
+
+Tensor joined(const Tensor& a, const Tensor& b) {
+  if (!a.defined() && !b.defined()) return a;
+  if (!a.defined() || !b.defined() || a.dim(1) != b.dim(1))
+    throw Error(Error::Kind::bug, "rows of a decoder", "rows of another kind cannot join");
+  Tensor both = Tensor::empty({a.dim(0) + b.dim(0), a.dim(1)});
+  std::copy_n(b.f32(), b.elements(), std::copy_n(a.f32(), a.elements(), both.f32()));
+  return both;
 }
 
 Tensor parts_of(const Tensor& packed, const Sequences& sequences, std::span<const std::int32_t> rows) {
@@ -66,6 +78,45 @@ Memory unshared(const Memory& memory) {
   own.prepared = {};
   own.sequences = std::move(sequences);
   return own;
+}
+
+Gathered gathered(const Sequences& sequences) {
+  Gathered found;
+  auto parts = std::make_shared<Sequences>(), moved = std::make_shared<Sequences>();
+  std::map<std::int64_t, std::int64_t> at;  // where a sequence that began here begins now
+  for (std::size_t b = 0; b < sequences.start.size(); ++b) {
+    const std::int64_t start = sequences.start[b], count = sequences.count[b];
+    const auto [place, is_new] = at.try_emplace(start, std::ssize(found.rows));
+    moved->start.push_back(place->second);
+    moved->count.push_back(count);
+    if (!is_new) continue;
+    parts->start.push_back(place->second);
+    parts->count.push_back(count);
+    for (std::int64_t j = 0; j < count; ++j) found.rows.push_back(static_cast<std::int32_t>(start + j));
+  }
+  found.parts = std::move(parts);
+  found.sequences = std::move(moved);
+  return found;
+}
+
+std::shared_ptr<const Sequences> joined(const Sequences& a, const Sequences& b, std::int64_t shift) {
+  auto both = std::make_shared<Sequences>(a);
+  for (const auto start : b.start) both->start.push_back(start + shift);
+  both->count.insert(both->count.end(), b.count.begin(), b.count.end());
+  return both;
+}
+
+Memory joined(const Memory& a, const Memory& b) {
+  const Gathered of_a = gathered(*a.sequences), of_b = gathered(*b.sequences);
+  const auto join = [&](const Tensor& from_a, const Tensor& from_b) {
+    return joined(rows_of(from_a, of_a.rows), rows_of(from_b, of_b.rows));
+  };
+  Memory both = a;
+  both.keys.matrix = join(a.keys.matrix, b.keys.matrix);
+  both.values.matrix = join(a.values.matrix, b.values.matrix);
+  both.prepared = a.prepared.defined() && b.prepared.defined() ? join(a.prepared, b.prepared) : Tensor();
+  both.sequences = joined(*of_a.sequences, *of_b.sequences, std::ssize(of_a.rows));
+  return both;
 }
 
 }  // namespace fovea::models

@@ -126,19 +126,6 @@ Tensor DecoderLayer::step(const ops::Context& ctx, const Tensor& x_ND, const Ten
   return sublayers(ctx, x_ND, self, keys_values, rows.tokens, rows.source);
 }
 
-void TransformerState::reorder(std::span<const std::int32_t> parents) {
-  std::vector<std::int32_t> new_sentence;
-  std::vector<std::vector<std::int32_t>> new_past;
-  new_sentence.reserve(parents.size());
-  new_past.reserve(parents.size());
-  for (const auto parent : parents) {
-    new_sentence.push_back(sentence.at(static_cast<std::size_t>(parent)));
-    new_past.push_back(past.at(static_cast<std::size_t>(parent)));
-  }
-  sentence = std::move(new_sentence);
-  past = std::move(new_past);
-}
-
 Transformer::Transformer(const TransformerConfig& config, std::uint64_t seed)
     : Transformer(config, Declared{}) {
   parameters_.allocate(seed);
@@ -243,6 +230,12 @@ std::unique_ptr<TranslationState> Transformer::start(
   state.cache.resize(decoder_.size());
   state.past.resize(sources.size());
   return begun;
+}
+
+void Transformer::admit(const ops::Context& ctx, TranslationState& state,
+                        std::span<const std::vector<std::int32_t>> sources) const {
+  const auto fresh = start(ctx, sources);
+  static_cast<TransformerState&>(state).append(static_cast<const TransformerState&>(*fresh));
 }
 
 void Transformer::read(const ops::Context& ctx, std::span<const std::int32_t> source,

@@ -158,6 +158,12 @@ struct TransformerState : TranslationState {
 
   std::int64_t rows() const override { return static_cast<std::int64_t>(sentence.size()); }
   void reorder(std::span<const std::int32_t> parents) override;
+  /// Adds the rows of a state that has not stepped yet; drops sentences and cached tokens of no row.
+  void append(const TransformerState& fresh);
+
+ private:
+  void drop_sentences();
+  void drop_tokens();
 };
 
 /// The Transformer (Vaswani et al. 2017), as MarianMT arranges it: post-norm, biases everywhere, the decoder
@@ -190,6 +196,8 @@ class Transformer : public TranslationModel {
                      float weight) const override;
   std::unique_ptr<TranslationState> start(const ops::Context& ctx,
                                           std::span<const std::vector<std::int32_t>> sources) const override;
+  void admit(const ops::Context& ctx, TranslationState& state,
+             std::span<const std::vector<std::int32_t>> sources) const override;
   Tensor step(const ops::Context& ctx, TranslationState& state,
               std::span<const std::int32_t> tokens) const override;
   void read(const ops::Context& ctx, std::span<const std::int32_t> source,

@@ -75,6 +75,11 @@ class TranslationModel {
   /// Reads source sentences, one row each; the first step's tokens are vocabulary().pad.
   virtual std::unique_ptr<TranslationState> start(
       const ops::Context& ctx, std::span<const std::vector<std::int32_t>> sources) const = 0;
+  /// Reads more source sentences into a state whose rows are in mid-sentence: one row each, after those there
+  /// are, and at its first step. What the rows beside it give stays the same to the bit, and so does what a
+  /// new row gives, as if it had been started alone. Forgets what no row looks at any more.
+  virtual void admit(const ops::Context& ctx, TranslationState& state,
+                     std::span<const std::vector<std::int32_t>> sources) const = 0;
   /// One more token for every row; logits [rows, V] of what follows. Throws Error(bug) past max_positions().
   virtual Tensor step(const ops::Context& ctx, TranslationState& state,
                       std::span<const std::int32_t> tokens) const = 0;

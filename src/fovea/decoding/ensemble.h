@@ -1,0 +1,48 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "fovea/decoding/model.h"
+
+namespace fovea::decoding {
+
+/// Several models of one vocabulary as one: each reads source and past for itself, what follows is decided
+/// together.
+class Ensemble : public StepModel {
+ public:
+  /// What is averaged over the models, each with the same weight.
+  enum class Mean {
+    /// log p = mean_m log p_m + constant: a token must please every model. Marian's (equal weights).
+    log_probabilities,
+    /// p = mean_m p_m: it is enough to please one. fairseq's.
+    probabilities,
+  };
+  /// Throws Error(usage) without models; Error(model) if their vocabularies, special tokens or banned ids
+  /// differ.
+  explicit Ensemble(std::vector<std::unique_ptr<const StepModel>> models,
+                    Mean mean = Mean::log_probabilities);
+
+  std::unique_ptr<DecodingState> start(const std::vector<std::vector<std::int32_t>>& sources) const override;
+  void admit(DecodingState& state, const std::vector<std::vector<std::int32_t>>& sources) const override;
+  /// The mean of log-probabilities up to a constant a row, or the logarithm of mean probabilities.
+  Tensor step(DecodingState& state, std::span<const std::int32_t> tokens) const override;
+  /// Where they looked on average.
+  Tensor step_watched(DecodingState& state, std::span<const std::int32_t> tokens,
+                      StepAttention& attention) const override;
+
+  std::int32_t start_token() const override { return models_.front()->start_token(); }
+  std::int32_t eos() const override { return models_.front()->eos(); }
+  std::int64_t vocabulary() const override { return models_.front()->vocabulary(); }
+  std::int64_t max_positions() const override;  ///< of the model that takes fewest
+  std::span<const std::int32_t> banned() const override { return models_.front()->banned(); }
+  const kernels::Execution& execution() const override { return models_.front()->execution(); }
+
+ private:
+  Tensor mean_of(const std::vector<Tensor>& logits) const;
+
+  std::vector<std::unique_ptr<const StepModel>> models_;
+  Mean mean_;
+};
+
+}  // namespace fovea::decoding
