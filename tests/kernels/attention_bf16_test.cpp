@@ -104,9 +104,10 @@ void expect_close(const Bf16Result& got, const Bf16Result& want) {
   expect_close(got.d_q, want.d_q, 0.02, "d_q");
   expect_close(got.d_k, want.d_k, 0.02, "d_k");
   expect_close(got.d_v, want.d_v, 0.02, "d_v");
-  expect_close(got.d_bias, want.d_bias, 0.02, "d_bias");
-  expect_close(got.d_relative, want.d_relative, 0.03, "d_relative");
-  expect_close(got.d_sinks, want.d_sinks, 0.03, "d_sinks");
+  // Sums of p (dp - delta), differences of bf16 products: a few times bf16's 2^-8 where they cancel.
+  expect_close(got.d_bias, want.d_bias, 10.0 / 256, "d_bias");
+  expect_close(got.d_relative, want.d_relative, 10.0 / 256, "d_relative");
+  expect_close(got.d_sinks, want.d_sinks, 10.0 / 256, "d_sinks");
 }
 
 void expect_same_bits(const Bf16Result& a, const Bf16Result& b) {
