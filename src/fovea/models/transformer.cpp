@@ -266,6 +266,12 @@ Tensor Transformer::step(const ops::Context& ctx, TranslationState& begun,
   return logits(ctx, x_ND);
 }
 
+Tensor Transformer::predict(const ops::Context& ctx, const TranslationBatch& batch) const {
+  const auto source = Sequences::packed(batch.source_start);
+  const Tensor memory_MD = encode(ctx, batch.source, source);
+  return logits(ctx, decode(ctx, batch.target_in, Sequences::packed(batch.target_start), memory_MD, source));
+}
+
 void Transformer::read(const ops::Context& ctx, std::span<const std::int32_t> source,
                        std::span<const std::int32_t> target) const {
   std::vector<std::int32_t> target_in{config_.pad};
