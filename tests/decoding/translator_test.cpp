@@ -192,6 +192,7 @@ TEST_F(TranslatorTest, WhatIsCancelledAreTheLastLines) {
   const Translator translator(*model_, small_tokenizer(), exec.get());
   const auto lines = text::sample::sentences(60, 8);
   auto how = options(2, 4);
+  how.beam.min_length = 4;
   const auto all = translator.translate(lines, how);
   std::atomic<bool> cancelled{false};
   how.beam.cancelled = &cancelled;

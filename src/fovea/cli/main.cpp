@@ -30,6 +30,7 @@ void add_commands(CLI::App& fovea) {
   add_attend(fovea);
   add_train(fovea);
   add_evaluate(fovea);
+  add_score(fovea);
   add_align(fovea);
   add_synthesise(fovea);
   add_inspect(fovea);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <numeric>
 
 #include "fovea/models/row_selection.h"
 #include "fovea/models/weights_on_disk.h"
@@ -150,6 +152,32 @@ Tensor RecurrentModel::step(const Context& ctx, TranslationState& begun,
   const auto looked = state.steps->step(ctx, decoder_->project(ctx, embedded), state.decoder, state.source);
   const Output out = output(ctx, looked, embedded, gate_ ? single_rows(state.rows()) : nullptr, state.copies);
   return mixed(ctx, nn::linear(ctx, out.readout, *output_, output_shift_->value), out);
+}
+
+// Step by step, as in decoding: what monotonic attention decides there is another thing than what it learns.
+Tensor RecurrentModel::predict(const Context& ctx, const TranslationBatch& batch) const {
+  const TimeMajor time(batch.target_start);
+  std::vector<std::vector<std::int32_t>> sources;
+  for (const auto b : time.order())
+    sources.emplace_back(batch.source.begin() + batch.source_start[b],
+                         batch.source.begin() + batch.source_start[b + 1]);
+  const std::int64_t V = config_.target_vocabulary;
+  Tensor predicted = Tensor::empty({std::ssize(batch.target_in), V});
+  if (sources.empty()) return predicted;
+  const auto state = start(ctx, sources);
+  std::vector<std::int32_t> tokens, rows(sources.size());
+  std::iota(rows.begin(), rows.end(), 0);
+  for (std::int64_t t = 0; t < time.steps(); ++t) {
+    const std::int64_t R = time.rows(t);
+    if (R < state->rows()) state->reorder(std::span(rows).first(static_cast<std::size_t>(R)));
+    tokens.clear();
+    for (std::int64_t r = 0; r < R; ++r)
+      tokens.push_back(batch.target_in[static_cast<std::size_t>(time.token(t, r))]);
+    const Tensor logits = step(ctx, *state, tokens);
+    for (std::int64_t r = 0; r < R; ++r)
+      std::copy_n(logits.f32() + r * V, V, predicted.f32() + time.token(t, r) * V);
+  }
+  return predicted;
 }
 
 void RecurrentModel::read(const Context& ctx, std::span<const std::int32_t> source,

@@ -238,6 +238,12 @@ void Transformer::admit(const ops::Context& ctx, TranslationState& state,
   static_cast<TransformerState&>(state).append(static_cast<const TransformerState&>(*fresh));
 }
 
+Tensor Transformer::predict(const ops::Context& ctx, const TranslationBatch& batch) const {
+  const auto source = Sequences::packed(batch.source_start);
+  const Tensor memory_MD = encode(ctx, batch.source, source);
+  return logits(ctx, decode(ctx, batch.target_in, Sequences::packed(batch.target_start), memory_MD, source));
+}
+
 void Transformer::read(const ops::Context& ctx, std::span<const std::int32_t> source,
                        std::span<const std::int32_t> target) const {
   std::vector<std::int32_t> target_in{config_.pad};

@@ -84,6 +84,10 @@ class TranslationModel {
   virtual Tensor step(const ops::Context& ctx, TranslationState& state,
                       std::span<const std::int32_t> tokens) const = 0;
 
+  /// Logits [N, V] of every target_out token, given all before it; what step() says of them, but for
+  /// rounding. Without gradient.
+  virtual Tensor predict(const ops::Context& ctx, const TranslationBatch& batch) const = 0;
+
   /// Reads a pair with every target token given, for a recorder in ctx to watch. source ends in eos, target
   /// has neither start nor eos; row t of what the decoder looks at is the step that produced target[t], the
   /// last row the one that produced eos.

@@ -1,0 +1,142 @@
+// fovea translate under load: files of any length, long lines, many threads, signals in mid-file.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <sstream>
+#include <thread>
+
+#include "tests/cli/run.h"
+#include "tests/decoding/small_model.h"
+
+namespace fovea::cli {
+namespace {
+
+using test::SmallModel;
+
+/// The program as a child of its own, which hears signals as from a terminal.
+class Child {
+ public:
+  Child(const std::vector<std::string>& flags, const std::string& in, const std::string& out) {
+    std::vector<std::string> words{FOVEA_BINARY, "translate", "--model", SmallModel::folder().string()};
+    words.insert(words.end(), flags.begin(), flags.end());
+    std::vector<char*> arguments;
+    for (auto& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    pid_ = fork();
+    if (pid_ != 0) return;
+    dup2(open(in.c_str(), O_RDONLY), STDIN_FILENO);
+    dup2(open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDOUT_FILENO);
+    execv(FOVEA_BINARY, arguments.data());
+    _exit(127);
+  }
+  void signal(int number) const { kill(pid_, number); }
+
+  struct Ended {
+    int code;
+    long peak_kilobytes;
+  };
+  Ended wait() const {
+    int status = 0;
+    struct rusage usage = {};
+    wait4(pid_, &status, 0, &usage);
+    return {WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status), usage.ru_maxrss};
+  }
+
+ private:
+  pid_t pid_ = -1;
+};
+
+std::string many_lines(int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) {
+    text += i % 50 == 7 ? "" : i % 3 == 0 ? "baren" : i % 3 == 1 ? "the der moli" : "zwei schlei, the";
+    text += i % 97 == 0 ? " der baren zwei the\n" : "\n";
+  }
+  return text;
+}
+
+/// Peak memory of translating so many lines.
+long peak_of(int lines, const std::vector<std::string>& flags) {
+  const data::TemporaryFolder folder;
+  const auto ended = Child(flags, folder.write("in", many_lines(lines)), folder.path("out")).wait();
+  EXPECT_EQ(ended.code, 0);
+  EXPECT_EQ(count(read_file(folder.path("out")), "\n"), lines);
+  return ended.peak_kilobytes;
+}
+
+TEST(TranslateLoad, MemoryDoesNotGrowWithTheFile) {
+  const std::vector<std::string> flags{"--threads", "1", "--beam", "2", "--max-length", "6"};
+  const long some = peak_of(8'000, flags), more = peak_of(24'000, flags);
+  EXPECT_LT(more, some + 4096) << some << " kB";
+}
+
+TEST(TranslateLoad, SlowAMillionLinesInBoundedMemory) {
+  const std::vector<std::string> flags{"--beam", "1", "--max-length", "4"};
+  const long some = peak_of(20'000, flags), million = peak_of(1'000'000, flags);
+  EXPECT_LT(million, some + 8192) << some << " kB";
+}
+
+TEST(TranslateLoad, LinesOfTwentyThousandTokens) {
+  const data::TemporaryFolder folder;
+  std::string line;
+  for (int i = 0; i < 10'000; ++i) line += "ba ";
+  const std::string in = folder.write("in", "baren\n" + line + "\n\nthe\n");
+  for (const std::string flags :
+       {"--beam 3", "--temperature 1", "--stream --beam 1", "--alternatives --nbest 2"}) {
+    const auto found = run(shell_word(FOVEA_BINARY) + " translate --model " +
+                           shell_word(SmallModel::folder().string()) + " " + flags + " <" + in);
+    EXPECT_EQ(found.code, 0) << found.err;
+    EXPECT_GE(count(found.out, "\n"), 4);
+    EXPECT_CONTAINS(found.err, "line 2: too long for one piece");
+    EXPECT_FALSE(contains(found.out, "nan\t"));
+  }
+}
+
+TEST(TranslateLoad, SixtyFourThreadsSayWhatOneSays) {
+  const data::TemporaryFolder folder;
+  const std::string in = folder.write("in", many_lines(60));
+  const auto with = [&](const std::string& threads) {
+    Child({"--threads", threads, "--nbest", "2"}, in, folder.path("out")).wait();
+    return read_file(folder.path("out"));
+  };
+  const std::string one = with("1");
+  EXPECT_GT(count(one, "\n"), 60);
+  EXPECT_EQ(with("64"), one);
+}
+
+TEST(TranslateLoad, ASignalInMidFileLeavesWholeLinesInOrder) {
+  const data::TemporaryFolder folder;
+  const std::string in = folder.write("in", many_lines(30'000));
+  const std::vector<std::string> flags{"--threads", "1", "--beam", "4", "--max-length", "8"};
+  Child(flags, folder.write("few", many_lines(6'000)), folder.path("expected")).wait();
+  const std::string expected = read_file(folder.path("expected"));
+  for (const int number : {SIGINT, SIGTERM}) {
+    const Child child(flags, in, folder.path("out"));
+    for (int waited = 0; read_file(folder.path("out")).empty() && waited < 1000; ++waited)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    child.signal(number);
+    EXPECT_EQ(child.wait().code, 128 + number);
+    const std::string out = read_file(folder.path("out"));
+    ASSERT_FALSE(out.empty());
+    EXPECT_EQ(out.back(), '\n');
+    EXPECT_LT(count(out, "\n"), 30'000);
+    const std::size_t both = std::min(out.size(), expected.size());
+    EXPECT_EQ(out.substr(0, both), expected.substr(0, both));
+  }
+  // A file appears whole or not at all.
+  auto to_file = flags;
+  to_file.insert(to_file.end(), {"--output", folder.path("file")});
+  const Child child(to_file, in, folder.path("nothing"));
+  std::this_thread::sleep_for(std::chrono::milliseconds(400));
+  child.signal(SIGINT);
+  EXPECT_EQ(child.wait().code, 130);
+  EXPECT_FALSE(std::filesystem::exists(folder.path("file")));
+}
+
+}  // namespace
+}  // namespace fovea::cli
