@@ -18,6 +18,8 @@ source="$data/multi30k/test_2016_flickr.en.gz" reference="$data/multi30k/test_20
 
 # What NAME changes of the recipe; as many updates as take 20 minutes of one core.
 changes() {
+  # One vocabulary for all, embeddings as wide as the Transformer's.
+  [ "$1" = transformer ] || echo tokenizer.vocabulary=10000 recurrent.embedding=128
   case $1 in
     none) echo recurrent.attention=none training.updates=6100 ;;
     dot | general | concat | additive | cosine) echo recurrent.attention="$1" training.updates=5600 ;;
