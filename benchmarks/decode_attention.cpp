@@ -7,7 +7,6 @@
 //   bench_decode_attention --benchmark_filter=threads:2
 
 #include <benchmark/benchmark.h>
-#include <immintrin.h>
 
 #include <algorithm>
 #include <chrono>
@@ -18,6 +17,7 @@
 #include "fovea/base/random.h"
 #include "fovea/kernels/decode_attention.h"
 #include "fovea/tensor/tensor.h"
+#include "plain_read.h"
 
 namespace fovea::kernels {
 namespace {
@@ -93,26 +93,9 @@ struct Problem {
   }
 };
 
-// A plain read: 256 bytes at a time, added up in four registers; whole cache lines, in order.
-__attribute__((target("avx512f"))) float read_avx512(const float* p, std::int64_t count) {
-  __m512 sums[4] = {};
-  for (std::int64_t i = 0; i + 64 <= count; i += 64)
-    for (int k = 0; k < 4; ++k) sums[k] = _mm512_add_ps(sums[k], _mm512_loadu_ps(p + i + 16 * k));
-  alignas(64) float sum[16];
-  _mm512_store_ps(sum, _mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3])));
-  return sum[0] + sum[15];
-}
-float read_plain(const float* p, std::int64_t count) {
-  float sums[16] = {};
-  for (std::int64_t i = 0; i + 16 <= count; i += 16)
-    for (int k = 0; k < 16; ++k) sums[k] += p[i + k];
-  return sums[0] + sums[15];
-}
-
 void read(const Execution& exec, const Tensor& memory) {
   exec.pool->parallel_for(memory.elements(), 1 << 16, [&](std::int64_t begin, std::int64_t end) {
-    const auto f = runs_here(KernelSet::avx512) ? &read_avx512 : &read_plain;
-    benchmark::DoNotOptimize(f(memory.f32() + begin, end - begin));
+    benchmark::DoNotOptimize(plain_read(memory.f32() + begin, end - begin));
   });
 }
 

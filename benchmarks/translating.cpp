@@ -10,7 +10,6 @@
 //   machine BYTES                                     what a matrix product and a read over BYTES reach at
 //   best
 #include <benchmark/benchmark.h>
-#include <immintrin.h>
 
 #include <algorithm>
 #include <chrono>
@@ -30,6 +29,7 @@
 #include "fovea/formats/json_writer.h"
 #include "fovea/kernels/gemm.h"
 #include "fovea/models/translation_folder.h"
+#include "plain_read.h"
 
 namespace fovea {
 namespace {
@@ -72,22 +72,6 @@ struct Task {
   std::size_t first = 0, count = 0;
   std::string file;
 };
-
-// A plain read, added up in registers.
-__attribute__((target("avx512f"))) float read_avx512(const float* p, std::int64_t count) {
-  __m512 sums[4] = {};
-  for (std::int64_t i = 0; i + 64 <= count; i += 64)
-    for (int k = 0; k < 4; ++k) sums[k] = _mm512_add_ps(sums[k], _mm512_loadu_ps(p + i + 16 * k));
-  alignas(64) float sum[16];
-  _mm512_store_ps(sum, _mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3])));
-  return sum[0] + sum[15];
-}
-float read_plain(const float* p, std::int64_t count) {
-  float sums[16] = {};
-  for (std::int64_t i = 0; i + 16 <= count; i += 16)
-    for (int k = 0; k < 16; ++k) sums[k] += p[i + k];
-  return sums[0] + sums[15];
-}
 
 class Translating {
  public:
@@ -171,8 +155,7 @@ class Translating {
     for (int i = 0; i < 20; ++i) {
       const auto begin = Clock::now();
       exec_.pool->parallel_for(count, 1024, [&](std::int64_t from, std::int64_t to) {
-        const auto f = kernels::runs_here(kernels::KernelSet::avx512) ? &read_avx512 : &read_plain;
-        benchmark::DoNotOptimize(f(memory.f32() + from, to - from));
+        benchmark::DoNotOptimize(plain_read(memory.f32() + from, to - from));
       });
       best = std::min(best, seconds_since(begin));
     }

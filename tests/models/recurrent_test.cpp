@@ -12,6 +12,7 @@
 #include "fovea/models/translation_folder.h"
 #include "tests/base/scratch.h"
 #include "tests/kernels/same_bits.h"
+#include "tests/models/loss_gradients.h"
 #include "tests/models/recurrent_variants.h"
 #include "tests/models/some_pairs.h"
 
@@ -38,32 +39,7 @@ TEST_P(RecurrentTest, H01_GradientsOfTheLossAreItsDerivatives) {
   RecurrentConfig config = variant(GetParam());
   config.dropout = 0.1f;
   RecurrentModel model(config, 5);
-  model.parameters().allocate_gradients();
-  const Pairs pairs = some_pairs();
-  ops::Context ctx = context(kernels::KernelSet::reference);
-  ctx.training = true;  // dropout is a function of the counter: the same in every evaluation
-  const auto loss = [&] { return model.loss(ctx, pairs.batch(), 0.1f, 1.0f).loss; };
-  ops::Tape tape;
-  ctx.tape = &tape;
-  loss();
-  tape.backward();
-  ctx.tape = nullptr;
-  for (auto& parameter : model.parameters().all()) {
-    const std::int64_t stride = std::max<std::int64_t>(1, parameter.value.elements() / 5);
-    for (std::int64_t i = 0; i < parameter.value.elements(); i += stride) {
-      float& w = parameter.value.f32()[i];
-      const float at_rest = w, h = 4e-3f;
-      const auto at = [&](float offset) {
-        w = at_rest + offset;
-        const double value = loss();
-        w = at_rest;
-        return value;
-      };
-      const double gradient = parameter.value.grad().f32()[i];
-      EXPECT_NEAR(gradient, (at(h) - at(-h)) / (2 * h), 5e-3 * std::max(1.0, std::abs(gradient)))
-          << parameter.name << (parameter.parts.empty() ? "" : parameter.parts.front().name) << " " << i;
-    }
-  }
+  expect_gradients_are_derivatives(model, context(kernels::KernelSet::reference), 5);
 }
 
 TEST_P(RecurrentTest, KernelsGiveTheReferencesGradients) {

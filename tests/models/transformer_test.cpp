@@ -8,6 +8,7 @@
 
 #include "fovea/base/random.h"
 #include "fovea/kernels/optimiser.h"
+#include "tests/models/loss_gradients.h"
 #include "tests/models/small_config.h"
 #include "tests/models/some_pairs.h"
 
@@ -48,31 +49,7 @@ TEST_F(TransformerTest, H01_GradientsOfTheLossAreItsDerivatives) {
     // Differences across relu's kink are no derivatives; relu is checked where it is alone, in ops.
     if (config.activation == kernels::Activation::relu) config.activation = kernels::Activation::gelu;
     Transformer model(config, 5);
-    model.parameters().allocate_gradients();
-    const Pairs pairs = some_pairs();
-    ops::Context ctx = context(kernels::KernelSet::reference);
-    ctx.training = true;  // dropout is a function of the counter: the same in every evaluation
-    const auto loss = [&] { return model.loss(ctx, pairs.batch(), 0.1f, 1.0f).loss; };
-    ops::Tape tape;
-    ctx.tape = &tape;
-    loss();
-    tape.backward();
-    ctx.tape = nullptr;
-    for (auto& parameter : model.parameters().all()) {
-      const std::int64_t stride = std::max<std::int64_t>(1, parameter.value.elements() / 3);
-      for (std::int64_t i = 0; i < parameter.value.elements(); i += stride) {
-        float& w = parameter.value.f32()[i];
-        const float at_rest = w, h = 4e-3f;
-        w = at_rest + h;
-        const double above = loss();
-        w = at_rest - h;
-        const double below = loss();
-        w = at_rest;
-        const double gradient = parameter.value.grad().f32()[i];
-        EXPECT_NEAR(gradient, (above - below) / (2 * h), 5e-3 * std::max(1.0, std::abs(gradient)))
-            << parameter.name << (parameter.parts.empty() ? "" : parameter.parts.front().name) << " " << i;
-      }
-    }
+    expect_gradients_are_derivatives(model, context(kernels::KernelSet::reference), 3);
   }
 }
 

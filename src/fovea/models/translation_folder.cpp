@@ -23,6 +23,19 @@ std::unique_ptr<TranslationModel> declare(const RecurrentConfig& config) {
   return std::make_unique<RecurrentModel>(config, Declared{});
 }
 
+// A model directory's weights and what its config.json describes, which they back.
+struct Opened {
+  formats::Weights weights;
+  TranslationConfig config;
+};
+
+Opened open(const std::filesystem::path& described, const std::filesystem::path& weighed) {
+  auto weights = formats::Weights::open(weighed);  // first: it says best what a folder is that is no model's
+  auto config = read_translation_config(formats::read_json(described / "config.json", Error::Kind::model));
+  expect_size(weights, parameter_count(config));
+  return {std::move(weights), std::move(config)};
+}
+
 }  // namespace
 
 TranslationVocabulary vocabulary_of(const TranslationConfig& config) {
@@ -79,11 +92,7 @@ std::unique_ptr<TranslationModel> load_translation_model(const std::filesystem::
 
 std::unique_ptr<TranslationModel> load_translation_model(const std::filesystem::path& described,
                                                          const std::filesystem::path& weighed) {
-  const auto weights =
-      formats::Weights::open(weighed);  // first: it says best what a folder is that is no model's
-  const auto config =
-      read_translation_config(formats::read_json(described / "config.json", Error::Kind::model));
-  expect_size(weights, parameter_count(config));
+  const auto [weights, config] = open(described, weighed);
   auto model = make_translation_model(config);
   model->read_weights(weights);
   return model;
@@ -92,10 +101,7 @@ std::unique_ptr<TranslationModel> load_translation_model(const std::filesystem::
 std::unique_ptr<TranslationModel> load_for_inference(const std::filesystem::path& directory,
                                                      const kernels::Execution& exec,
                                                      std::optional<DType> dtype) {
-  const auto weights = formats::Weights::open(directory);
-  const auto config =
-      read_translation_config(formats::read_json(directory / "config.json", Error::Kind::model));
-  expect_size(weights, parameter_count(config));
+  const auto [weights, config] = open(directory, directory);
   auto model = std::visit([](const auto& family) { return declare(family); }, config);
   const DType stored = stored_as(weights);
   const Packing packing{exec, dtype.value_or(stored == DType::i8 ? stored : DType::f32)};
