@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -9,6 +10,7 @@
 
 #include "fovea/base/random.h"
 #include "fovea/decoding/model.h"
+#include "fovea/kernels/top_k.h"
 
 namespace fovea::decoding {
 
@@ -26,7 +28,8 @@ class FakeModel : public StepModel {
   FakeModel(std::int64_t vocabulary, Logits logits) : vocabulary_(vocabulary), logits_(std::move(logits)) {}
 
   struct Row {
-    Ids source, fed;  // fed: the start token and all others
+    Ids source, fed;        // fed: the start token and all others
+    TokenSet allowed = {};  // none: all
   };
   class State : public DecodingState {
    public:
@@ -55,14 +58,25 @@ class FakeModel : public StepModel {
     auto& rows = dynamic_cast<State&>(state).rows_;
     if (rows.size() != tokens.size()) throw std::logic_error("as many tokens as rows");
     rows_of_steps.push_back(static_cast<std::int64_t>(rows.size()));
-    Tensor logits = Tensor::empty({static_cast<std::int64_t>(rows.size()), vocabulary_});
+    const bool restricted = !rows.empty() && rows.front().allowed;
+    const std::int64_t width = restricted ? widest(rows) : vocabulary_;
+    Tensor logits = Tensor::full({static_cast<std::int64_t>(rows.size()), width}, minus_infinity);
     for (std::size_t i = 0; i < rows.size(); ++i) {
       rows[i].fed.push_back(tokens[i]);
       if (rows[i].fed.front() != start_token()) throw std::logic_error("the start token comes first");
       const auto values = logits_(rows[i].source, {rows[i].fed.begin() + 1, rows[i].fed.end()});
-      std::copy(values.begin(), values.end(), logits.f32() + static_cast<std::int64_t>(i) * vocabulary_);
+      float* to = logits.f32() + static_cast<std::int64_t>(i) * width;
+      if (!restricted) std::copy(values.begin(), values.end(), to);
+      for (std::size_t j = 0; restricted && j < rows[i].allowed->size(); ++j)
+        to[j] = values[static_cast<std::size_t>((*rows[i].allowed)[j])];
     }
     return logits;
+  }
+
+  void restrict_to(DecodingState& state, std::span<const TokenSet> sets) const override {
+    auto& rows = dynamic_cast<State&>(state).rows_;
+    if (rows.size() != sets.size()) throw std::logic_error("a set for each row");
+    for (std::size_t i = 0; i < rows.size(); ++i) rows[i].allowed = sets[i];
   }
 
   Tensor step_watched(DecodingState& state, std::span<const std::int32_t> tokens,
@@ -96,6 +110,12 @@ class FakeModel : public StepModel {
   mutable std::vector<std::int64_t> rows_of_steps;  // how many rows each step had
 
  private:
+  static std::int64_t widest(const std::vector<Row>& rows) {
+    std::size_t width = kernels::top_k_limit;
+    for (const Row& row : rows) width = std::max(width, row.allowed->size());
+    return static_cast<std::int64_t>(width);
+  }
+
   std::int64_t vocabulary_;
   Logits logits_;
   kernels::ExecutionOwner execution_{1};

@@ -104,7 +104,9 @@ class Attending {
         folder_(model_folder(options.model)),
         translate_(translate_options(folder_, options.decoding)),
         exec_(options.threads),
-        loaded_(load_model(folder_, exec_.get())) {}
+        loaded_(load_model(folder_, exec_.get())) {
+    translate_.shortlist = options.decoding.read_shortlist(loaded_.tokenizer);
+  }
 
   void run() {
     const Recording recording = watched();

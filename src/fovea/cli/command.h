@@ -17,6 +17,7 @@ void add_evaluate(CLI::App& fovea);
 void add_inspect(CLI::App& fovea);
 void add_quantize(CLI::App& fovea);
 void add_score(CLI::App& fovea);
+void add_shortlist(CLI::App& fovea);
 void add_synthesise(CLI::App& fovea);
 void add_train(CLI::App& fovea);
 void add_translate(CLI::App& fovea);

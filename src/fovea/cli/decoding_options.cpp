@@ -71,10 +71,20 @@ void DecodingFlags::add_to(CLI::App& command) {
       ->check(CLI::Range(2, 1 << 20))
       ->type_name("N")
       ->capture_default_str();
+  command
+      .add_option("--shortlist", shortlist,
+                  "What fovea shortlist has learnt: faster, by the words that the source may become alone")
+      ->type_name("FILE");
   command.add_option("--batch", batch, "Sentences translated at once, at most")
       ->check(CLI::Range(1, 1 << 16))
       ->type_name("N")
       ->capture_default_str();
+}
+
+std::shared_ptr<const models::Shortlist> DecodingFlags::read_shortlist(
+    const text::TranslationTokenizer& tokenizer) const {
+  if (shortlist.empty()) return {};
+  return std::make_shared<const models::Shortlist>(models::Shortlist::read(shortlist, tokenizer));
 }
 
 decoding::TranslateOptions translate_options(const std::string& folder, const DecodingFlags& flags,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -20,16 +21,19 @@ struct DecodingFlags {
   std::optional<double> length_penalty, coverage_penalty;
   std::string length_penalty_kind;  ///< empty: not given
   bool replace_unknown = false;
+  std::string shortlist;  ///< a file; empty: none
 
-  /// --beam, --length-penalty, --length-penalty-kind, --coverage-penalty, --replace-unknown, --max-tokens and
-  /// --batch, written to this object, which must outlive the
+  /// --beam, --length-penalty, --length-penalty-kind, --coverage-penalty, --replace-unknown, --max-tokens,
+  /// --batch and --shortlist, written to this object, which must outlive the
   /// parsing.
   void add_to(CLI::App& command);
   /// Whether one of them was given, for commands that may do without.
   bool any() const {
     return beam > 0 || length_penalty || coverage_penalty || !length_penalty_kind.empty() ||
-           replace_unknown || max_tokens != 128 || batch != 64;
+           replace_unknown || max_tokens != 128 || batch != 64 || !shortlist.empty();
   }
+  /// The shortlist, if one was given. Throws Error(model) if it does not fit.
+  std::shared_ptr<const models::Shortlist> read_shortlist(const text::TranslationTokenizer& tokenizer) const;
 };
 
 /// The flags, and for those not given what the model's makers found best: `folder`/generation_config.json, if

@@ -36,6 +36,7 @@ void add_commands(CLI::App& fovea) {
   add_inspect(fovea);
   add_average(fovea);
   add_quantize(fovea);
+  add_shortlist(fovea);
   add_doctor(fovea);
 }
 

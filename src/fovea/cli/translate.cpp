@@ -147,6 +147,7 @@ class Translating {
         text_(loaded_.tokenizer()),
         sink_(options.output) {
     options.search.apply(translate_, loaded_.tokenizer(), options.decoding.beam, options.nbest);
+    translate_.shortlist = options.decoding.read_shortlist(loaded_.tokenizer());
     if (options.stream) stream();
     if (!options.prefix_file.empty()) prefixes_.emplace(options.prefix_file, line_options(options));
   }

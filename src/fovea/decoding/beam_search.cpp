@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "fovea/base/error.h"
+#include "fovea/decoding/restriction.h"
 #include "fovea/decoding/sentence_search.h"
 #include "fovea/kernels/top_k.h"
 
@@ -77,6 +78,10 @@ class Search {
   bool fits(const Request& request) const;
   void admit(const Next& next);
   void enter(Request request);
+  void restrict_rows();
+  void name_tokens();
+  void process(const SentenceSearch& sentence, std::size_t row, std::span<float> values);
+  std::optional<std::size_t> column_of(const SentenceSearch& sentence, std::int32_t token) const;
   Tensor step();
   void constrain(const Tensor& logits);
   void find_candidates(const Tensor& logits);
@@ -85,9 +90,9 @@ class Search {
   StepOffer offer_to(const SentenceSearch& sentence, std::size_t row, std::size_t& drawn);
   void advance(const Found& found);
   bool ranks() const { return k_ > 0; }  // whether the most probable tokens are asked for
-  std::span<float> row_of(const Tensor& logits, std::size_t row) const {
-    const auto vocabulary = static_cast<std::size_t>(model_.vocabulary());
-    return logits.values().subspan(row * vocabulary, vocabulary);
+  static std::span<float> row_of(const Tensor& logits, std::size_t row) {
+    const auto width = static_cast<std::size_t>(logits.dim(1));
+    return logits.values().subspan(row * width, width);
   }
 
   const StepModel& model_;
@@ -105,6 +110,8 @@ class Search {
       parents_;                           // a row: what the model is fed next, and which row it continues
   StepAttention attention_;               // of this step, if it is asked for
   std::vector<std::int32_t> forbidden_;   // ids that no row may choose
+  bool restricted_ = false;               // whether sentences have tokens of their own
+  std::vector<float> all_tokens_;         // logits of a row, -infinity for tokens that are not its own
   std::int64_t k_ = 0;                    // candidates a row
   std::vector<float> log_probabilities_;  // [rows, k]
   std::vector<std::int32_t> ids_;         // [rows, k]
@@ -114,6 +121,7 @@ class Search {
     std::size_t row;
     RandomKey key;
     std::int64_t position;
+    const std::vector<std::int32_t>* own;  // what columns stand for, if not for tokens
   };
   std::vector<SentenceSearch::Draw> draws_;  // of one sentence
   std::vector<PlannedDraw> planned_;         // of all, in order
@@ -169,7 +177,8 @@ bool Search::run(const Next& next, const Found& found) {
     admit(next);
     if (alive_.empty()) return true;
     const Tensor logits = step();
-    expect_shape(logits, {std::ssize(tokens_), model_.vocabulary()}, "decoding: logits of a step");
+    expect_shape(logits, {std::ssize(tokens_), restricted_ ? -1 : model_.vocabulary()},
+                 "decoding: logits of a step");
     constrain(logits);
     if (ranks()) find_candidates(logits);
     if (options_.sampling) draw(logits);
@@ -209,9 +218,22 @@ void Search::admit(const Next& next) {
     throw Error(Error::Kind::bug, "decoding",
                 "the model has " + std::to_string(state_->rows()) + " rows for " +
                     std::to_string(tokens_.size()) + " hypotheses");
+  if (restricted_) restrict_rows();
+}
+
+void Search::restrict_rows() {
+  std::vector<TokenSet> sets;
+  for (const auto& sentence : alive_) sets.insert(sets.end(), sentence->rows(), sentence->request().allowed);
+  model_.restrict_to(*state_, sets);
 }
 
 void Search::enter(Request request) {
+  const std::string own_tokens = "allowed tokens of sentence " + std::to_string(entered_);
+  if (entered_ == 0) restricted_ = request.allowed != nullptr;
+  if (restricted_ != (request.allowed != nullptr))
+    throw Error(Error::Kind::usage, own_tokens, "are given for some sentences alone",
+                "give them for all or none");
+  if (restricted_) request.allowed = possible_tokens(*request.allowed, forbidden_, model_, own_tokens);
   if (spare_.empty()) {
     alive_.push_back(std::make_unique<SentenceSearch>(options_, model_.eos()));
   } else {
@@ -240,33 +262,70 @@ Tensor Search::step() {
 
 // What holds for some rows alone, by setting logits to -infinity.
 void Search::constrain(const Tensor& logits) {
+  const bool forbids = options_.sampling && !restricted_;  // else top_k leaves them out, or nobody has them
   std::size_t row = 0;
   for (const auto& sentence : alive_) {
     const bool forced = sentence->is_forced(), open = sentence->length() < options_.min_length;
     for (std::size_t i = 0; i < sentence->rows(); ++i, ++row) {
-      if (forced) continue;
+      if (forced || (options_.processors.empty() && !open && !forbids)) continue;
       const auto values = row_of(logits, row);
-      if (!options_.processors.empty()) sentence->tokens_of(i, past_);
-      for (const auto& processor : options_.processors) processor->process(sentence->index(), past_, values);
-      if (open) values[static_cast<std::size_t>(model_.eos())] = -infinity;
-      if (options_.sampling)
+      if (!options_.processors.empty()) process(*sentence, i, values);
+      if (open)
+        if (const auto end = column_of(*sentence, model_.eos())) values[*end] = -infinity;
+      if (forbids)
         for (const auto id : forbidden_) values[static_cast<std::size_t>(id)] = -infinity;
     }
   }
+}
+
+// Processors know tokens by their ids: a row that has a sentence's own alone goes by way of all.
+void Search::process(const SentenceSearch& sentence, std::size_t row, std::span<float> values) {
+  sentence.tokens_of(row, past_);
+  std::span<float> all = values;
+  if (restricted_) {
+    all_tokens_.assign(static_cast<std::size_t>(model_.vocabulary()), -infinity);
+    all = all_tokens_;
+    const auto& own = *sentence.request().allowed;
+    for (std::size_t j = 0; j < own.size(); ++j) all[static_cast<std::size_t>(own[j])] = values[j];
+  }
+  for (const auto& processor : options_.processors) processor->process(sentence.index(), past_, all);
+  if (!restricted_) return;
+  const auto& own = *sentence.request().allowed;
+  for (std::size_t j = 0; j < own.size(); ++j) values[j] = all[static_cast<std::size_t>(own[j])];
+}
+
+// Where a row has the logit of a token, if it has one.
+std::optional<std::size_t> Search::column_of(const SentenceSearch& sentence, std::int32_t token) const {
+  if (!restricted_) return static_cast<std::size_t>(token);
+  const auto& own = *sentence.request().allowed;
+  const auto place = std::ranges::lower_bound(own, token);
+  if (place == own.end() || *place != token) return {};
+  return static_cast<std::size_t>(place - own.begin());
 }
 
 void Search::find_candidates(const Tensor& logits) {
   const std::size_t rows = tokens_.size();
   log_probabilities_.resize(rows * static_cast<std::size_t>(k_));
   ids_.resize(log_probabilities_.size());
-  kernels::top_k_log_softmax(model_.execution(), std::ssize(tokens_), model_.vocabulary(), k_, logits.f32(),
-                             forbidden_.data(), std::ssize(forbidden_), log_probabilities_.data(),
-                             ids_.data());
+  const std::int64_t forbidden = restricted_ ? 0 : std::ssize(forbidden_);
+  kernels::top_k_log_softmax(model_.execution(), std::ssize(tokens_), logits.dim(1), k_, logits.f32(),
+                             forbidden_.data(), forbidden, log_probabilities_.data(), ids_.data());
   for (std::size_t row = 0; row < rows; ++row) {
     if (!std::isnan(log_probabilities_[row * static_cast<std::size_t>(k_)])) continue;
     // A row of -infinity alone is no fault: nothing can follow there.
     const auto values = row_of(logits, row);
     if (std::ranges::any_of(values, [](float x) { return !(x < infinity); })) diagnose(logits, row);
+  }
+  if (restricted_) name_tokens();
+}
+
+// Columns of rows that are restricted become tokens; those past the end are impossible and have no name.
+void Search::name_tokens() {
+  auto id = ids_.begin();
+  for (const auto& sentence : alive_) {
+    const auto& own = *sentence->request().allowed;
+    for (const auto end = id + static_cast<std::ptrdiff_t>(sentence->rows()) * k_; id != end; ++id)
+      *id = std::cmp_less(*id, own.size()) ? own[static_cast<std::size_t>(*id)] : Drawn::nothing;
   }
 }
 
@@ -278,7 +337,7 @@ void Search::draw(const Tensor& logits) {
     sentence->draws(draws_);
     for (const auto& one : draws_)
       planned_.push_back({row + one.row, samplers_.front().key(sentence->request().draw, one.hypothesis),
-                          sentence->length()});
+                          sentence->length(), sentence->request().allowed.get()});
     row += sentence->rows();
   }
   drawn_.resize(planned_.size());
@@ -289,10 +348,12 @@ void Search::draw(const Tensor& logits) {
     Sampler& sampler = samplers_[static_cast<std::size_t>(worker)];
     for (auto i = static_cast<std::size_t>(count * worker / workers);
          i < static_cast<std::size_t>(count * (worker + 1) / workers); ++i) {
-      const auto& [at, key, position] = planned_[i];
+      const auto& [at, key, position, own] = planned_[i];
       drawn_[i] = ranked ? sampler.draw(std::span(ids_).subspan(at * k, k),
                                         std::span(log_probabilities_).subspan(at * k, k), key, position)
                          : sampler.draw(row_of(logits, at), key, position);
+      if (std::int32_t& token = drawn_[i].token; !ranked && own && token >= 0)
+        token = (*own)[static_cast<std::size_t>(token)];
     }
   });
   for (std::size_t i = 0; i < planned_.size(); ++i)
@@ -305,8 +366,10 @@ void Search::diagnose(const Tensor& logits, std::size_t row) const {
   const auto bad = std::find_if(values.begin(), values.end(), [](float x) { return !(x < infinity); });
   auto sentence = alive_.begin();
   while (row >= (*sentence)->rows()) row -= (*sentence++)->rows();
+  std::int64_t token = bad - values.begin();
+  if (restricted_) token = (*sentence)->request().allowed->at(static_cast<std::size_t>(token));
   throw Error(Error::Kind::model, "decoding",
-              "the logit of token " + std::to_string(bad - values.begin()) + " is " +
+              "the logit of token " + std::to_string(token) + " is " +
                   (std::isnan(*bad) ? "NaN" : "infinite") + " at step " +
                   std::to_string((*sentence)->length()) + " of sentence " +
                   std::to_string((*sentence)->index()),

@@ -14,6 +14,7 @@ constexpr float infinity = std::numeric_limits<float>::infinity();
 
 struct State : DecodingState {
   std::vector<std::unique_ptr<DecodingState>> states;  // a model each
+  bool restricted = false;
   std::int64_t rows() const override { return states.front()->rows(); }
   void reorder(std::span<const std::int32_t> parents) override {
     for (auto& state : states) state->reorder(parents);
@@ -76,12 +77,18 @@ void Ensemble::admit(DecodingState& begun, const std::vector<std::vector<std::in
   for (std::size_t m = 0; m < models_.size(); ++m) models_[m]->admit(*state.states[m], sources);
 }
 
+void Ensemble::restrict_to(DecodingState& begun, std::span<const TokenSet> sets) const {
+  auto& state = static_cast<State&>(begun);
+  for (std::size_t m = 0; m < models_.size(); ++m) models_[m]->restrict_to(*state.states[m], sets);
+  state.restricted = true;
+}
+
 Tensor Ensemble::step(DecodingState& begun, std::span<const std::int32_t> tokens) const {
   auto& state = static_cast<State&>(begun);
   std::vector<Tensor> logits;
   for (std::size_t m = 0; m < models_.size(); ++m)
     logits.push_back(models_[m]->step(*state.states[m], tokens));
-  return mean_of(logits);
+  return mean_of(logits, state.restricted);
 }
 
 Tensor Ensemble::step_watched(DecodingState& begun, std::span<const std::int32_t> tokens,
@@ -97,19 +104,21 @@ Tensor Ensemble::step_watched(DecodingState& begun, std::span<const std::int32_t
     for (std::size_t i = 0; i < one.weights.size(); ++i)
       attention.weights[i] += one.weights[i] / static_cast<float>(models_.size());
   }
-  return mean_of(logits);
+  return mean_of(logits, state.restricted);
 }
 
-Tensor Ensemble::mean_of(const std::vector<Tensor>& logits) const {
+// Of a row that is restricted banned ids are no part.
+Tensor Ensemble::mean_of(const std::vector<Tensor>& logits, bool restricted) const {
   const Tensor& mean = logits.front();
-  const std::int64_t R = mean.dim(0), V = vocabulary();
+  const std::int64_t R = mean.dim(0), V = restricted ? mean.dim(1) : vocabulary();
+  const auto absent = restricted ? std::span<const std::int32_t>() : banned();
   for (const Tensor& one : logits) expect_shape(one, {R, V}, "ensemble: logits of a step");
   execution().pool->parallel_for(R, 1, [&](std::int64_t begin, std::int64_t end) {
     std::vector<std::span<float>> rows(logits.size());
     for (std::int64_t r = begin; r < end; ++r) {
       for (std::size_t m = 0; m < logits.size(); ++m) {
         rows[m] = std::span(logits[m].f32() + r * V, static_cast<std::size_t>(V));
-        log_softmax(rows[m], banned());
+        log_softmax(rows[m], absent);
       }
       if (mean_ == Mean::probabilities) {
         log_mean_exp(rows);

@@ -31,6 +31,8 @@ class Ensemble : public StepModel {
   Tensor step_watched(DecodingState& state, std::span<const std::int32_t> tokens,
                       StepAttention& attention) const override;
 
+  void restrict_to(DecodingState& state, std::span<const TokenSet> sets) const override;
+
   std::int32_t start_token() const override { return models_.front()->start_token(); }
   std::int32_t eos() const override { return models_.front()->eos(); }
   std::int64_t vocabulary() const override { return models_.front()->vocabulary(); }
@@ -39,7 +41,7 @@ class Ensemble : public StepModel {
   const kernels::Execution& execution() const override { return models_.front()->execution(); }
 
  private:
-  Tensor mean_of(const std::vector<Tensor>& logits) const;
+  Tensor mean_of(const std::vector<Tensor>& logits, bool restricted) const;
 
   std::vector<std::unique_ptr<const StepModel>> models_;
   Mean mean_;

@@ -6,6 +6,11 @@ Tensor StepModel::step_watched(DecodingState&, std::span<const std::int32_t>, St
   throw no_attention();
 }
 
+void StepModel::restrict_to(DecodingState&, std::span<const TokenSet>) const {
+  throw Error(Error::Kind::usage, "decoding", "the model computes all its tokens or none",
+              "do without a shortlist");
+}
+
 Error no_attention() {
   return Error(Error::Kind::usage, "decoding", "the model has no attention to its source",
                "do without coverage penalty, alignment and replacement of unknown words");

@@ -27,6 +27,9 @@ class DecodingState {
   virtual void reorder(std::span<const std::int32_t> parents) = 0;
 };
 
+/// Ids of tokens, ascending; shared by the rows that have them.
+using TokenSet = std::shared_ptr<const std::vector<std::int32_t>>;
+
 /// Where the rows of a step looked: for each row its weights on the tokens of its source, not negative, their
 /// sum at most about 1.
 struct StepAttention {
@@ -58,6 +61,13 @@ class StepModel {
   /// model has no attention to its source, as by default.
   virtual Tensor step_watched(DecodingState& state, std::span<const std::int32_t> tokens,
                               StepAttention& attention) const;
+
+  /// From the next step on row i is asked of the tokens of sets[i] alone: logits are [rows, W], W the same
+  /// for all and at least kernels::top_k_limit; a row has first those of its tokens, in order, then
+  /// -infinity. A row keeps its set when it is reordered; rows that are admitted need another call. What a
+  /// row gives depends on its own set alone. Throws Error(usage) if the model cannot compute some outputs
+  /// alone, as by default.
+  virtual void restrict_to(DecodingState& state, std::span<const TokenSet> sets) const;
 
   virtual std::int32_t start_token() const = 0;    ///< fed at the first step
   virtual std::int32_t eos() const = 0;            ///< ends a hypothesis

@@ -22,6 +22,10 @@ struct Request {
   /// probability 1, in lengths too.
   std::vector<std::int32_t> prefix = {};
   std::uint64_t draw = 0;  ///< which random numbers sampling takes, such as the number of a line
+  /// The only tokens that hypotheses may hold after the prefix, ascending; the end of sentence is one of them
+  /// in any case. None: all tokens. All requests of a search have such a set, or none has. Probabilities are
+  /// shares of these tokens alone.
+  std::shared_ptr<const std::vector<std::int32_t>> allowed = {};
 };
 
 /// A generated sentence.

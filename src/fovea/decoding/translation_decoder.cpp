@@ -1,5 +1,7 @@
 #include "fovea/decoding/translation_decoder.h"
 
+#include "fovea/decoding/restriction.h"
+
 namespace fovea::decoding {
 namespace {
 
@@ -19,10 +21,16 @@ class State : public DecodingState {
     std::vector<std::size_t> lengths;
     for (const auto parent : parents) lengths.push_back(source_lengths[static_cast<std::size_t>(parent)]);
     source_lengths = std::move(lengths);
+    restriction.reorder(parents);
+  }
+  // Logits as the caller wants them.
+  Tensor narrowed(const kernels::Execution& exec, Tensor logits) const {
+    return restriction.active() ? restriction.narrow(exec, logits) : logits;
   }
 
   std::unique_ptr<models::TranslationState> state;
   std::vector<std::size_t> source_lengths;  // of each row
+  Restriction restriction;
 };
 
 /// Keeps the cross-attention of a step, that of the last layer to say something.
@@ -70,8 +78,17 @@ void TranslationDecoder::admit(DecodingState& begun,
   state.add(sources);
 }
 
-Tensor TranslationDecoder::step(DecodingState& state, std::span<const std::int32_t> tokens) const {
-  return model_.step(ctx_, *static_cast<State&>(state).state, tokens);
+void TranslationDecoder::restrict_to(DecodingState& begun, std::span<const TokenSet> sets) const {
+  auto& state = static_cast<State&>(begun);
+  const auto before = state.restriction.tokens();
+  state.restriction.begin(sets);
+  if (!state.state->output || state.restriction.tokens() != before)
+    state.state->output = model_.output_for(ctx_.exec, state.restriction.tokens());
+}
+
+Tensor TranslationDecoder::step(DecodingState& begun, std::span<const std::int32_t> tokens) const {
+  auto& state = static_cast<State&>(begun);
+  return state.narrowed(ctx_.exec, model_.step(ctx_, *state.state, tokens));
 }
 
 Tensor TranslationDecoder::step_watched(DecodingState& begun, std::span<const std::int32_t> tokens,
@@ -83,7 +100,7 @@ Tensor TranslationDecoder::step_watched(DecodingState& begun, std::span<const st
   Tensor logits = model_.step(watched, *state.state, tokens);
   if (!watcher.weights().defined()) throw no_attention();
   mean_over_heads(watcher.weights(), state.source_lengths, attention);
-  return logits;
+  return state.narrowed(ctx_.exec, std::move(logits));
 }
 
 }  // namespace fovea::decoding

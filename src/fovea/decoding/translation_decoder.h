@@ -24,6 +24,8 @@ class TranslationDecoder : public StepModel {
   Tensor step_watched(DecodingState& state, std::span<const std::int32_t> tokens,
                       StepAttention& attention) const override;
 
+  void restrict_to(DecodingState& state, std::span<const TokenSet> sets) const override;
+
   std::int32_t start_token() const override { return vocabulary_.pad; }
   std::int32_t eos() const override { return vocabulary_.eos; }
   std::int64_t vocabulary() const override { return vocabulary_.target; }

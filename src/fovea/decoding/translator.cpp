@@ -148,7 +148,11 @@ void Translator::decode(std::vector<Part>& parts, const TranslateOptions& option
   std::size_t given = 0;
   const auto next = [&]() -> std::optional<Request> {
     if (given == wanted.size()) return {};
-    return parts[wanted[given++]].request;
+    Request request = parts[wanted[given++]].request;
+    if (options.shortlist)
+      request.allowed =
+          std::make_shared<const std::vector<std::int32_t>>(options.shortlist->candidates(request.source));
+    return request;
   };
   const auto found = [&](std::size_t index, std::vector<Hypothesis> hypotheses) {
     parts[wanted[index]].hypotheses = std::move(hypotheses);
@@ -201,6 +205,10 @@ std::vector<Translation> Translator::translate(std::span<const std::string> line
     throw Error(Error::Kind::usage, "prefixes",
                 std::to_string(prefixes.size()) + " for " + std::to_string(lines.size()) + " lines",
                 "give one a line");
+  if (options.shortlist && (options.shortlist->source_vocabulary() != tokenizer_.source_vocabulary().size() ||
+                            options.shortlist->target_vocabulary() != tokenizer_.target_vocabulary().size()))
+    throw Error(Error::Kind::usage, "shortlist", "was made for other vocabularies than this model's",
+                "make one for this model");
   std::vector<Part> parts = cut(lines, options, prefixes);
   decode(parts, options);
   const auto is_missing = [](const Part& part) {

@@ -9,6 +9,7 @@
 #include "fovea/decoding/beam_search.h"
 #include "fovea/decoding/ensemble.h"
 #include "fovea/decoding/translation_decoder.h"
+#include "fovea/models/shortlist.h"
 #include "fovea/text/translation_tokenizer.h"
 
 namespace fovea::decoding {
@@ -26,6 +27,9 @@ struct TranslateOptions {
   std::int64_t no_repeat_ngram = 0;  ///< no so many tokens in a row occur twice; 0: off
   /// Sequences of tokens that no translation holds.
   std::vector<std::vector<std::int32_t>> suppressed = {};
+  /// The tokens that the words of a line may become: faster, and no others are written (models/shortlist.h).
+  /// None: all tokens.
+  std::shared_ptr<const models::Shortlist> shortlist = {};
   /// The number of the first line, for sampling: what is drawn for a line depends on its number, not on the
   /// lines that it is translated with.
   std::uint64_t first_line = 0;

@@ -179,6 +179,18 @@ void unpack_row(const PackedLinear& weights, std::int64_t n, float scale, float*
   }
 }
 
+void copy_row(const PackedLinear& weights, std::int64_t n, std::byte* to) {
+  if (weights.dtype() == DType::f32)
+    return unpack_column(weights.matrix(), n, 1.0f, reinterpret_cast<float*>(to));
+  const std::byte* from = weights.panels() + n / linear_panel * panel_bytes(weights.dtype(), weights.K()) +
+                          n % linear_panel * linear_step_bytes;
+  const std::int64_t bytes = weights.K() * static_cast<std::int64_t>(size_of(weights.dtype()));
+  for (std::int64_t at = 0; at < bytes; at += linear_step_bytes, from += linear_panel * linear_step_bytes)
+    std::memcpy(to + at, from, static_cast<std::size_t>(std::min(linear_step_bytes, bytes - at)));
+  if (weights.dtype() != DType::i8) return;
+  for (std::int64_t k = 0; k < bytes; ++k) to[k] ^= std::byte{128};
+}
+
 void look_up_rows(const Execution& exec, const PackedLinear& weights, std::int64_t count,
                   const std::int32_t* ids, float scale, float* out) {
   const std::int64_t grain = std::max<std::int64_t>(1, 8192 / std::max<std::int64_t>(1, weights.K()));

@@ -151,7 +151,16 @@ Tensor RecurrentModel::step(const Context& ctx, TranslationState& begun,
   const Tensor embedded = embed(ctx, tokens, target_embedding_, target_site_);
   const auto looked = state.steps->step(ctx, decoder_->project(ctx, embedded), state.decoder, state.source);
   const Output out = output(ctx, looked, embedded, gate_ ? single_rows(state.rows()) : nullptr, state.copies);
+  if (state.output) return (*state.output)(ctx, out.readout);
   return mixed(ctx, nn::linear(ctx, out.readout, *output_, output_shift_->value), out);
+}
+
+std::shared_ptr<const nn::PartialLinear> RecurrentModel::output_for(
+    const kernels::Execution& exec, std::span<const std::int32_t> tokens) const {
+  if (gate_)
+    throw Error(Error::Kind::usage, "shortlist", "this model copies words of its source, whatever they are",
+                "translate without a shortlist");
+  return std::make_shared<nn::PartialLinear>(exec, *output_, output_shift_->value, tokens);
 }
 
 // Step by step, as in decoding: what monotonic attention decides there is another thing than what it learns.

@@ -53,6 +53,8 @@ class RecurrentModel : public TranslationModel {
              std::span<const std::vector<std::int32_t>> sources) const override;
   Tensor step(const ops::Context& ctx, TranslationState& state,
               std::span<const std::int32_t> tokens) const override;
+  std::shared_ptr<const nn::PartialLinear> output_for(const kernels::Execution& exec,
+                                                      std::span<const std::int32_t> tokens) const override;
   Tensor predict(const ops::Context& ctx, const TranslationBatch& batch) const override;
   void read(const ops::Context& ctx, std::span<const std::int32_t> source,
             std::span<const std::int32_t> target) const override;

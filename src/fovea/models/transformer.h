@@ -200,6 +200,8 @@ class Transformer : public TranslationModel {
              std::span<const std::vector<std::int32_t>> sources) const override;
   Tensor step(const ops::Context& ctx, TranslationState& state,
               std::span<const std::int32_t> tokens) const override;
+  std::shared_ptr<const nn::PartialLinear> output_for(const kernels::Execution& exec,
+                                                      std::span<const std::int32_t> tokens) const override;
   Tensor predict(const ops::Context& ctx, const TranslationBatch& batch) const override;
   void read(const ops::Context& ctx, std::span<const std::int32_t> source,
             std::span<const std::int32_t> target) const override;
@@ -210,8 +212,8 @@ class Transformer : public TranslationModel {
   void read_weights(const formats::Weights& file, const Packing* packing = nullptr) override;
 
  private:
-  int shares_of(const ops::Context& ctx, std::int64_t rows) const;
-  double step_cost(std::int64_t rows, std::int64_t vocabulary) const;
+  int shares_of(const ops::Context& ctx, std::int64_t rows, std::int64_t outputs) const;
+  double step_cost(std::int64_t rows, std::int64_t outputs) const;
   Tensor step_rows(const ops::Context& ctx, const TransformerState& state,
                    std::span<const std::int32_t> tokens, std::int64_t first, StepRows& rows) const;
   Tensor embed(const ops::Context& ctx, std::span<const std::int32_t> ids,

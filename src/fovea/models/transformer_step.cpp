@@ -36,23 +36,23 @@ void describe(const TransformerState& state, std::int64_t at, std::int64_t first
 }  // namespace
 
 // Cycles of one core, roughly, for a step of so many rows: multiply-adds, or reading the weights.
-double Transformer::step_cost(std::int64_t rows, std::int64_t vocabulary) const {
+double Transformer::step_cost(std::int64_t rows, std::int64_t outputs) const {
   const auto number = [](std::int64_t n) { return static_cast<double>(n); };
   const double D = number(config_.width), F = number(config_.feed_forward);
   const double K = number(config_.heads * config_.d_k()), V = number(config_.heads * config_.d_v());
   const double layer = 3 * D * (K + V) + 2 * D * F;
-  const double weights = number(config_.decoder_layers) * layer + number(vocabulary) * D;
+  const double weights = number(config_.decoder_layers) * layer + number(outputs) * D;
   return weights * std::max(number(rows) / 16, 0.16);
 }
 
 // How many threads take rows of a step through all layers, each by itself; 0: all threads share each product.
 // A step of some 100 us is not worth waking anyone. One that is gains by a thread for each share of the rows,
 // if both can read all of the weights from the last cache: then they meet once a step, not at each product.
-int Transformer::shares_of(const ops::Context& ctx, std::int64_t rows) const {
+int Transformer::shares_of(const ops::Context& ctx, std::int64_t rows, std::int64_t outputs) const {
   constexpr double worth_waking = 400e3, shared_cache = 16e6, least_rows = 8;
   const int threads = ctx.exec.pool->size();
   if (threads == 1 || ctx.recorder || ctx.tape) return 0;
-  if (step_cost(rows, config_.target_vocabulary) < worth_waking) return 1;
+  if (step_cost(rows, outputs) < worth_waking) return 1;
   const double layers = 4 * step_cost(16, 0);  // bytes
   return layers <= shared_cache && static_cast<double>(rows) >= least_rows * threads ? threads : 0;
 }
@@ -81,14 +81,17 @@ Tensor Transformer::step(const ops::Context& ctx, TranslationState& begun,
         static_cast<std::int32_t>(state.cache.front().rows() + i));
   for (std::size_t n = 0; n < decoder_.size(); ++n) state.cache[n].extend(N, decoder_[n].cache_width());
 
-  const int shares = shares_of(ctx, N);
+  const auto through_output = [&](const ops::Context& how, const Tensor& x_ND) {
+    return state.output ? (*state.output)(how, x_ND) : logits(how, x_ND);
+  };
+  const int shares = shares_of(ctx, N, state.output ? state.output->outputs() : config_.target_vocabulary);
   while (std::cmp_less(state.shares.size(), std::max(shares, 1)))
     state.shares.push_back(std::make_unique<StepShare>(ctx.exec.kernels));
   ops::Context alone = ctx;
   alone.exec = state.shares[0]->alone.get();
   if (shares <= 1) {
     const ops::Context& how = shares == 0 ? ctx : alone;
-    return logits(how, step_rows(how, state, tokens, 0, state.shares[0]->rows));
+    return through_output(how, step_rows(how, state, tokens, 0, state.shares[0]->rows));
   }
   const Tensor states_ND = Tensor::empty({N, config_.width});
   ctx.exec.pool->run([&](int worker) {
@@ -100,7 +103,12 @@ Tensor Transformer::step(const ops::Context& ctx, TranslationState& begun,
     const Tensor x_ND = step_rows(own, state, some, first, share.rows);
     std::ranges::copy(x_ND.values(), states_ND.f32() + first * config_.width);
   });
-  return logits(ctx, states_ND);
+  return through_output(ctx, states_ND);
+}
+
+std::shared_ptr<const nn::PartialLinear> Transformer::output_for(const kernels::Execution& exec,
+                                                                 std::span<const std::int32_t> tokens) const {
+  return std::make_shared<nn::PartialLinear>(exec, *output_, output_bias(), tokens);
 }
 
 }  // namespace fovea::models

@@ -11,6 +11,7 @@
 #include "fovea/formats/safetensors.h"
 #include "fovea/formats/weights.h"
 #include "fovea/nn/parameters.h"
+#include "fovea/nn/partial_linear.h"
 #include "fovea/ops/context.h"
 #include "fovea/ops/cross_entropy.h"
 
@@ -42,6 +43,9 @@ class TranslationState {
   virtual std::int64_t rows() const = 0;
   /// Row i goes on from what was row parents[i]: rows are selected, dropped and repeated by index.
   virtual void reorder(std::span<const std::int32_t> parents) = 0;
+
+  /// What step() computes of the output layer, as TranslationModel::output_for() made it; none: all of it.
+  std::shared_ptr<const nn::PartialLinear> output = {};
 };
 
 /// How weights are held by a model that only answers: packed for these kernels, as f32, bf16 or i8.
@@ -80,9 +84,15 @@ class TranslationModel {
   /// new row gives, as if it had been started alone. Forgets what no row looks at any more.
   virtual void admit(const ops::Context& ctx, TranslationState& state,
                      std::span<const std::vector<std::int32_t>> sources) const = 0;
-  /// One more token for every row; logits [rows, V] of what follows. Throws Error(bug) past max_positions().
+  /// One more token for every row; logits [rows, V] of what follows, or of the tokens of state.output alone,
+  /// the same bits. Throws Error(bug) past max_positions().
   virtual Tensor step(const ops::Context& ctx, TranslationState& state,
                       std::span<const std::int32_t> tokens) const = 0;
+
+  /// The output layer of `tokens` alone, in their order: what a shortlist leaves of it (models/shortlist.h).
+  /// Throws Error(usage) for a model that copies tokens of its source whatever its output layer says.
+  virtual std::shared_ptr<const nn::PartialLinear> output_for(const kernels::Execution& exec,
+                                                              std::span<const std::int32_t> tokens) const = 0;
 
   /// Logits [N, V] of every target_out token, given all before it; what step() says of them, but for
   /// rounding. Without gradient.
