@@ -185,8 +185,10 @@ void copy_row(const PackedLinear& weights, std::int64_t n, std::byte* to) {
   const std::byte* from = weights.panels() + n / linear_panel * panel_bytes(weights.dtype(), weights.K()) +
                           n % linear_panel * linear_step_bytes;
   const std::int64_t bytes = weights.K() * static_cast<std::int64_t>(size_of(weights.dtype()));
-  for (std::int64_t at = 0; at < bytes; at += linear_step_bytes, from += linear_panel * linear_step_bytes)
-    std::memcpy(to + at, from, static_cast<std::size_t>(std::min(linear_step_bytes, bytes - at)));
+  std::int64_t at = 0;
+  for (; at + linear_step_bytes <= bytes; at += linear_step_bytes, from += linear_panel * linear_step_bytes)
+    std::memcpy(to + at, from, linear_step_bytes);
+  std::memcpy(to + at, from, static_cast<std::size_t>(bytes - at));
   if (weights.dtype() != DType::i8) return;
   for (std::int64_t k = 0; k < bytes; ++k) to[k] ^= std::byte{128};
 }
