@@ -13,8 +13,8 @@ namespace fovea::models {
 
 /// How much a shortlist holds.
 struct ShortlistSize {
-  std::int64_t best = 50;       ///< target tokens of a source token, at most
-  std::int64_t frequent = 200;  ///< of the target text's, in every sentence
+  std::int64_t best = 100;      ///< target tokens of a source token, at most
+  std::int64_t frequent = 500;  ///< of the target text's, in every sentence
 };
 
 /// Learns from sentence pairs which target tokens a source token becomes, by what a model looks at when it
