@@ -249,7 +249,7 @@ TEST(PackedLinear, IntegersAgreeInEveryBitBetweenSets) {
 }
 
 // The largest products there are, of one sign: sums of pairs exceed 16 bits, sums of rows come near 32.
-TEST(PackedLinear, IntegerSumsNeverSaturate) {
+TEST(PackedLinear, H11_IntegerSumsNeverSaturate) {
   for (const KernelSet set : available_kernels()) {
     const ExecutionOwner owner(1, set);
     const std::int64_t K = set == KernelSet::reference ? 1024 : 131072, N = 17;
