@@ -239,7 +239,6 @@ formats::SafetensorsWriter Transformer::weights_file(
 
 void Transformer::read_weights(const formats::Weights& file, const Packing* packing) {
   const auto redundant = [&](std::string_view name) { return is_redundant(name, config_); };
-  parameters_.release_packed();
   if (packing)
     packed_non_finite_ = read_packed_parameters(file, parameters_, *packing, redundant);
   else

@@ -32,6 +32,7 @@ struct TranslationBatch {
 struct TranslationVocabulary {
   std::int64_t source = 0, target = 0;     ///< how many there are on a side
   std::int32_t eos = 0, unk = 1, pad = 2;  ///< the decoder starts from pad, which is never generated
+  bool operator==(const TranslationVocabulary&) const = default;
 };
 
 /// A decoder in mid-sentence: for each row what it has read and the sentence that it translates. A row is one
@@ -93,10 +94,6 @@ class TranslationModel {
   /// last row the one that produced eos.
   virtual void read(const ops::Context& ctx, std::span<const std::int32_t> source,
                     std::span<const std::int32_t> target) const = 0;
-
-  /// Makes the weights ready to be read again and again by exec's kernels; see Parameters::pack. What the
-  /// model answers stays the same, bit for bit.
-  void prepare_inference(const kernels::Execution& exec) { parameters_.pack(exec); }
 
   /// A fixed shift [V] of the logits, as MarianMT's final_logits_bias; undefined: none. It is not learned.
   const Tensor& output_bias() const { return output_bias_; }
