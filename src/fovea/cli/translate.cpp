@@ -10,16 +10,18 @@
 #include <utility>
 #include <vector>
 
+#include "fovea/base/decimal.h"
 #include "fovea/base/error.h"
 #include "fovea/base/file.h"
 #include "fovea/cli/command.h"
 #include "fovea/cli/common.h"
 #include "fovea/cli/decoding_options.h"
-#include "fovea/cli/model_folder.h"
+#include "fovea/cli/ensemble_flags.h"
 #include "fovea/cli/search_flags.h"
 #include "fovea/cli/signals.h"
-#include "fovea/cli/text_stream.h"
 #include "fovea/data/lines.h"
+#include "fovea/decoding/line_parts.h"
+#include "fovea/decoding/text_stream.h"
 #include "fovea/decoding/translator.h"
 #include "fovea/models/alignment.h"
 #include "fovea/text/utf8.h"
@@ -34,12 +36,11 @@ using decoding::Translation;
 
 struct Options {
   std::vector<std::string> text;
-  std::vector<std::string> models;
-  std::string input, output = "-", bad_utf8 = "replace", ensemble_mean = "log";
+  std::string input, output = "-", bad_utf8 = "replace";
   std::string prefix, prefix_file;
-  std::int64_t nbest = 1;
+  std::int64_t nbest = 0;  // not given
+  EnsembleFlags ensemble;
   DecodingFlags decoding;
-  DTypeFlag dtype;
   SearchFlags search;
   bool no_picture = false, stream = false;
   int threads = 0;
@@ -96,43 +97,6 @@ std::vector<std::string> argument_lines(const Options& options) {
   return lines;
 }
 
-/// Models that translate together, and the one tokenizer they have.
-struct LoadedModels {
-  std::string folder;  ///< of the first
-  std::vector<std::unique_ptr<models::TranslationModel>> models;
-  std::vector<text::TranslationTokenizer> tokenizers;
-
-  LoadedModels(const std::vector<std::string>& names, const kernels::Execution& exec,
-               const DTypeFlag& dtype) {
-    for (const std::string& name : names.empty() ? std::vector<std::string>{""} : names) {
-      const std::string path = model_folder(name);
-      auto loaded = load_model(path, exec, dtype);
-      if (models.empty()) folder = path;
-      if (!models.empty() && !same_pieces(loaded.tokenizer, tokenizers.front()))
-        throw Error(Error::Kind::model, path, "its tokenizer is another than that of " + folder,
-                    "models translate together only if they were trained with one tokenizer");
-      models.push_back(std::move(loaded.model));
-      tokenizers.push_back(std::move(loaded.tokenizer));
-    }
-  }
-  const text::TranslationTokenizer& tokenizer() const { return tokenizers.front(); }
-
- private:
-  static bool same_pieces(const text::TranslationTokenizer& a, const text::TranslationTokenizer& b) {
-    const auto pieces = [](const text::TranslationTokenizer& tokenizer) {
-      auto files = tokenizer.files();
-      files.erase("tokenizer_config.json");
-      return files;
-    };
-    return pieces(a) == pieces(b);
-  }
-};
-
-decoding::Ensemble::Mean mean_named(std::string_view name) {
-  return name == "probability" ? decoding::Ensemble::Mean::probabilities
-                               : decoding::Ensemble::Mean::log_probabilities;
-}
-
 data::LineOptions line_options(const Options& options) { return {.bad_utf8 = options.policy()}; }
 
 class Translating {
@@ -140,13 +104,13 @@ class Translating {
   explicit Translating(const Options& options)
       : options_(options),
         exec_(options.threads),
-        loaded_(options.models, exec_.get(), options.dtype),
+        loaded_(options.ensemble, exec_.get()),
         translate_(translate_options(loaded_.folder, options.decoding,
-                                     options.search.numbered() ? 1 : options.nbest)),
-        translator_(loaded_.models, loaded_.tokenizer(), exec_.get(), mean_named(options.ensemble_mean)),
-        text_(loaded_.tokenizer()),
+                                     options.search.numbered() ? 0 : options.nbest)),
+        translator_(loaded_.models, loaded_.tokenizer, exec_.get(), options.ensemble.mean()),
+        text_(loaded_.tokenizer),
         sink_(options.output) {
-    options.search.apply(translate_, loaded_.tokenizer(), options.decoding.beam, options.nbest);
+    options.search.apply(translate_, loaded_.tokenizer, options.decoding.beam, options.nbest);
     if (options.stream) stream();
     if (!options.prefix_file.empty()) prefixes_.emplace(options.prefix_file, line_options(options));
   }
@@ -178,9 +142,10 @@ class Translating {
   // Tokens are written as soon as they are sure, a sentence at a time.
   void stream() {
     translate_.batches.max_rows = 1;
+    translate_.beam.nbest = 1;
     translate_.replace_unknown = false;
     translate_.beam.on_token = [this](const decoding::StreamedToken& token) {
-      sink_.write(text_.add(token.token));
+      sink_.write(text_.add(token));
       return true;
     };
   }
@@ -212,7 +177,11 @@ class Translating {
 
   void translate(const std::vector<std::string>& lines) {
     if (!options_.stream) return translate_together(lines);
-    for (const std::string& line : lines) translate_together({line});
+    for (const std::string& line : lines) {
+      text_.begin(decoding::line_parts(line, loaded_.tokenizer.encode_source(line).size(), loaded_.tokenizer,
+                                       std::min(translate_.max_tokens, translator_.max_positions())));
+      translate_together({line});
+    }
   }
 
   void translate_together(const std::vector<std::string>& lines) {
@@ -237,13 +206,10 @@ class Translating {
 
   // A line each; of n best, "LINE TAB SCORE TAB TEXT" each.
   std::string shown(const Translation& translation) const {
-    if (options_.nbest == 1) return translation.text() + "\n";
+    if (translate_.beam.nbest == 1) return translation.text() + "\n";
     std::string text;
-    for (const auto& candidate : translation.candidates) {
-      char score[64];
-      std::snprintf(score, sizeof score, "%lld\t%.4f\t", static_cast<long long>(line_), candidate.score);
-      text += score + candidate.text + "\n";
-    }
+    for (const auto& candidate : translation.candidates)
+      text += std::to_string(line_) + "\t" + fixed(candidate.score, 4) + "\t" + candidate.text + "\n";
     return text;
   }
 
@@ -261,10 +227,10 @@ class Translating {
     const auto& target = translation.candidates.front().tokens;
     if (translation.source.empty() || target.empty()) return;
     // The decoder reads one token more than it wrote: a translation cut at the last position has no picture.
-    if (std::cmp_greater_equal(target.size(), loaded_.models.front()->max_positions())) return;
+    if (std::cmp_greater_equal(target.size(), loaded_.first().max_positions())) return;
     ops::Context ctx;
     ctx.exec = exec_.get();
-    const Tensor weights = models::cross_attention(ctx, *loaded_.models.front(), translation.source, target);
+    const Tensor weights = models::cross_attention(ctx, loaded_.first(), translation.source, target);
     const auto map = views::heat_map(views::merge_pieces(without_eos(translation, weights)), style);
     std::fprintf(stderr, "\n%s", map.c_str());
   }
@@ -274,8 +240,8 @@ class Translating {
     const auto& target = translation.candidates.front().tokens;
     const std::size_t S = translation.source.size() - 1;
     views::AttentionMatrix matrix;
-    matrix.source = loaded_.tokenizer().source_pieces(std::span(translation.source).first(S));
-    matrix.target = loaded_.tokenizer().target_pieces(target);
+    matrix.source = loaded_.tokenizer.source_pieces(std::span(translation.source).first(S));
+    matrix.target = loaded_.tokenizer.target_pieces(target);
     for (std::size_t t = 0; t < target.size(); ++t) {
       const float* row = weights.f32() + t * (S + 1);
       const float rest = 1.0f - row[S];
@@ -289,7 +255,7 @@ class Translating {
   LoadedModels loaded_;
   decoding::TranslateOptions translate_;
   decoding::Translator translator_;
-  TextStream text_;
+  decoding::TextStream text_;
   Sink sink_;
   std::optional<data::LineReader> prefixes_;
   LineWarnings warnings_;
@@ -326,17 +292,7 @@ void add_translate(CLI::App& fovea) {
   const auto options = std::make_shared<Options>();
   command->add_option("text", options->text, "Sentences, one an argument; none: read --input")
       ->type_name("TEXT");
-  command
-      ->add_option("--model", options->models,
-                   "Model directory (default: the bundled English-German model); several translate together")
-      ->allow_extra_args(false)
-      ->type_name("DIR");
-  command
-      ->add_option("--ensemble-mean", options->ensemble_mean,
-                   "What several models are averaged by: log (of probabilities) or probability")
-      ->check(CLI::IsMember({"log", "probability"}))
-      ->type_name("")
-      ->capture_default_str();
+  options->ensemble.add_to(*command);
   command
       ->add_option("--input", options->input,
                    "Text, a sentence a line, plain or .gz; - (the default) is standard input")
@@ -347,13 +303,13 @@ void add_translate(CLI::App& fovea) {
       ->type_name("FILE")
       ->capture_default_str();
   options->decoding.add_to(*command);
-  options->dtype.add_to(*command);
   command
-      ->add_option("--nbest", options->nbest,
-                   "Translations a line, as LINE TAB SCORE TAB TEXT if more than one")
+      ->add_option(
+          "--nbest", options->nbest,
+          "Translations a line (default: the model's own, as a rule 1), as LINE TAB SCORE TAB TEXT if "
+          "more than one")
       ->check(CLI::Range(1, 32))
-      ->type_name("N")
-      ->capture_default_str();
+      ->type_name("N");
   command->add_option("--on-bad-utf8", options->bad_utf8, "What is not UTF-8: replace (and warn) or error")
       ->check(CLI::IsMember({"replace", "error"}))
       ->type_name("")

@@ -40,9 +40,8 @@ void check_numbered(const BeamOptions& options, const StepModel& model) {
 
 void check(const BeamOptions& options, const BatchLimits& limits, const StepModel& model) {
   using std::to_string;
-  const std::int64_t widest = kernels::top_k_limit / 2;
-  expect(options.beam >= 1 && (options.beam <= widest || model.vocabulary() <= kernels::top_k_limit), "beam",
-         to_string(options.beam), "use 1 to " + to_string(widest));
+  expect(options.beam >= 1 && (options.beam <= widest_beam || model.vocabulary() <= kernels::top_k_limit),
+         "beam", to_string(options.beam), "use 1 to " + to_string(widest_beam));
   check_numbered(options, model);
   const auto& [groups, penalty] = options.diverse;
   expect(groups >= 1 && options.beam % groups == 0, "diverse groups",

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace fovea::decoding {
@@ -59,6 +60,31 @@ class SuppressSequences : public LogitProcessor {
 
  private:
   std::vector<std::vector<std::int32_t>> sequences_;
+};
+
+/// Tokens that no hypothesis begins with (`begin_suppress_tokens`). A prefix is no choice: after one nothing
+/// is the first token any more.
+class SuppressFirst : public LogitProcessor {
+ public:
+  explicit SuppressFirst(std::vector<std::int32_t> tokens) : tokens_(std::move(tokens)) {}
+  void process(std::size_t source, std::span<const std::int32_t> tokens,
+               std::span<float> logits) const override;
+
+ private:
+  std::vector<std::int32_t> tokens_;
+};
+
+/// The token that every hypothesis without a prefix begins with, with probability 1
+/// (`forced_bos_token_id`: the language of a multilingual model).
+class ForceFirst : public LogitProcessor {
+ public:
+  explicit ForceFirst(std::int32_t token) : token_(token) {}
+  /// Throws Error(model) if the vocabulary has no such token.
+  void process(std::size_t source, std::span<const std::int32_t> tokens,
+               std::span<float> logits) const override;
+
+ private:
+  std::int32_t token_;
 };
 
 }  // namespace fovea::decoding

@@ -12,6 +12,7 @@
 #include "fovea/decoding/length_penalty.h"
 #include "fovea/decoding/logit_processor.h"
 #include "fovea/decoding/sampling.h"
+#include "fovea/kernels/top_k.h"
 
 namespace fovea::decoding {
 
@@ -73,13 +74,17 @@ struct StreamedToken {
   std::int64_t position;    ///< in its tokens
   std::int32_t token;
   float log_probability;
+  std::size_t part = 0;  ///< of a line that was cut: which of line_parts()
 };
 /// Returns whether to go on; if not, the hypothesis ends with this token, complete = false, and is the only
 /// one of its sentence unless they are drawn or alternatives.
 using OnToken = std::function<bool(const StreamedToken&)>;
 
+/// A step looks at twice as many candidates as there are hypotheses.
+inline constexpr std::int64_t widest_beam = kernels::top_k_limit / 2;
+
 struct BeamOptions {
-  std::int64_t beam = 5;   ///< hypotheses kept alive a sentence; 1 = greedy search
+  std::int64_t beam = 5;   ///< hypotheses kept alive a sentence, up to widest_beam; 1 = greedy search
   std::int64_t nbest = 1;  ///< hypotheses returned: at most `beam`, unless drawn or alternatives
   LengthPenalty length_penalty{};
   CoveragePenalty coverage_penalty{};

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "fovea/decoding/line_parts.h"
 #include "fovea/decoding/unknown.h"
 #include "fovea/text/sentences.h"
 
@@ -12,7 +13,7 @@ namespace fovea::decoding {
 
 // A line, or what fits the model of it.
 struct Translator::Part {
-  std::size_t line = 0;
+  std::size_t line = 0, number = 0;  // number: of the line's parts
   text::Chunk chunk;
   Request request;                     // without a source: nothing to translate
   std::vector<Hypothesis> hypotheses;  // none: nothing to translate, or not reached
@@ -45,13 +46,6 @@ std::unique_ptr<const StepModel> decoder_of(std::span<const std::unique_ptr<mode
   return std::make_unique<Ensemble>(std::move(decoders), mean);
 }
 
-// Byte pieces can spell a line end; a translation is one line whatever the model says.
-std::string one_line(std::string text) {
-  for (char& c : text)
-    if (c == '\n' || c == '\r' || c == '\0') c = ' ';
-  return text;
-}
-
 }  // namespace
 
 Translator::Translator(const models::TranslationModel& model, const text::TranslationTokenizer& tokenizer,
@@ -77,9 +71,7 @@ void Translator::expect_tokenizer() const {
 std::vector<Translator::Part> Translator::cut(std::span<const std::string> lines,
                                               const TranslateOptions& options,
                                               std::span<const std::string> prefixes) const {
-  const auto limit = static_cast<std::size_t>(
-      std::max<std::int64_t>(2, std::min(options.max_tokens, decoder_->max_positions())));
-  const auto count = [this](std::string_view text) { return tokenizer_.encode_source(text).size(); };
+  const std::int64_t most = std::min(options.max_tokens, decoder_->max_positions());
   std::vector<Part> parts;
   const auto add = [&](std::size_t line, const text::Chunk& chunk, std::vector<std::int32_t> source) {
     if (source.size() <= 1) source.clear();  // eos alone
@@ -87,17 +79,17 @@ std::vector<Translator::Part> Translator::cut(std::span<const std::string> lines
     const bool first = parts.empty() || parts.back().line != line;
     const std::uint64_t draw =
         first ? (options.first_line + line) << 20 : parts.back().request.draw + 1;  // a line has fewer parts
-    parts.push_back({line, chunk, {std::move(source), {}, draw}, {}});
+    parts.push_back({line, first ? 0 : parts.back().number + 1, chunk, {std::move(source), {}, draw}, {}});
     if (!first || prefixes.empty()) return;
     parts.back().request.prefix = tokenizer_.encode_target(prefixes[line]);
     parts.back().request.prefix.pop_back();  // eos
   };
   for (std::size_t line = 0; line < lines.size(); ++line) {
     auto source = tokenizer_.encode_source(lines[line]);
-    const auto chunks = source.size() > limit ? text::split_into_chunks(lines[line], limit, count)
-                                              : std::vector<text::Chunk>();
-    if (chunks.empty()) add(line, {lines[line], {}}, std::move(source));
-    for (const auto& chunk : chunks) add(line, chunk, tokenizer_.encode_source(chunk.text));
+    for (const auto& chunk : line_parts(lines[line], source.size(), tokenizer_, most)) {
+      const bool whole = chunk.text.size() == lines[line].size();
+      add(line, chunk, whole ? std::move(source) : tokenizer_.encode_source(chunk.text));
+    }
   }
   return parts;
 }
@@ -142,7 +134,9 @@ void Translator::decode(std::vector<Part>& parts, const TranslateOptions& option
   BeamOptions beam = search_options(options);
   if (options.beam.on_token)
     beam.on_token = [&](StreamedToken token) {
-      token.sentence = parts[wanted[token.sentence]].line;
+      const Part& part = parts[wanted[token.sentence]];
+      token.sentence = part.line;
+      token.part = part.number;
       return options.beam.on_token(token);
     };
   std::size_t given = 0;

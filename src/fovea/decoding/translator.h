@@ -75,6 +75,9 @@ class Translator {
 
   const models::TranslationModel& model() const { return model_; }
   const text::TranslationTokenizer& tokenizer() const { return tokenizer_; }
+  std::int64_t max_positions() const {
+    return decoder_->max_positions();
+  }  ///< of the model that takes fewest
 
  private:
   struct Part;

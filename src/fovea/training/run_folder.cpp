@@ -6,7 +6,6 @@
 
 #include "fovea/base/file.h"
 #include "fovea/models/translation_folder.h"
-#include "fovea/training/model_config.h"
 
 namespace fovea::training {
 namespace {
@@ -46,10 +45,11 @@ bool RunFolder::holds_run() const {
 void RunFolder::write_beginning(const Recipe& recipe, const text::TranslationTokenizer& tokenizer,
                                 const models::TranslationConfig& config) const {
   make_folders(checkpoints());
-  const auto generation = generation_defaults(recipe.decoding);
   for (const auto& [name, content] : tokenizer.files()) write_atomically(folder_ / name, content);
-  write_atomically(folder_ / "config.json", models::config_json(config, generation, stored_type(recipe)));
-  write_atomically(folder_ / "generation_config.json", models::generation_config_json(config, generation));
+  write_atomically(folder_ / "config.json",
+                   models::config_json(config, recipe.decoding, stored_type(recipe)));
+  write_atomically(folder_ / "generation_config.json",
+                   models::generation_config_json(config, recipe.decoding));
   write_atomically(folder_ / "recipe.toml", to_toml(recipe));  // last: with it, the run has begun
 }
 
