@@ -35,6 +35,23 @@ TEST(Run, TheFolderHoldsAWholeModelAndItsHistory) {
   EXPECT_TRUE(svg.starts_with("<svg") || svg.starts_with("<?xml"));
 }
 
+TEST(Run, TheModelCarriesHowTheRecipeTranslates) {
+  TinyData data;
+  auto& decoding = data.recipe.decoding;
+  decoding.beam = 4;
+  decoding.num_beam_groups = 2;
+  decoding.no_repeat_ngram_size = 3;
+  decoding.max_length = 40;
+  decoding.early_stopping = models::EarlyStopping::never;
+  decoding.suppress_tokens = {7};
+  run(data, "run");
+  EXPECT_EQ(models::read_generation_defaults(data / "run"), decoding);
+  decoding.suppress_tokens = {1'000'000};
+  const auto message = message_of(Error::Kind::usage, [&] { run(data, "other"); });
+  EXPECT_NE(message.find("recipe: decoding.suppress_tokens: 1000000 is not among the "), std::string::npos)
+      << message;
+}
+
 TEST(Run, TrainsWithoutValidationData) {
   TinyData data;
   data.recipe.data.valid_source = data.recipe.data.valid_target = "";
