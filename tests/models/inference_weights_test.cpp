@@ -89,7 +89,8 @@ TEST_F(InferenceWeights, EveryModelAnswersInEveryType) {
     save(*model, config, DType::bf16, folder_ / (name + "bf16"));
     const auto whole = answers(*model);
     expect_same_bits(answers(name), whole, name + " packed");
-    expect_same_bits(answers(name + "bf16", DType::bf16), answers(name + "bf16", DType::bf16), name + " bf16");
+    expect_same_bits(answers(name + "bf16", DType::bf16), answers(name + "bf16", DType::bf16),
+                     name + " bf16");
     EXPECT_LT(distance(answers(name, DType::bf16), whole), 0.05) << name;
     EXPECT_LT(distance(answers(name, DType::i8), whole), 0.1) << name;
     expect_same_bits(answers(name + "i8"), answers(name, DType::i8), name + " i8");
