@@ -15,6 +15,7 @@
 #include "fovea/base/bfloat16.h"
 #include "fovea/base/error.h"
 #include "fovea/kernels/quantise_row.h"
+#include "fovea/kernels/reference/activation.h"
 #include "fovea/kernels/reference/gemm.h"
 #include "tests/kernels/random_rows.h"
 #include "tests/kernels/same_bits.h"

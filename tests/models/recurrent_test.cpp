@@ -30,7 +30,10 @@ TEST_P(RecurrentTest, H01_GradientsOfTheLossAreItsDerivatives) {
   RecurrentConfig config = variant(GetParam());
   config.dropout = 0.1f;
   RecurrentModel model(config, 5);
-  expect_gradients_are_derivatives(model, context(kernels::KernelSet::reference), 5);
+  const Pairs pairs = some_pairs();
+  expect_gradients_are_derivatives(
+      model, context(kernels::KernelSet::reference), 5,
+      [&](const ops::Context& ctx) { return model.loss(ctx, pairs.batch(), 0.1f, 1.0f); });
 }
 
 TEST_P(RecurrentTest, KernelsGiveTheReferencesGradients) {

@@ -43,7 +43,10 @@ TEST_F(TransformerTest, H01_GradientsOfTheLossAreItsDerivatives) {
     // Differences across relu's kink are no derivatives; relu is checked where it is alone, in ops.
     if (config.activation == kernels::Activation::relu) config.activation = kernels::Activation::gelu;
     Transformer model(config, 5);
-    expect_gradients_are_derivatives(model, context(kernels::KernelSet::reference), 3);
+    const Pairs pairs = some_pairs();
+    expect_gradients_are_derivatives(
+        model, context(kernels::KernelSet::reference), 3,
+        [&](const ops::Context& ctx) { return model.loss(ctx, pairs.batch(), 0.1f, 1.0f); });
   }
 }
 

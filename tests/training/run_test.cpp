@@ -253,9 +253,9 @@ TEST(Plan, SaysWhatARunWouldCostAndWritesNothing) {
   const RunPlan plan =
       plan_training(data.recipe, {.data = data.path(), .output = data / "run", .threads = 1}, {});
   EXPECT_EQ(std::distance(std::filesystem::recursive_directory_iterator(data.path()), {}), before);
-  EXPECT_EQ(plan.pairs, 80);
-  EXPECT_GT(plan.batches, 5);
-  EXPECT_GE(plan.target_tokens, 80);
+  EXPECT_EQ(plan.amount.count, 80);
+  EXPECT_GT(plan.amount.batches, 5);
+  EXPECT_GE(plan.amount.target_tokens, 80);
   run(data, "run");
   const auto model = models::load_transformer(data / "run");
   EXPECT_EQ(plan.parameters, model->parameters().count());
@@ -267,7 +267,8 @@ TEST(Plan, SaysWhatARunWouldCostAndWritesNothing) {
   data.recipe.training.updates = 0;
   data.recipe.training.epochs = 3;
   const RunPlan epochs = plan_training(data.recipe, {.data = data.path(), .threads = 1}, {});
-  EXPECT_NEAR(epochs.seconds, 3.0 * static_cast<double>(plan.batches) * epochs.seconds_per_update, 1e-9);
+  EXPECT_NEAR(epochs.seconds, 3.0 * static_cast<double>(plan.amount.batches) * epochs.seconds_per_update,
+              1e-9);
 }
 
 TEST(Log, IsCutBackToWhatTheStateKnows) {

@@ -4,6 +4,7 @@
 
 #include "fovea/attention/positions.h"
 #include "fovea/kernels/gemm.h"
+#include "fovea/models/config_checks.h"
 
 namespace fovea::models {
 namespace {
@@ -24,34 +25,25 @@ std::vector<std::int32_t> positions_of(const Sequences& sentences, std::size_t t
 }  // namespace
 
 void validate(const TransformerConfig& config, Error::Kind kind, std::string_view where) {
-  const auto require = [&](bool good, const std::string& what) {
-    if (!good) throw Error(kind, where, what);
-  };
-  const auto within = [&](std::int64_t value, std::int64_t least, std::int64_t most, const char* name) {
-    require(value >= least && value <= most, std::string(name) + " is " + std::to_string(value) +
-                                                 ", must be from " + std::to_string(least) + " to " +
-                                                 std::to_string(most));
-  };
-  within(config.source_vocabulary, 4, 4'000'000, "source vocabulary");
-  within(config.target_vocabulary, 4, 4'000'000, "target vocabulary");
-  within(config.encoder_layers, 1, 1000, "number of encoder layers");
-  within(config.decoder_layers, 1, 1000, "number of decoder layers");
-  within(config.width, 1, 65536, "width");
-  within(config.feed_forward, 1, 1 << 20, "feed-forward width");
-  within(config.heads, 1, 1024, "number of heads");
-  within(config.key_width, 0, 4096, "key width");
-  within(config.value_width, 0, 4096, "value width");
-  within(config.max_positions, 1, 1 << 20, "number of positions");
-  require((config.key_width && config.value_width) || config.width % config.heads == 0,
-          "width " + std::to_string(config.width) + " is not a multiple of " + std::to_string(config.heads) +
-              " heads");
-  require(!config.tie_source_target || config.source_vocabulary == config.target_vocabulary,
-          "tied source and target embeddings need one vocabulary");
-  for (const float p : {config.dropout, config.attention_dropout, config.activation_dropout})
-    require(p >= 0.0f && p < 1.0f, "a dropout is not in [0, 1)");
-  for (const std::int32_t id : {config.eos, config.unk, config.pad})
-    require(id >= 0 && id < std::min(config.source_vocabulary, config.target_vocabulary),
-            "special token " + std::to_string(id) + " is outside the vocabulary");
+  const ConfigChecks expect{kind, where};
+  expect.within(config.source_vocabulary, 4, 4'000'000, "source vocabulary");
+  expect.within(config.target_vocabulary, 4, 4'000'000, "target vocabulary");
+  expect.within(config.encoder_layers, 1, 1000, "number of encoder layers");
+  expect.within(config.decoder_layers, 1, 1000, "number of decoder layers");
+  expect.within(config.width, 1, 65536, "width");
+  expect.within(config.feed_forward, 1, 1 << 20, "feed-forward width");
+  expect.within(config.heads, 1, 1024, "number of heads");
+  expect.within(config.key_width, 0, 4096, "key width");
+  expect.within(config.value_width, 0, 4096, "value width");
+  expect.within(config.max_positions, 1, 1 << 20, "number of positions");
+  expect.require((config.key_width && config.value_width) || config.width % config.heads == 0,
+                 "width " + std::to_string(config.width) + " is not a multiple of " +
+                     std::to_string(config.heads) + " heads");
+  expect.require(!config.tie_source_target || config.source_vocabulary == config.target_vocabulary,
+                 "tied source and target embeddings need one vocabulary");
+  expect.shares({config.dropout, config.attention_dropout, config.activation_dropout});
+  expect.tokens({config.eos, config.unk, config.pad},
+                std::min(config.source_vocabulary, config.target_vocabulary));
 }
 
 void clear_dropout(TransformerConfig& config) {

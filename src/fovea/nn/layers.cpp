@@ -36,29 +36,37 @@ Tensor embed(const ops::Context& ctx, std::span<const std::int32_t> ids, const P
 }
 
 Linear::Linear(Builder& builder, const std::string& name, std::int64_t in, std::int64_t out, Bias bias)
-    : weight_(builder.parameters().add(name + ".weight", {out, in}, Initial::xavier(in, out))),
-      bias_(bias == Bias::with ? builder.parameters().add(name + ".bias", {out}, Initial::zeros())
-                               : nullptr) {
-  weight_->multiplies = true;
-}
+    : Linear(builder, name, in, out, LinearForm{.bias = bias}) {}
 
-Linear::Linear(Builder& builder, std::vector<NamedRows> parts, std::int64_t in, float gain) {
-  std::vector<NamedRows> weights, biases;
+Linear::Linear(Builder& builder, const std::string& name, std::int64_t in, std::int64_t out,
+               const LinearForm& form)
+    : Linear(builder, {{name, out}}, in, form) {}
+
+Linear::Linear(Builder& builder, std::vector<NamedRows> parts, std::int64_t in, float gain)
+    : Linear(builder, parts, in, LinearForm{.initial = Initial::xavier(in, parts.front().rows, gain)}) {}
+
+Linear::Linear(Builder& builder, const std::vector<NamedRows>& parts, std::int64_t in,
+               const LinearForm& form) {
   std::int64_t out = 0;
-  for (const auto& part : parts) {
-    weights.push_back({part.name + ".weight", part.rows});
-    biases.push_back({part.name + ".bias", part.rows});
-    out += part.rows;
-  }
-  const Initial initial = Initial::xavier(in, parts.front().rows, gain);
-  weight_ = builder.parameters().add_packed(std::move(weights), {out, in}, initial);
-  bias_ = builder.parameters().add_packed(std::move(biases), {out}, Initial::zeros());
+  for (const auto& part : parts) out += part.rows;
+  const auto add = [&](const char* suffix, const Shape& shape, const Initial& initial) {
+    if (parts.size() == 1) return builder.parameters().add(parts.front().name + suffix, shape, initial);
+    std::vector<NamedRows> named = parts;
+    for (auto& part : named) part.name += suffix;
+    return builder.parameters().add_packed(std::move(named), shape, initial);
+  };
+  weight_ = add(".weight", {out, in}, form.initial ? *form.initial : Initial::xavier(in, out));
+  if (form.bias == Bias::with) bias_ = add(".bias", {out}, Initial::zeros());
   weight_->multiplies = true;
+  weight_->input_first = form.input_first;
 }
 
 LayerNorm::LayerNorm(Builder& builder, const std::string& name, std::int64_t width, float eps)
     : gamma_(builder.parameters().add(name + ".weight", {width}, Initial::ones())),
       beta_(builder.parameters().add(name + ".bias", {width}, Initial::zeros())),
       eps_(eps) {}
+
+RmsNorm::RmsNorm(Builder& builder, const std::string& name, std::int64_t width, float eps)
+    : gamma_(builder.parameters().add(name + ".weight", {width}, Initial::ones())), eps_(eps) {}
 
 }  // namespace fovea::nn

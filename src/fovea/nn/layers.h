@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "fovea/nn/parameters.h"
@@ -32,6 +33,13 @@ Tensor embed(const ops::Context& ctx, std::span<const std::int32_t> ids, const P
 
 enum class Bias : bool { without, with };
 
+/// How a Linear differs from the usual one.
+struct LinearForm {
+  Bias bias = Bias::with;
+  std::optional<Initial> initial = {};  ///< of W; else by Glorot and Bengio's rule
+  bool input_first = false;             ///< W is stored [in, out], as GPT-2's are
+};
+
 /// y = x W^T + b; W [out, in] begins by Glorot and Bengio's rule, b at zero.
 class Linear {
  public:
@@ -40,6 +48,9 @@ class Linear {
   /// Several products of the same input in one: rows of W and b that have names of their own, as q, k, v.
   /// Each part begins as a Linear of its own would, times `gain`.
   Linear(Builder& builder, std::vector<NamedRows> parts, std::int64_t in, float gain);
+  Linear(Builder& builder, const std::string& name, std::int64_t in, std::int64_t out,
+         const LinearForm& form);
+  Linear(Builder& builder, const std::vector<NamedRows>& parts, std::int64_t in, const LinearForm& form);
 
   Tensor operator()(const ops::Context& ctx, const Tensor& x_ND,
                     const ops::LinearOptions& options = {}) const {
@@ -49,7 +60,7 @@ class Linear {
 
  private:
   Parameter* weight_;
-  Parameter* bias_;  // or none
+  Parameter* bias_ = nullptr;  // or none
 };
 
 /// Layer normalisation with a learned scale (gamma, begins at 1) and shift (beta, at 0).
@@ -69,6 +80,20 @@ class LayerNorm {
  private:
   Parameter* gamma_;
   Parameter* beta_;
+  float eps_;
+};
+
+/// Root mean square normalisation with a learned scale (gamma, begins at 1).
+class RmsNorm {
+ public:
+  RmsNorm(Builder& builder, const std::string& name, std::int64_t width, float eps = 1e-6f);
+
+  Tensor operator()(const ops::Context& ctx, const Tensor& x_ND) const {
+    return ops::add_rms_norm(ctx, x_ND, {}, gamma_->value, eps_);
+  }
+
+ private:
+  Parameter* gamma_;
   float eps_;
 };
 

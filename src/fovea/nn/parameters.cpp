@@ -100,7 +100,7 @@ Tensor widened(const StoredRows& stored) {
 }
 
 Parameter* Parameters::add(std::string name, Shape shape, Initial initial) {
-  parameters_.push_back({std::move(name), shape, std::move(initial), {}, {}, false, false, {}});
+  parameters_.push_back({.name = std::move(name), .shape = shape, .initial = std::move(initial)});
   return &parameters_.back();
 }
 
@@ -109,7 +109,8 @@ Parameter* Parameters::add_packed(std::vector<NamedRows> parts, Shape shape, Ini
   for (const auto& part : parts) rows += part.rows;
   if (rows != shape[0])
     throw Error(Error::Kind::bug, parts.front().name, "parts do not cover " + shape.text());
-  parameters_.push_back({"", shape, std::move(initial), std::move(parts), {}, false, false, {}});
+  parameters_.push_back(
+      {.name = "", .shape = shape, .initial = std::move(initial), .parts = std::move(parts)});
   return &parameters_.back();
 }
 

@@ -42,11 +42,12 @@ struct Parameter {
   std::string name;  ///< on disk, if it has no parts
   Shape shape;
   Initial initial;
-  std::vector<NamedRows> parts;  ///< on disk, if it is packed of several
-  Tensor value;                  ///< after Parameters::allocate(); undefined where only `packed` was read
-  bool multiplies = false;       ///< x W^T is taken of it (nn::linear), and
-  bool looked_up = false;        ///< rows by number (nn::embed): nothing else, if either is set
-  kernels::PackedLinear packed;  ///< as the kernels read it, if it was loaded so; else empty
+  std::vector<NamedRows> parts = {};  ///< on disk, if it is packed of several
+  Tensor value = {};        ///< after Parameters::allocate(); undefined where only `packed` was read
+  bool multiplies = false;  ///< x W^T is taken of it (nn::linear), and
+  bool looked_up = false;   ///< rows by number (nn::embed): nothing else, if either is set
+  kernels::PackedLinear packed = {};  ///< as the kernels read it, if it was loaded so; else empty
+  bool input_first = false;  ///< a matrix stored [in, out], as GPT-2's are; quantised, all are [out, in]
 
   /// Whether it may be held as `dtype` alone.
   bool packs(DType dtype) const { return multiplies || (looked_up && dtype != DType::f32); }

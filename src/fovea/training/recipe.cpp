@@ -378,6 +378,10 @@ Recipe parse_recipe(std::string_view toml, const std::string& file,
   return assemble(given, file);
 }
 
+DType stored_type(const ModelOptions& options) {
+  return options.weights == WeightType::bf16 ? DType::bf16 : DType::f32;
+}
+
 Recipe read_recipe(const std::string& path, const std::vector<std::string>& overrides) {
   Recipe recipe = parse_recipe(read_text(path), path, overrides);
   if (recipe.name.empty()) recipe.name = std::filesystem::path(path).stem().string();

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "fovea/base/dtype.h"
 #include "fovea/kernels/activation.h"
 #include "fovea/models/generation_defaults.h"
 #include "fovea/models/recurrent_config.h"
@@ -62,6 +63,9 @@ struct ModelOptions {
   std::int64_t head_key_width() const { return key_width ? key_width : width / heads; }
   std::int64_t head_value_width() const { return value_width ? value_width : width / heads; }
 };
+
+/// As what a model of this recipe is stored.
+DType stored_type(const ModelOptions& options);
 
 /// What only a recurrent model has; models/recurrent_config.h explains each.
 struct RecurrentOptions {

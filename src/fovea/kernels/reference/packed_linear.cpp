@@ -4,6 +4,7 @@
 
 #include "fovea/base/bfloat16.h"
 #include "fovea/kernels/quantise_row.h"
+#include "fovea/kernels/reference/activation.h"
 #include "fovea/kernels/reference/gemm.h"
 
 namespace fovea::kernels::reference {

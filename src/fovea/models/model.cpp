@@ -1,11 +1,11 @@
-#include "fovea/models/translation_model.h"
+#include "fovea/models/model.h"
 
 #include <algorithm>
 #include <cmath>
 
 namespace fovea::models {
 
-std::vector<std::string> non_finite_tensors(const TranslationModel& model) {
+std::vector<std::string> non_finite_tensors(const Model& model) {
   const auto broken = [](const Tensor& value) {
     return value.defined() && !std::ranges::all_of(value.values(), [](float w) { return std::isfinite(w); });
   };
