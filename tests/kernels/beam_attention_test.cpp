@@ -22,14 +22,15 @@ struct Widths {
 /// Sentences of these lengths, each with so many queries.
 class Batch {
  public:
-  Batch(const Widths& widths, const std::vector<std::int64_t>& lengths,
+  Batch(KernelSet set, const Widths& widths, const std::vector<std::int64_t>& lengths,
         const std::vector<std::int64_t>& queries)
       : widths_(widths), row_(widths.heads * (widths.key + widths.value)) {
     for (std::size_t b = 0; b < lengths.size(); ++b) {
       memory_.push_back(normals(lengths[b] * row_, 10 + b));
       keys_.emplace_back(static_cast<std::size_t>(beam_key_floats(widths.heads, widths.key, lengths[b])),
                          NAN);
-      store_beam_keys(widths.heads, widths.key, lengths[b], memory_.back().data(), row_, keys_.back().data());
+      store_beam_keys(set, widths.heads, widths.key, lengths[b], memory_.back().data(), row_,
+                      keys_.back().data());
     }
     for (std::size_t b = 0; b < lengths.size(); ++b) {
       sentences.push_back(
@@ -103,7 +104,7 @@ TEST(BeamAttention, IsTheFormula) {
   for (const auto set : available_kernels())
     for (const Widths widths : {Widths{1, 1, 1}, {2, 16, 16}, {4, 32, 32}, {3, 13, 37}, {1, 64, 64}}) {
       const ExecutionOwner owner(2, set);
-      const Batch batch(widths, {1, 15, 16, 17, 40, 0, 33}, {4, 1, 2, 3, 5, 2, 9});
+      const Batch batch(set, widths, {1, 15, 16, 17, 40, 0, 33}, {4, 1, 2, 3, 5, 2, 9});
       std::vector<float> weights(static_cast<std::size_t>(batch.weights), -7.0f);
       const auto out = batch.run(owner.get(), weights.data());
       const Formula expected(batch, widths);
@@ -119,7 +120,7 @@ TEST(BeamAttention, ARowDoesNotDependOnThoseBesideItOrOnThreads) {
   for (const auto set : available_kernels()) {
     const ExecutionOwner one(1, set), three(3, set);
     const std::vector<std::int64_t> lengths{20, 31, 7, 50, 64, 90, 12};
-    const Batch batch(widths, lengths, {4, 4, 3, 2, 7, 4, 1});
+    const Batch batch(set, widths, lengths, {4, 4, 3, 2, 7, 4, 1});
     auto all = batch.run(three.get());
     EXPECT_TRUE(same_bits(all, batch.run(one.get())));
     for (const BeamQueries& s : batch.sentences)

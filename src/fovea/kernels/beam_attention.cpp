@@ -47,6 +47,15 @@ void beam_sentence(const BeamExtents& x, const BeamQueries& s, const float* q, f
     }
 }
 
+void store_beam_keys(std::int64_t heads, std::int64_t E, std::int64_t S, const float* k,
+                     std::int64_t k_stride, float* to) {
+  const std::int64_t padded = (S + 15) / 16 * 16;
+  for (std::int64_t h = 0; h < heads; ++h)
+    for (std::int64_t j = 0; j < padded; ++j)
+      for (std::int64_t e = 0; e < E; ++e)
+        to[((h * padded + j / 16 * 16) * E) + e * 16 + j % 16] = j < S ? k[j * k_stride + h * E + e] : 0.0f;
+}
+
 }  // namespace reference
 
 namespace {
@@ -68,15 +77,10 @@ std::int64_t beam_key_floats(std::int64_t heads, std::int64_t key_width, std::in
   return heads * key_width * ((length + 15) / 16 * 16);
 }
 
-void store_beam_keys(std::int64_t heads, std::int64_t key_width, std::int64_t length, const float* k,
-                     std::int64_t k_stride, float* to) {
-  const std::int64_t padded = (length + 15) / 16 * 16;
-  for (std::int64_t h = 0; h < heads; ++h)
-    for (std::int64_t j = 0; j < padded; ++j) {
-      float* key = to + (h * padded + j / 16 * 16) * key_width + j % 16;
-      for (std::int64_t e = 0; e < key_width; ++e)
-        key[e * 16] = j < length ? k[j * k_stride + h * key_width + e] : 0.0f;
-    }
+void store_beam_keys(KernelSet set, std::int64_t heads, std::int64_t key_width, std::int64_t length,
+                     const float* k, std::int64_t k_stride, float* to) {
+  choose(set, &reference::store_beam_keys, &cpu::plain::store_beam_keys, &cpu::avx2::store_beam_keys,
+         &cpu::avx512::store_beam_keys)(heads, key_width, length, k, k_stride, to);
 }
 
 void beam_attention(const Execution& exec, const BeamExtents& x, const float* q, float* out, float* weights) {

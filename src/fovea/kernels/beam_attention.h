@@ -25,9 +25,9 @@ struct BeamExtents {
 
 /// Floats that the keys of a sentence take: tiles of 16 keys, [H][tiles][E][16], lanes side by side.
 std::int64_t beam_key_floats(std::int64_t heads, std::int64_t key_width, std::int64_t length);
-/// Writes them from k [S, H E] with row stride `k_stride`.
-void store_beam_keys(std::int64_t heads, std::int64_t key_width, std::int64_t length, const float* k,
-                     std::int64_t k_stride, float* to);
+/// Writes them from k [S, H E] with row stride `k_stride`, on the calling thread; all kernel sets alike.
+void store_beam_keys(KernelSet set, std::int64_t heads, std::int64_t key_width, std::int64_t length,
+                     const float* k, std::int64_t k_stride, float* to);
 
 /// out[t,h] = sum_j w[j] v[j,h],  w = softmax_j(scale * q[t,h].k[j,h]) over the S keys of t's sentence.
 /// Keys and values are read once for up to four of its queries. A row's bits depend on its own query and

@@ -49,9 +49,9 @@ void run_share(const LinearCall& call, const TopKChoice& choice, int worker, Lin
         const LinearRange rows{row, std::min(group_rows, first + ready - row)};
         part.multiply(rows, columns, logits, top_k_block);
         for (std::int64_t i = 0; i < rows.count; ++i)
-          found.sums[(row + i) * found.blocks + b] =
-              scan(logits + i * top_k_block, columns.count, allowed_from(choice, row + i, column),
-                   static_cast<std::int32_t>(column), best[row + i]);
+          found.sums[(row + i) * found.blocks + b] = scan(
+              logits + i * top_k_block, columns.count, allowed_from(choice, row + i, column, columns.count),
+              static_cast<std::int32_t>(column), best[row + i]);
       }
     }
   }

@@ -100,7 +100,7 @@ void write_top_k(const TopKChoice& choice, std::int64_t V, std::int64_t row, con
   };
   for (int i = 0; i < best.size(); ++i) write(best.value(i), best.column(i));
   // Whatever exceeds -infinity has been selected by now, where that is fewer than k.
-  const std::uint64_t* allowed = allowed_from(choice, row, 0);
+  const std::uint64_t* allowed = allowed_from(choice, row, 0, V);
   std::int64_t left = choice.k - best.size();
   for (std::int32_t v = 0; v < V && left > 0; ++v) {
     if (allowed && !(allowed[v / 64] >> (v % 64) & 1)) continue;
@@ -134,9 +134,9 @@ void top_k_log_softmax(const Execution& exec, std::int64_t N, std::int64_t V, co
     for (std::int64_t n = begin; n < end; ++n) {
       TopKSelection best(choice.k);
       for (std::int64_t b = 0; b < blocks; ++b) {
-        const std::int64_t first = b * top_k_block;
-        sums[n * blocks + b] = scan(logits + n * V + first, std::min(top_k_block, V - first),
-                                    allowed_from(choice, n, first), static_cast<std::int32_t>(first), best);
+        const std::int64_t first = b * top_k_block, count = std::min(top_k_block, V - first);
+        sums[n * blocks + b] = scan(logits + n * V + first, count, allowed_from(choice, n, first, count),
+                                    static_cast<std::int32_t>(first), best);
       }
       write_top_k(choice, V, n, sums + n * blocks, best, log_probs, ids);
     }

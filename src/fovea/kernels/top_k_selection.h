@@ -63,10 +63,15 @@ using ScanBlock = BlockSum (*)(const float* logits, std::int64_t count, const st
                                std::int32_t first, TopKSelection& best);
 ScanBlock scan_block_of(KernelSet set);
 
-/// The bits of columns `first` on, a multiple of 64, that a row may choose.
-inline const std::uint64_t* allowed_from(const TopKChoice& choice, std::int64_t row, std::int64_t first) {
+/// The bits of columns first .. first + count - 1, `first` a multiple of 64, that a row may choose; null if
+/// that is all of them.
+inline const std::uint64_t* allowed_from(const TopKChoice& choice, std::int64_t row, std::int64_t first,
+                                         std::int64_t count) {
   if (!choice.allowed || !choice.allowed[row]) return nullptr;
-  return choice.allowed[row] + first / 64;
+  const std::uint64_t* bits = choice.allowed[row] + first / 64;
+  for (std::int64_t word = 0; word < count / 64; ++word)
+    if (bits[word] != ~std::uint64_t{0}) return bits;
+  return count % 64 == 0 || (~bits[count / 64] << (64 - count % 64)) == 0 ? nullptr : bits;
 }
 
 /// Writes row `row` of the answer, from its blocks in order and what was selected of them.

@@ -119,3 +119,27 @@ void beam_sentence(const BeamExtents& x, const BeamQueries& s, const float* q, f
     }
   }
 }
+
+// Squares of keys and dimensions are transposed, with zeros for keys that are not there.
+void store_beam_keys(std::int64_t heads, std::int64_t E, std::int64_t S, const float* k, std::int64_t k_stride,
+                     float* to) {
+  alignas(64) float square[width * width];
+  for (std::int64_t h = 0; h < heads; ++h, k += E)
+    for (std::int64_t first = 0; first < S; first += 16, to += 16 * E)
+      for (std::int64_t j = 0; j < 16; j += width) {
+        const float* rows = k + (first + j) * k_stride;
+        const std::int64_t keys = std::clamp<std::int64_t>(S - first - j, 0, width);
+        std::int64_t e = 0;
+        for (; e + width <= E; e += width) {
+          if (keys == width) {
+            transpose_square(rows + e, k_stride, to + e * 16 + j, 16);
+            continue;
+          }
+          for (std::int64_t i = 0; i < width; ++i)
+            store(square + i * width, i < keys ? load(rows + i * k_stride + e) : zero());
+          transpose_square(square, width, to + e * 16 + j, 16);
+        }
+        for (; e < E; ++e)
+          for (std::int64_t i = 0; i < width; ++i) to[e * 16 + j + i] = i < keys ? rows[i * k_stride + e] : 0.0f;
+      }
+}
