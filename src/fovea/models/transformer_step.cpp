@@ -21,6 +21,16 @@ void find_sentences(const TransformerState& state, std::int64_t n, std::int64_t 
   }
 }
 
+// Whether reading so few tokens is not worth waking anyone: some hundred microseconds of one core, in which
+// the others would mostly wake up.
+bool reads_alone(const TransformerConfig& config, std::int64_t tokens) {
+  constexpr double worth_waking = 800e3;
+  const std::int64_t D = config.width, heads = config.heads * (config.d_k() + config.d_v());
+  const std::int64_t weights =
+      config.encoder_layers * 2 * D * (heads + config.feed_forward) + config.decoder_layers * D * heads;
+  return static_cast<double>(weights * tokens) / 16 < worth_waking;
+}
+
 }  // namespace
 
 // Cycles of one core, roughly, for a step of so many rows: multiply-adds, or reading the weights.
@@ -143,10 +153,15 @@ std::unique_ptr<TranslationState> Transformer::start(
         attention::HeadShape{config_.width, config_.heads, config_.d_k(), config_.d_v()}, layers,
         std::ssize(source)));
   }
-  const Tensor memory_MD = encode(ctx, packed, Sequences::packed(start));
+  ops::Context how = ctx;
+  if (ctx.exec.pool->size() > 1 && reads_alone(config_, start.back())) {
+    state->shares.push_back(std::make_unique<StepShare>(ctx.exec.kernels));
+    how.exec = state->shares[0]->alone.get();
+  }
+  const Tensor memory_MD = encode(how, packed, Sequences::packed(start));
   for (std::size_t n = 0; n < decoder_.size(); ++n) {
-    const Tensor keys_values = decoder_[n].keys_values(ctx, memory_MD);
-    ctx.exec.pool->parallel_for(std::ssize(memories), 4, [&](std::int64_t begin, std::int64_t end) {
+    const Tensor keys_values = decoder_[n].keys_values(how, memory_MD);
+    how.exec.pool->parallel_for(std::ssize(memories), 4, [&](std::int64_t begin, std::int64_t end) {
       for (auto b = static_cast<std::size_t>(begin); b < static_cast<std::size_t>(end); ++b)
         memories[b]->set(ctx.exec.kernels, static_cast<std::int64_t>(n),
                          keys_values.f32() + start[b] * keys_values.dim(1));
