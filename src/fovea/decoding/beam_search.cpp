@@ -62,6 +62,18 @@ void check(const BeamOptions& options, const BatchLimits& limits, const StepMode
   expect(limits.max_tokens >= 1, "tokens of a batch", to_string(limits.max_tokens), "use at least 1");
 }
 
+// A row of -infinity alone is no fault: nothing can follow there.
+bool can_be_ranked(std::span<const float> logits) {
+  return std::ranges::all_of(logits, [](float x) { return x < infinity; });
+}
+
+// Bits of all ids but these.
+std::vector<std::uint64_t> all_but(std::span<const std::int32_t> ids, std::int64_t vocabulary) {
+  std::vector<std::uint64_t> bits(static_cast<std::size_t>(vocabulary / 64 + 1), ~std::uint64_t{0});
+  for (const auto id : ids) bits[static_cast<std::size_t>(id / 64)] &= ~(std::uint64_t{1} << (id % 64));
+  return bits;
+}
+
 class Search {
  public:
   Search(const StepModel& model, const BeamOptions& options, const BatchLimits& limits);
@@ -79,6 +91,8 @@ class Search {
   Tensor step();
   void constrain(const Tensor& logits);
   void find_candidates(const Tensor& logits);
+  void rank_rows();
+  void make_room_for_candidates();
   void draw(const Tensor& logits);
   [[noreturn]] void diagnose(const Tensor& logits, std::size_t row) const;
   StepOffer offer_to(const SentenceSearch& sentence, std::size_t row, std::size_t& drawn);
@@ -101,13 +115,16 @@ class Search {
   bool at_end_ = false;
 
   std::vector<std::int32_t> tokens_,
-      parents_;                           // a row: what the model is fed next, and which row it continues
-  StepAttention attention_;               // of this step, if it is asked for
-  std::vector<std::int32_t> forbidden_;   // ids that no row may choose
-  std::int64_t k_ = 0;                    // candidates a row
-  std::vector<float> log_probabilities_;  // [rows, k]
-  std::vector<std::int32_t> ids_;         // [rows, k]
-  std::vector<std::int32_t> past_;        // of one hypothesis, for the processors
+      parents_;                          // a row: what the model is fed next, and which row it continues
+  StepAttention attention_;              // of this step, if it is asked for
+  std::vector<std::int32_t> forbidden_;  // ids that no row may choose
+  std::vector<std::uint64_t> permitted_, without_end_;  // bits of the others; and of those but the end
+  bool needs_logits_ = true;                            // whether anybody looks at more than candidates
+  std::vector<const std::uint64_t*> allowed_;           // [rows] of those
+  std::int64_t k_ = 0;                                  // candidates a row
+  std::vector<float> log_probabilities_;                // [rows, k]
+  std::vector<std::int32_t> ids_;                       // [rows, k]
+  std::vector<std::int32_t> past_;                      // of one hypothesis, for the processors
 
   struct PlannedDraw {
     std::size_t row;
@@ -130,7 +147,8 @@ Search::Search(const StepModel& model, const BeamOptions& options, const BatchLi
     samplers_.assign(static_cast<std::size_t>(model.execution().pool->size()), Sampler(*options.sampling));
 }
 
-// Decides which ids no row may choose, and how many candidates a row can have.
+// Decides which ids no row may choose, how many candidates a row can have, and whether they are all that is
+// asked for.
 void Search::forbid() {
   std::set<std::int32_t> ids(model_.banned().begin(), model_.banned().end());
   ids.insert(options_.suppressed.begin(), options_.suppressed.end());
@@ -144,6 +162,9 @@ void Search::forbid() {
     k_ = options_.sampling->top_k;
   if (options_.alternatives) k_ = std::max(k_, options_.nbest + 1);
   k_ = std::min(k_, allowed);
+  permitted_ = without_end_ = all_but(forbidden_, model_.vocabulary());
+  without_end_[static_cast<std::size_t>(model_.eos() / 64)] &= ~(std::uint64_t{1} << (model_.eos() % 64));
+  needs_logits_ = !model_.ranks() || watches_ || options_.sampling || !options_.processors.empty();
 }
 
 std::int64_t Search::greatest_length(const Request& request, std::size_t index) const {
@@ -167,11 +188,15 @@ bool Search::run(const Next& next, const Found& found) {
     if (options_.cancelled && *options_.cancelled) return false;
     admit(next);
     if (alive_.empty()) return true;
-    const Tensor logits = step();
-    expect_shape(logits, {std::ssize(tokens_), model_.vocabulary()}, "decoding: logits of a step");
-    constrain(logits);
-    if (ranks()) find_candidates(logits);
-    if (options_.sampling) draw(logits);
+    if (needs_logits_) {
+      const Tensor logits = step();
+      expect_shape(logits, {std::ssize(tokens_), model_.vocabulary()}, "decoding: logits of a step");
+      constrain(logits);
+      if (ranks()) find_candidates(logits);
+      if (options_.sampling) draw(logits);
+    } else {
+      rank_rows();
+    }
     advance(found);
   }
 }
@@ -254,18 +279,36 @@ void Search::constrain(const Tensor& logits) {
   }
 }
 
+// Candidates from a model that ranks by itself: rows may choose by bitmaps, logits exist nowhere.
+void Search::rank_rows() {
+  make_room_for_candidates();
+  allowed_.clear();
+  for (const auto& sentence : alive_) {
+    const bool open = sentence->length() < options_.min_length && !sentence->is_forced();
+    allowed_.insert(allowed_.end(), sentence->rows(), (open ? without_end_ : permitted_).data());
+  }
+  model_.step_top(*state_, tokens_, {k_, allowed_.data(), nullptr}, log_probabilities_.data(), ids_.data());
+  for (std::size_t row = 0; row < tokens_.size(); ++row)
+    if (std::isnan(log_probabilities_[row * static_cast<std::size_t>(k_)])) {
+      const Tensor logits = model_.last_logits(*state_);
+      if (!can_be_ranked(row_of(logits, row))) diagnose(logits, row);
+    }
+}
+
+void Search::make_room_for_candidates() {
+  log_probabilities_.resize(tokens_.size() * static_cast<std::size_t>(k_));
+  ids_.resize(log_probabilities_.size());
+}
+
 void Search::find_candidates(const Tensor& logits) {
   const std::size_t rows = tokens_.size();
-  log_probabilities_.resize(rows * static_cast<std::size_t>(k_));
-  ids_.resize(log_probabilities_.size());
+  make_room_for_candidates();
   kernels::top_k_log_softmax(model_.execution(), std::ssize(tokens_), model_.vocabulary(), k_, logits.f32(),
                              forbidden_.data(), std::ssize(forbidden_), log_probabilities_.data(),
                              ids_.data());
   for (std::size_t row = 0; row < rows; ++row) {
     if (!std::isnan(log_probabilities_[row * static_cast<std::size_t>(k_)])) continue;
-    // A row of -infinity alone is no fault: nothing can follow there.
-    const auto values = row_of(logits, row);
-    if (std::ranges::any_of(values, [](float x) { return !(x < infinity); })) diagnose(logits, row);
+    if (!can_be_ranked(row_of(logits, row))) diagnose(logits, row);
   }
 }
 

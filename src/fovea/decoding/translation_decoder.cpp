@@ -16,13 +16,17 @@ class State : public DecodingState {
   std::int64_t rows() const override { return state->rows(); }
   void reorder(std::span<const std::int32_t> parents) override {
     state->reorder(parents);
-    std::vector<std::size_t> lengths;
-    for (const auto parent : parents) lengths.push_back(source_lengths[static_cast<std::size_t>(parent)]);
-    source_lengths = std::move(lengths);
+    next_lengths_.clear();
+    for (const auto parent : parents)
+      next_lengths_.push_back(source_lengths[static_cast<std::size_t>(parent)]);
+    source_lengths.swap(next_lengths_);
   }
 
   std::unique_ptr<models::TranslationState> state;
   std::vector<std::size_t> source_lengths;  // of each row
+
+ private:
+  std::vector<std::size_t> next_lengths_;
 };
 
 /// Keeps the cross-attention of a step, that of the last layer to say something.
@@ -72,6 +76,16 @@ void TranslationDecoder::admit(DecodingState& begun,
 
 Tensor TranslationDecoder::step(DecodingState& state, std::span<const std::int32_t> tokens) const {
   return model_.step(ctx_, *static_cast<State&>(state).state, tokens);
+}
+
+void TranslationDecoder::step_top(DecodingState& state, std::span<const std::int32_t> tokens,
+                                  const kernels::TopKChoice& choice, float* log_probs,
+                                  std::int32_t* ids) const {
+  model_.step_top(ctx_, *static_cast<State&>(state).state, tokens, choice, log_probs, ids);
+}
+
+Tensor TranslationDecoder::last_logits(const DecodingState& state) const {
+  return model_.last_logits(ctx_, *static_cast<const State&>(state).state);
 }
 
 Tensor TranslationDecoder::step_watched(DecodingState& begun, std::span<const std::int32_t> tokens,

@@ -90,32 +90,31 @@ DecoderLayer::DecoderLayer(nn::Builder& builder, const std::string& name, const 
       feed_forward_(builder, name, config),
       feed_forward_residual_(builder, name + ".final_layer_norm", config) {}
 
-template <class SelfAttention>
-Tensor DecoderLayer::sublayers(const ops::Context& ctx, Tensor x_ND, const SelfAttention& self,
-                               const Tensor& keys_values, const std::shared_ptr<const Sequences>& target,
-                               const std::shared_ptr<const Sequences>& source) const {
-  x_ND = self_residual_(ctx, x_ND, self);
-  x_ND = cross_residual_(ctx, x_ND, [&](const Tensor& x) {
-    return cross_attention_(ctx, x, keys_values, target, source, cross_place_);
-  });
-  return feed_forward_residual_(ctx, x_ND, [&](const Tensor& x) { return feed_forward_(ctx, x); });
-}
-
 Tensor DecoderLayer::forward(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
                              const std::shared_ptr<const Sequences>& target,
                              const std::shared_ptr<const Sequences>& source) const {
-  const auto self = [&](const Tensor& x) {
+  Tensor y_ND = self_residual_(ctx, x_ND, [&](const Tensor& x) {
     return self_attention_(ctx, x, target, /*causal=*/true, self_place_);
-  };
-  return sublayers(ctx, x_ND, self, keys_values, target, source);
+  });
+  y_ND = cross_residual_(ctx, y_ND, [&](const Tensor& x) {
+    return cross_attention_(ctx, x, keys_values, target, source, cross_place_);
+  });
+  return feed_forward_residual_(ctx, y_ND, [&](const Tensor& x) { return feed_forward_(ctx, x); });
 }
 
-Tensor DecoderLayer::step(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
-                          const attention::HypothesisCache& cache, const StepRows& rows) const {
-  const auto self = [&](const Tensor& x) {
-    return self_attention_.step(ctx, x, cache, rows.at, rows.tokens, rows.past, self_place_);
-  };
-  return sublayers(ctx, x_ND, self, keys_values, rows.tokens, rows.source);
+void DecoderLayer::step(const ops::Context& ctx, float* x, const attention::HypothesisCache& cache,
+                        const attention::SelfAttention::Past& past,
+                        std::span<const kernels::BeamQueries> sentences, const StepRoom& room) const {
+  const std::int64_t N = past.rows;
+  self_residual_.step(ctx.exec, N, x, room, [&](const float* in, float* out) {
+    self_attention_.step(ctx, in, cache, past, room.wide, room.context, out, self_place_);
+  });
+  cross_residual_.step(ctx.exec, N, x, room, [&](const float* in, float* out) {
+    cross_attention_.step(ctx, N, in, sentences, room.wide, room.context, out, cross_place_);
+  });
+  feed_forward_residual_.step(ctx.exec, N, x, room, [&](const float* in, float* out) {
+    feed_forward_.step(ctx.exec, N, in, room.wide, out);
+  });
 }
 
 Transformer::Transformer(const TransformerConfig& config, std::uint64_t seed)
@@ -167,8 +166,11 @@ Transformer::Transformer(const TransformerConfig& config, Declared) : config_(co
 Tensor Transformer::embed(const ops::Context& ctx, std::span<const std::int32_t> ids,
                           std::span<const std::int32_t> position, const nn::Parameter* table,
                           const Tensor& positions, ops::Dropping dropping) const {
-  const float scale = config_.scale_embedding ? std::sqrt(static_cast<float>(config_.width)) : 1.0f;
-  return nn::embed(ctx, ids, *table, scale, position, positions, dropping);
+  return nn::embed(ctx, ids, *table, embedding_scale(), position, positions, dropping);
+}
+
+float Transformer::embedding_scale() const {
+  return config_.scale_embedding ? std::sqrt(static_cast<float>(config_.width)) : 1.0f;
 }
 
 Tensor Transformer::encode(const ops::Context& ctx, std::span<const std::int32_t> source,
@@ -204,30 +206,6 @@ ops::LossSums Transformer::loss(const ops::Context& ctx, const TranslationBatch&
 
 Tensor Transformer::logits(const ops::Context& ctx, const Tensor& states_ND) const {
   return nn::linear(ctx, states_ND, *output_, output_bias());
-}
-
-std::unique_ptr<TranslationState> Transformer::start(
-    const ops::Context& ctx, std::span<const std::vector<std::int32_t>> sources) const {
-  auto begun = std::make_unique<TransformerState>();
-  TransformerState& state = *begun;
-  std::vector<std::int32_t> packed;
-  state.source_start.push_back(0);
-  for (const auto& source : sources) {
-    packed.insert(packed.end(), source.begin(), source.end());
-    state.source_start.push_back(static_cast<std::int32_t>(packed.size()));
-    state.sentence.push_back(static_cast<std::int32_t>(state.sentence.size()));
-  }
-  const Tensor memory_MD = encode(ctx, packed, Sequences::packed(state.source_start));
-  for (const auto& layer : decoder_) state.keys_values.push_back(layer.keys_values(ctx, memory_MD));
-  state.cache.resize(decoder_.size());
-  state.past.resize(sources.size());
-  return begun;
-}
-
-void Transformer::admit(const ops::Context& ctx, TranslationState& state,
-                        std::span<const std::vector<std::int32_t>> sources) const {
-  const auto fresh = start(ctx, sources);
-  static_cast<TransformerState&>(state).append(static_cast<const TransformerState&>(*fresh));
 }
 
 Tensor Transformer::predict(const ops::Context& ctx, const TranslationBatch& batch) const {

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "fovea/kernels/top_k.h"
 #include "fovea/models/model.h"
 #include "fovea/ops/context.h"
 #include "fovea/ops/cross_entropy.h"
@@ -61,6 +62,16 @@ class TranslationModel : public Model {
   /// One more token for every row; logits [rows, V] of what follows. Throws Error(bug) past max_positions().
   virtual Tensor step(const ops::Context& ctx, TranslationState& state,
                       std::span<const std::int32_t> tokens) const = 0;
+
+  /// Whether step_top() serves: else there are logits alone.
+  virtual bool ranks() const { return false; }
+  /// As step(), but the best of each row alone, log_probs and ids [rows, k]: to the bit what
+  /// kernels::top_k_log_softmax makes of the logits, which are not written. Throws Error(bug) unless ranks().
+  virtual void step_top(const ops::Context& ctx, TranslationState& state,
+                        std::span<const std::int32_t> tokens, const kernels::TopKChoice& choice,
+                        float* log_probs, std::int32_t* ids) const;
+  /// The logits that step_top() did not write the last time.
+  virtual Tensor last_logits(const ops::Context& ctx, const TranslationState& state) const;
 
   /// Logits [N, V] of every target_out token, given all before it; what step() says of them, but for
   /// rounding. Without gradient.

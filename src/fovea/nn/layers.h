@@ -31,6 +31,15 @@ Tensor linear(const ops::Context& ctx, const Tensor& x_ND, const Parameter& W, c
 Tensor embed(const ops::Context& ctx, std::span<const std::int32_t> ids, const Parameter& table, float scale,
              std::span<const std::int32_t> position, const Tensor& positions, ops::Dropping dropping = {});
 
+/// Both of rows [N, .] in memory of the caller's, for steps that record and allocate nothing: the same bits.
+void linear_rows(const kernels::Execution& exec, std::int64_t N, const float* x, const Parameter& W,
+                 const Tensor& b, kernels::Activation activation, float* y);
+/// Throws Error(bug) for an id or a position that the tables do not have.
+void embed_rows(const kernels::Execution& exec, std::span<const std::int32_t> ids, const Parameter& table,
+                float scale, std::span<const std::int32_t> position, const Tensor& positions, float* y);
+/// The packed form of W, if it serves exec's kernels; null: its values do.
+const kernels::PackedLinear* packed_for(const kernels::Execution& exec, const Parameter& W);
+
 enum class Bias : bool { without, with };
 
 /// How a Linear differs from the usual one.
@@ -56,6 +65,11 @@ class Linear {
                     const ops::LinearOptions& options = {}) const {
     return linear(ctx, x_ND, *weight_, bias_ ? bias_->value : Tensor(), options);
   }
+  /// The same of rows [N, in] to y [N, out]; see linear_rows.
+  void rows(const kernels::Execution& exec, std::int64_t N, const float* x, float* y,
+            kernels::Activation activation = kernels::Activation::identity) const {
+    linear_rows(exec, N, x, *weight_, bias_ ? bias_->value : Tensor(), activation, y);
+  }
   const Tensor& weight() const { return weight_->value; }
 
  private:
@@ -76,6 +90,10 @@ class LayerNorm {
              ops::Dropping dropping) const {
     return ops::add_norm(ctx, x_ND, residual_ND, gamma_->value, beta_->value, eps_, dropping);
   }
+  /// y = norm(residual + x) of rows [N, D]; residual may be null, y may be either. Nothing is recorded.
+  void rows(const kernels::Execution& exec, std::int64_t N, const float* x, const float* residual,
+            float* y) const;
+  std::int64_t width() const { return gamma_->shape[0]; }
 
  private:
   Parameter* gamma_;
