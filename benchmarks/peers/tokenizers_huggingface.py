@@ -12,7 +12,7 @@ marks, control characters, lines of 100 kB): ids, ranges, types, word numbers, m
 the ids decode to with and without special tokens. Characters that Unicode has had only since version 15 are left out: the
 libraries on either side know different versions. Exits 1 if anything differs.
 """
-import argparse, base64, gzip, json, os, pathlib, random, subprocess, sys, tempfile, time, unicodedata
+import argparse, gzip, json, os, pathlib, random, subprocess, sys, tempfile, time, unicodedata
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import sentencepiece
@@ -25,6 +25,7 @@ O200K = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}
          r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
          r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 BYTES = [f"<0x{b:02X}>" for b in range(256)]
+PIECES = 5000  # of a fresh vocabulary
 
 
 # ---- data -------------------------------------------------------------------------------------------------------------
@@ -61,7 +62,7 @@ BLOCKS = [(0x20, 0x7E), (0x61, 0x7A), (0x00, 0x1F), (0x7F, 0xFF), (0x100, 0x17F)
 KNOWN = unicodedata if tuple(map(int, unicodedata.unidata_version.split("."))) < (15, 0, 0) else unicodedata.ucd_3_2_0
 
 
-def random_character(dice, special=()):
+def random_character(dice):
     while True:
         c = chr(dice.randint(*dice.choice(BLOCKS)))
         if KNOWN.category(c) not in ("Cn", "Cs"):
@@ -141,30 +142,30 @@ def bert(lines, cased=False):
     t.normalizer = normalizers.BertNormalizer(lowercase=not cased)
     t.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    trained(t, trainers.WordPieceTrainer(vocab_size=6000, special_tokens=names, show_progress=False), lines)
+    trained(t, trainers.WordPieceTrainer(vocab_size=PIECES, special_tokens=names, show_progress=False), lines)
     t.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1",
                                                      special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
     t.decoder = decoders.WordPiece()
     return t
 
 
-def byte_pairs(lines, size, **bpe):
+def byte_pairs(lines, **bpe):
     t = Tokenizer(models.BPE(**bpe))
     t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     t.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    return trained(t, trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False), lines)
+    return trained(t, trainers.BpeTrainer(vocab_size=PIECES, initial_alphabet=alphabet, show_progress=False), lines)
 
 
 def gpt2(lines):
-    t = byte_pairs(lines, 6000)
+    t = byte_pairs(lines)
     t.post_processor = processors.ByteLevel(trim_offsets=False)
     t.add_special_tokens(special("<|endoftext|>"))
     return t
 
 
 def roberta(lines):
-    t = byte_pairs(lines, 5000)
+    t = byte_pairs(lines)
     t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     t.add_special_tokens(special("<s>", "</s>", "<unk>", "<pad>"))
     t.add_special_tokens([AddedToken("<mask>", lstrip=True, special=True, normalized=False)])
@@ -173,8 +174,8 @@ def roberta(lines):
     return t
 
 
-def split_bytes(lines, pattern, size=6000, normalizer=None):
-    t = byte_pairs(lines, size)
+def split_bytes(lines, pattern, normalizer=None):
+    t = byte_pairs(lines)
     t.normalizer = normalizer
     t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(pattern), "isolated"),
                                                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
@@ -207,7 +208,7 @@ def llama2(lines, normal=True):
         t.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")  # for training only
     else:
         t.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=True)
-    trained(t, trainers.BpeTrainer(vocab_size=5000, limit_alphabet=300, show_progress=False,
+    trained(t, trainers.BpeTrainer(vocab_size=PIECES, limit_alphabet=300, show_progress=False,
                                    special_tokens=["<unk>", "<s>", "</s>"] + BYTES), lines)
     description = json.loads(t.to_str())
     description["added_tokens"] = [a for a in description["added_tokens"] if not a["content"].startswith("<0x")]
@@ -221,23 +222,49 @@ def llama2(lines, normal=True):
     return t
 
 
+def field(message, number):
+    """The bytes of a field of a protobuf message."""
+    at = 0
+
+    def varint():
+        nonlocal at
+        value, shift = 0, 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while at < len(message):
+        key = varint()
+        length = {0: lambda: varint() * 0, 1: lambda: 8, 2: varint, 5: lambda: 4}[key & 7]()
+        if key == number << 3 | 2:
+            return message[at:at + length]
+        at += length
+    return b""
+
+
+def charsmap_of(model):
+    """normalizer_spec.precompiled_charsmap of a SentencePiece model's bytes."""
+    return field(field(model, 3), 2)
+
+
 def charsmap(lines, rule):
     """A SentencePiece model's normaliser, of those the library builds in."""
     with tempfile.TemporaryDirectory() as folder:
         prefix = folder + "/m"
         sentencepiece.SentencePieceTrainer.Train(sentence_iterator=iter(lines[:300]), model_prefix=prefix, vocab_size=400, hard_vocab_limit=False,
                                                  normalization_rule_name=rule, character_coverage=0.98, minloglevel=9)
-        from sentencepiece import sentencepiece_model_pb2
-        model = sentencepiece_model_pb2.ModelProto()
-        model.ParseFromString(pathlib.Path(prefix + ".model").read_bytes())
-        return model.normalizer_spec.precompiled_charsmap
+        return charsmap_of(pathlib.Path(prefix + ".model").read_bytes())
 
 
 def unigram(lines, byte_fallback=False):
     t = Tokenizer(models.Unigram())
     t.pre_tokenizer = pre_tokenizers.Metaspace()
     extra = BYTES if byte_fallback else []
-    trained(t, trainers.UnigramTrainer(vocab_size=5000, special_tokens=["<pad>", "</s>", "<unk>"] + extra, unk_token="<unk>",
+    trained(t, trainers.UnigramTrainer(vocab_size=PIECES, special_tokens=["<pad>", "</s>", "<unk>"] + extra, unk_token="<unk>",
                                        show_progress=False, max_piece_length=12), lines)
     description = json.loads(t.to_str())
     description["model"]["byte_fallback"] = byte_fallback
@@ -277,7 +304,7 @@ def clip(lines):
     t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(words), "removed", invert=True),
                                                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trained(t, trainers.BpeTrainer(vocab_size=5000, initial_alphabet=alphabet, end_of_word_suffix="</w>", show_progress=False,
+    trained(t, trainers.BpeTrainer(vocab_size=PIECES, initial_alphabet=alphabet, end_of_word_suffix="</w>", show_progress=False,
                                    special_tokens=["<|startoftext|>", "<|endoftext|>"]), lines)
     t.post_processor = processors.RobertaProcessing(("<|endoftext|>", 1), ("<|startoftext|>", 0), trim_offsets=False, add_prefix_space=False)
     t.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.BPEDecoder("</w>")])
@@ -289,7 +316,7 @@ def continuing(lines):
     t = Tokenizer(models.BPE(unk_token="[UNK]", continuing_subword_prefix="##"))
     t.normalizer = normalizers.Sequence([normalizers.NFKD(), normalizers.StripAccents(), normalizers.Strip()])
     t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), pre_tokenizers.Punctuation("contiguous"), pre_tokenizers.Digits(True)])
-    trained(t, trainers.BpeTrainer(vocab_size=4000, limit_alphabet=200, special_tokens=["[UNK]", "[CLS]", "[SEP]"],
+    trained(t, trainers.BpeTrainer(vocab_size=PIECES, limit_alphabet=200, special_tokens=["[UNK]", "[CLS]", "[SEP]"],
                                    continuing_subword_prefix="##", show_progress=False), lines)
     t.post_processor = processors.BertProcessing(("[SEP]", 2), ("[CLS]", 1))
     t.decoder = decoders.WordPiece(cleanup=False)
@@ -301,7 +328,7 @@ def word_level(lines):
     t.normalizer = normalizers.Sequence([normalizers.NFD(), normalizers.Lowercase()])
     t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation("merged_with_previous"),
                                                pre_tokenizers.Digits(False), pre_tokenizers.CharDelimiterSplit("-")])
-    return trained(t, trainers.WordLevelTrainer(vocab_size=5000, special_tokens=["<unk>", "<pad>"], show_progress=False), lines)
+    return trained(t, trainers.WordLevelTrainer(vocab_size=PIECES, special_tokens=["<unk>", "<pad>"], show_progress=False), lines)
 
 
 def added(lines):

@@ -183,8 +183,10 @@ std::int32_t AddedTokens::find(std::string_view content) const {
 }
 
 bool AddedTokens::is_special(std::int32_t id) const {
-  const auto found = tokens_.find(id);
-  return found != tokens_.end() && found->second.special;
+  // By the text that decoders see, as the library does: a special token that is looked for in a normalised
+  // form is skipped only if that is the content of one, too.
+  const auto found = ids_.find(text_of(id));
+  return found != ids_.end() && tokens_.at(found->second).special;
 }
 
 std::string_view AddedTokens::text_of(std::int32_t id) const {
