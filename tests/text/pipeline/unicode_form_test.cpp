@@ -5,6 +5,7 @@
 #include <unicode/uchar.h>
 #include <unicode/unistr.h>
 
+#include "fovea/base/error.h"
 #include "fovea/text/pipeline/graphemes.h"
 #include "tests/text/sample_text.h"
 

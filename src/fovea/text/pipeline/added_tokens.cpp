@@ -96,7 +96,13 @@ AddedTokens::AddedTokens(const formats::Json& json, const PieceTable& pieces, co
     ids_[kept.content] = id;
     end_ = std::max(end_, id + 1);
   }
-  for (const auto& [id, token] : tokens_) (token.normalised ? after_ : before_).add(token.pattern, id);
+  for (auto& [id, token] : tokens_) {
+    // As in the library, by the text that decoders see: a special token that is looked for in a normalised
+    // form is hidden only if that is the content of one, too.
+    const std::int32_t shown = find(token.pattern);
+    token.hidden = shown >= 0 && tokens_.at(shown).special;
+    (token.normalised ? after_ : before_).add(token.pattern, id);
+  }
   before_.build();
   after_.build();
 }
@@ -183,10 +189,8 @@ std::int32_t AddedTokens::find(std::string_view content) const {
 }
 
 bool AddedTokens::is_special(std::int32_t id) const {
-  // By the text that decoders see, as the library does: a special token that is looked for in a normalised
-  // form is skipped only if that is the content of one, too.
-  const auto found = ids_.find(text_of(id));
-  return found != ids_.end() && tokens_.at(found->second).special;
+  const auto found = tokens_.find(id);
+  return found != tokens_.end() && found->second.hidden;
 }
 
 std::string_view AddedTokens::text_of(std::int32_t id) const {

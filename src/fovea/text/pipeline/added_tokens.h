@@ -44,6 +44,7 @@ class AddedTokens {
     std::string content;
     std::string pattern;  // what is looked for: the content, normalised if that is asked
     bool single_word, strips_left, strips_right, normalised, special;
+    bool hidden = false;  // from those who decode without special tokens
   };
   /// Those that are looked for at the same time.
   struct Finder {

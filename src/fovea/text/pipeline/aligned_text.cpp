@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "fovea/base/error.h"
+#include "fovea/text/pipeline/known_utf8.h"
 #include "fovea/text/utf8.h"
 
 namespace fovea::text::pipeline {
@@ -113,7 +114,7 @@ void ChangeWriter::add(char32_t character, int change) {
   }
   out_.put(character, std::min(reading_, text.size() - 1));
   for (int taken = change; taken <= 0 && reading_ < text.size(); ++taken)
-    reading_ += decode_utf8(text.substr(reading_)).length;
+    reading_ += character_at(text, reading_).length;
 }
 
 void ChangeWriter::copy_until(std::size_t end) {

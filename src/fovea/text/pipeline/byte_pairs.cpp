@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "fovea/text/pipeline/known_utf8.h"
 #include "fovea/text/pipeline/merge_table.h"
 #include "fovea/text/pipeline/models.h"
 #include "fovea/text/pipeline/word_cache.h"
@@ -97,7 +98,7 @@ class BytePairs final : public Model {
     };
     bool after_unknown = false;
     for (std::uint32_t begin = 0; begin < word.size();) {
-      const Decoded c = decode_utf8(word.substr(begin));
+      const Decoded c = character_at(word, begin);
       const std::uint32_t end = begin + c.length;
       const std::string_view character = word.substr(begin, c.length);
       const std::int32_t id = id_of(character, c.code_point, begin == 0, end == word.size());

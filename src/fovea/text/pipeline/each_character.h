@@ -1,7 +1,7 @@
 #pragma once
 
 #include "fovea/text/pipeline/aligned_text.h"
-#include "fovea/text/utf8.h"
+#include "fovea/text/pipeline/known_utf8.h"
 
 namespace fovea::text::pipeline {
 
@@ -13,7 +13,7 @@ void change_characters(AlignedText& text, const Concerns& concerns, const Change
   std::size_t at = 0;
   const auto next = [&]() -> Decoded {  // the next one concerned, or length 0
     while (at < old.size()) {
-      const Decoded c = decode_utf8(old.substr(at));
+      const Decoded c = character_at(old, at);
       if (concerns(c.code_point)) return c;
       at += c.length;
     }

@@ -2,7 +2,7 @@
 
 #include <unicode/uchar.h>
 
-#include "fovea/text/utf8.h"
+#include "fovea/text/pipeline/known_utf8.h"
 
 namespace fovea::text::pipeline {
 namespace {
@@ -39,7 +39,7 @@ bool is_within_syllable(UGraphemeClusterBreak left, UGraphemeClusterBreak right)
 }  // namespace
 
 std::size_t first_grapheme(std::string_view text) {
-  const Decoded first = decode_utf8(text);
+  const Decoded first = character_at(text, 0);
   std::size_t end = first.length;
   if (end == text.size()) return end;
   const auto next_byte = static_cast<unsigned char>(text[end]);
@@ -49,7 +49,7 @@ std::size_t first_grapheme(std::string_view text) {
   bool picture = is_picture(first.code_point);  // a picture, marks and a joiner by now
   std::size_t flags = left == U_GCB_REGIONAL_INDICATOR;
   while (end < text.size()) {
-    const Decoded c = decode_utf8(text.substr(end));
+    const Decoded c = character_at(text, end);
     const UGraphemeClusterBreak right = break_of(c.code_point);
     const bool crlf = left == U_GCB_CR && right == U_GCB_LF;
     const bool marked = right == U_GCB_EXTEND || right == U_GCB_ZWJ || right == U_GCB_SPACING_MARK;

@@ -2,6 +2,7 @@
 
 #include "fovea/text/charsmap.h"
 #include "fovea/text/pipeline/graphemes.h"
+#include "fovea/text/pipeline/known_utf8.h"
 #include "fovea/text/pipeline/normalisers.h"
 #include "fovea/text/utf8.h"
 
@@ -65,7 +66,7 @@ class PrecompiledNormaliser final : public Normaliser {
         continue;
       }
       for (std::string_view left = cluster; !left.empty();) {
-        const Decoded c = decode_utf8(left);
+        const Decoded c = character_at(left, 0);
         if (replace(left.substr(0, c.length), changes))
           modified = true;
         else

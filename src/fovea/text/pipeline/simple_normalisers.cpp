@@ -33,7 +33,7 @@ class Strip final : public Normaliser {
     const std::string_view old = text.text();
     std::size_t begin = 0, end = 0, first = old.size();  // end: of the last character that is no space
     for (std::size_t at = 0; at < old.size();) {
-      const Decoded c = decode_utf8(old.substr(at));
+      const Decoded c = character_at(old, at);
       if (!is_space(c.code_point)) {
         first = std::min(first, at);
         end = at + c.length;

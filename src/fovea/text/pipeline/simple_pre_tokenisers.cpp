@@ -1,4 +1,5 @@
 #include "fovea/text/pipeline/characters.h"
+#include "fovea/text/pipeline/known_utf8.h"
 #include "fovea/text/pipeline/pattern.h"
 #include "fovea/text/pipeline/pre_tokenisers.h"
 #include "fovea/text/utf8.h"
@@ -15,7 +16,7 @@ void cut_by_kind(SplitText& text, Delimiters delimiters, const KindOf& kind_of) 
     Kind run = Kind::single;  // no run: the first character begins one
     std::size_t at = 0;
     while (at < part.size()) {
-      const Decoded c = decode_utf8(part.substr(at));
+      const Decoded c = character_at(part, at);
       const Kind kind = kind_of(c.code_point);
       const bool alone = kind == Kind::delimiter || kind == Kind::single;
       if (at > 0 && (alone || kind != run)) add(at, run == Kind::delimiter);
@@ -98,7 +99,7 @@ class FixedLength final : public PreTokeniser {
     cut_splits(text, Delimiters::isolated, [this](std::string_view part, const auto& add) {
       std::int64_t characters = 0;
       for (std::size_t at = 0; at < part.size();) {
-        at += decode_utf8(part.substr(at)).length;
+        at += character_at(part, at).length;
         if (++characters % length_ == 0 || at == part.size()) add(at, false);
       }
     });

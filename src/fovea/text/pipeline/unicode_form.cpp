@@ -7,7 +7,7 @@
 #include <algorithm>
 
 #include "fovea/base/error.h"
-#include "fovea/text/utf8.h"
+#include "fovea/text/pipeline/known_utf8.h"
 
 namespace fovea::text::pipeline {
 namespace {
@@ -60,7 +60,7 @@ class Former {
         out_.copy_until(at);
         continue;
       }
-      const Decoded c = decode_utf8(old.substr(at));
+      const Decoded c = character_at(old, at);
       decompose(c.code_point);
       at += c.length;
     }
