@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "fovea/text/pipeline/byte_alphabet.h"
+#include "fovea/text/pipeline/known_utf8.h"
 #include "fovea/text/pipeline/pattern.h"
 #include "fovea/text/pipeline/pre_tokenisers.h"
 #include "fovea/text/utf8.h"
@@ -41,7 +42,7 @@ class ByteLevelDecoder final : public Decoder {
   /// False if not all characters are of the byte alphabet.
   static bool append_bytes(std::string_view piece, std::string& bytes) {
     while (!piece.empty()) {
-      const Decoded c = decode_utf8(piece);
+      const Decoded c = character_at(piece, 0);
       const int byte = byte_of_character(c.code_point);
       if (byte < 0) return false;
       bytes.push_back(static_cast<char>(byte));

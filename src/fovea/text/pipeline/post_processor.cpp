@@ -4,6 +4,7 @@
 #include <map>
 
 #include "fovea/text/pipeline/characters.h"
+#include "fovea/text/pipeline/known_utf8.h"
 #include "fovea/text/utf8.h"
 
 namespace fovea::text::pipeline {
@@ -30,7 +31,7 @@ Blanks blanks_of(std::string_view token) {
   Blanks out;
   bool all = true;
   while (!token.empty()) {
-    const Decoded c = decode_utf8(token);
+    const Decoded c = character_at(token, 0);
     const bool blank = is_blank(c.code_point);
     if (!blank) all = false;
     if (all) ++out.leading;
