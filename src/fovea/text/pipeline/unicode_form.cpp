@@ -74,7 +74,7 @@ class Former {
   void decompose(char32_t c) {
     UVersionInfo age;
     u_charAge(static_cast<UChar32>(c), age);
-    const bool known = age[0] != 0 && age[0] <= 11;
+    const bool known = age[0] != 0 && age[0] <= 9;
     if (!known || normaliser_.hasBoundaryBefore(static_cast<UChar32>(c))) flush();
     icu::UnicodeString decomposition;
     if (!known || !normaliser_.getDecomposition(static_cast<UChar32>(c), decomposition)) {

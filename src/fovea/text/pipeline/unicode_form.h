@@ -7,7 +7,7 @@ namespace fovea::text::pipeline {
 /// The normalisation forms of Unicode.
 enum class UnicodeForm { nfc, nfd, nfkc, nfkd };
 
-/// Brings a text into a form. Characters that Unicode 11 did not have stay as they are, as in the tables that
+/// Brings a text into a form. Characters that Unicode 9 did not have stay as they are, as in the tables that
 /// Hugging Face's tokenizers use. Characters made of one stand for what that one stood for; one made of
 /// several for what the first of them stood for.
 /// Time linear in the text but for runs of combining marks, which are sorted.
