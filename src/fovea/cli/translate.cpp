@@ -19,8 +19,8 @@
 #include "fovea/cli/model_folder.h"
 #include "fovea/cli/search_flags.h"
 #include "fovea/cli/signals.h"
-#include "fovea/cli/text_stream.h"
 #include "fovea/data/lines.h"
+#include "fovea/decoding/text_stream.h"
 #include "fovea/decoding/translator.h"
 #include "fovea/models/alignment.h"
 #include "fovea/text/utf8.h"
@@ -292,7 +292,7 @@ class Translating {
   LoadedModels loaded_;
   decoding::TranslateOptions translate_;
   decoding::Translator translator_;
-  TextStream text_;
+  decoding::TextStream text_;
   Sink sink_;
   std::optional<data::LineReader> prefixes_;
   LineWarnings warnings_;
@@ -368,12 +368,7 @@ void add_translate(CLI::App& fovea) {
   command->add_flag("--stream", options->stream, "Write words as soon as they are sure, a line at a time");
   options->search.add_to(*command);
   add_threads_option(*command, options->threads);
-  command
-      ->add_option("--workers", options->workers,
-                   "Batches translated side by side, which share the threads; a thread each if not given. "
-                   "Fewer lines than workers get all threads together")
-      ->check(CLI::Range(1, 1024))
-      ->type_name("N");
+  add_workers_option(*command, options->workers);
   command->footer(
       "N lines in, N lines out, in order, whatever they hold. A line ends in LF; a CR before it is dropped, "
       "NUL bytes\n"

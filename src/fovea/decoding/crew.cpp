@@ -1,7 +1,9 @@
 #include "fovea/decoding/crew.h"
 
 #include <algorithm>
+#include <exception>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -66,6 +68,32 @@ Crew::Lease::~Lease() {
   crew_.free_.insert(crew_.free_.end(), workers_.begin(), workers_.end());
   if (added_) crew_.added_.push_back(std::move(added_));
   --crew_.leases_;
+}
+
+void Crew::Lease::run(const std::function<void(std::size_t, const kernels::Execution&)>& body) const {
+  std::mutex mutex;
+  std::exception_ptr first;
+  const auto guarded = [&](std::size_t i) {
+    try {
+      body(i, *executions_[i]);
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      if (!first) first = std::current_exception();
+    }
+  };
+  {
+    std::vector<std::jthread> others;
+    others.reserve(executions_.size());
+    for (std::size_t i = 1; i < executions_.size(); ++i) {
+      try {
+        others.emplace_back(guarded, i);
+      } catch (const std::system_error&) {
+        break;  // the system gives no more threads: those there are do the work
+      }
+    }
+    guarded(0);
+  }
+  if (first) std::rethrow_exception(first);
 }
 
 }  // namespace fovea::decoding

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -38,6 +39,11 @@ class Crew {
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
     std::span<const kernels::Execution* const> executions() const { return executions_; }
+
+    /// Calls body(i, *executions()[i]) for each i, the first in the caller's thread, the others in threads of
+    /// their own; throws the first exception when all have come back. They must see to it that one that fails
+    /// ends the others.
+    void run(const std::function<void(std::size_t, const kernels::Execution&)>& body) const;
 
    private:
     Crew& crew_;

@@ -55,7 +55,7 @@ void JobQueue::add(Window window) {
   }
   at_end_ = window.last;
   const auto length = [this](std::size_t number) {
-    return entry_of(number).job->requests[place_of(number).index].source.size();
+    return entry_of(number).job->requests[place(number).index].source.size();
   };
   if (sorted_)
     std::stable_sort(waiting_.begin() + old, waiting_.end(),
@@ -83,7 +83,7 @@ std::optional<Request> JobQueue::take(std::size_t worker, bool idle) {
       waiting_.pop_front();
       ++in_work_[worker];
       ++all_in_work_;
-      return entry_of(number).job->requests[place_of(number).index];
+      return entry_of(number).job->requests[place(number).index];
     } else if (!idle || (at_end_ && waiting_.empty())) {
       return {};
     } else {
@@ -98,7 +98,7 @@ void JobQueue::found(std::size_t worker, std::size_t number, std::vector<Hypothe
   --in_work_[worker];
   --all_in_work_;
   Entry& entry = entry_of(number);
-  entry.job->found[place_of(number).index] = std::move(hypotheses);
+  entry.job->found[place(number).index] = std::move(hypotheses);
   --entry.missing;
   deliver(lock);
 }
@@ -108,7 +108,7 @@ void JobQueue::found(std::size_t worker, std::size_t number, std::vector<Hypothe
 void JobQueue::deliver(std::unique_lock<std::mutex>& lock) {
   if (delivering_) return;
   delivering_ = true;
-  while (!error_ && !entries_.empty() && entries_.front().missing == 0) {
+  while (!stopped_ && !entries_.empty() && entries_.front().missing == 0) {
     auto job = std::move(entries_.front().job);
     entries_.pop_front();
     ++first_entry_;
@@ -123,22 +123,17 @@ void JobQueue::deliver(std::unique_lock<std::mutex>& lock) {
   delivering_ = false;
 }
 
-void JobQueue::stop(std::exception_ptr error) {
+void JobQueue::stop() {
   {
     const std::lock_guard lock(mutex_);
-    if (!error_) error_ = std::move(error);
     stopped_ = true;
   }
   changed_.notify_all();
 }
 
-void JobQueue::throw_error() const {
-  if (error_) std::rethrow_exception(error_);
-}
-
-std::size_t JobQueue::job_of(std::size_t request) {
+JobQueue::Place JobQueue::place_of(std::size_t request) {
   const std::lock_guard lock(mutex_);
-  return place_of(request).job;
+  return place(request);
 }
 
 }  // namespace fovea::decoding

@@ -4,7 +4,6 @@
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
-#include <exception>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -25,6 +24,13 @@ class JobQueue {
   /// All must outlive it. Without `sorted`, requests are handed out in their order.
   JobQueue(const NextJob& next, const DeliverJob& deliver, bool sorted, const Limits& limits);
 
+  /// Where a request stands: the number of its job, and its own number in that.
+  struct Place {
+    std::size_t job, index;
+  };
+  /// Of a request that is in work.
+  Place place_of(std::size_t request);
+
   /// Asks for the first window of jobs, before there are workers, and tells how many requests it has.
   std::size_t begin();
   /// How many workers there will be.
@@ -35,19 +41,13 @@ class JobQueue {
   void found(std::size_t worker, std::size_t number, std::vector<Hypothesis> hypotheses);
   bool stopped() const { return stopped_; }
 
-  /// Ends the work of all, with the first error if there is one.
-  void stop(std::exception_ptr error = nullptr);
-  void throw_error() const;
-  /// The number of the job of a request that is in work.
-  std::size_t job_of(std::size_t request);
+  /// Ends the work of all: what is not yet delivered is lost.
+  void stop();
 
  private:
   struct Entry {
     std::unique_ptr<Job> job;
     std::size_t missing = 0;  // results
-  };
-  struct Place {
-    std::size_t job, index;
   };
   // Jobs that have come and are not yet among the others.
   struct Window {
@@ -61,8 +61,8 @@ class JobQueue {
   void deliver(std::unique_lock<std::mutex>& lock);
   bool wants_more() const;
   bool may_take(std::size_t worker) const;
-  const Place& place_of(std::size_t request) const { return places_[request - first_place_]; }
-  Entry& entry_of(std::size_t request) { return entries_[place_of(request).job - first_entry_]; }
+  const Place& place(std::size_t request) const { return places_[request - first_place_]; }
+  Entry& entry_of(std::size_t request) { return entries_[place(request).job - first_entry_]; }
 
   const NextJob& next_;
   const DeliverJob& deliver_;
@@ -79,7 +79,6 @@ class JobQueue {
   std::size_t all_in_work_ = 0;
   bool filling_ = false, delivering_ = false, at_end_ = false;
   std::atomic<bool> stopped_{false};
-  std::exception_ptr error_;
 };
 
 }  // namespace fovea::decoding

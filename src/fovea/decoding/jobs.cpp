@@ -1,7 +1,6 @@
 #include "fovea/decoding/jobs.h"
 
 #include <algorithm>
-#include <thread>
 #include <utility>
 
 #include "fovea/decoding/job_queue.h"
@@ -24,14 +23,14 @@ class Desk : public Exchange {
   std::size_t worker_;
 };
 
-// A worker from beginning to end, with the threads of `exec`.
-void work(JobQueue& queue, std::size_t worker, const MakeDecoder& decoder, const kernels::Execution& exec,
-          const BeamOptions& options, const BatchLimits& limits) noexcept {
+// A worker from beginning to end; when it is not the end of the jobs, the others stop too.
+void work(JobQueue& queue, Desk desk, const MakeDecoder& decoder, const kernels::Execution& exec,
+          const BeamOptions& options, const BatchLimits& limits) {
   try {
-    Desk desk(queue, worker);
     if (!beam_search(*decoder(exec), desk, options, limits)) queue.stop();
   } catch (...) {
-    queue.stop(std::current_exception());
+    queue.stop();
+    throw;
   }
 }
 
@@ -52,26 +51,19 @@ bool search_jobs(Crew& crew, const MakeDecoder& decoder, const NextJob& next, co
   JobQueue queue(next, deliver, !streams, queue_limits(crew, limits));
   const std::size_t requests = queue.begin();
   const Crew::Lease lease(crew, streams ? 1 : requests);
-  const auto executions = lease.executions();
-  queue.set_workers(executions.size());
+  queue.set_workers(lease.executions().size());
 
   BeamOptions how = options;
   if (streams)
     how.on_token = [&](StreamedToken token) {
-      token.sentence = queue.job_of(token.sentence);
+      const auto place = queue.place_of(token.sentence);
+      token.sentence = place.job;
+      token.part = place.index;
       return options.on_token(token);
     };
-  {
-    std::vector<std::jthread> others;
-    try {
-      for (std::size_t i = 1; i < executions.size(); ++i)
-        others.emplace_back([&, i] { work(queue, i, decoder, *executions[i], how, limits); });
-    } catch (...) {
-      queue.stop(std::current_exception());  // the system gives no more threads
-    }
-    work(queue, 0, decoder, *executions[0], how, limits);
-  }
-  queue.throw_error();
+  lease.run([&](std::size_t worker, const kernels::Execution& exec) {
+    work(queue, {queue, worker}, decoder, exec, how, limits);
+  });
   return !queue.stopped();
 }
 

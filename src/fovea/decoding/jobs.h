@@ -29,8 +29,8 @@ using MakeDecoder = std::function<std::unique_ptr<const StepModel>(const kernels
 /// to the end; a worker takes no more than its share of what is left. If there are fewer requests than
 /// workers, all threads work inside one search. Within a window of jobs the longest sources come first: what
 /// needs most memory fails or passes at once, and batches empty quickly at the end. With
-/// BeamOptions::on_token, whose `sentence` then is the number of the job, requests are searched for in their
-/// order, by one worker.
+/// BeamOptions::on_token, whose `sentence` and `part` then are the numbers of a job and of a request in it,
+/// requests are searched for in their order, by one worker.
 ///
 /// What is found does not depend on how many workers there are. `next` and `deliver` are called by any of
 /// them, each by one at a time, though both perhaps at once. Jobs that wait to be delivered are bounded:

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "fovea/base/error.h"
+#include "fovea/decoding/line_parts.h"
 #include "fovea/decoding/unknown.h"
 
 namespace fovea::decoding {
@@ -13,17 +14,6 @@ struct LineCodec::LineJob : Job {
   std::string text;
   std::vector<text::Chunk> chunks;  // of the text
 };
-
-namespace {
-
-// Byte pieces can spell a line end; a translation is one line whatever the model says.
-std::string one_line(std::string text) {
-  for (char& c : text)
-    if (c == '\n' || c == '\r' || c == '\0') c = ' ';
-  return text;
-}
-
-}  // namespace
 
 LineCodec::LineCodec(const text::TranslationTokenizer& tokenizer, std::int64_t max_positions,
                      const TranslateOptions& options)
@@ -40,21 +30,16 @@ Request LineCodec::request(std::vector<std::int32_t> source, std::uint64_t draw)
 }
 
 std::unique_ptr<Job> LineCodec::encode(Line line, std::uint64_t number) const {
-  const auto limit =
-      static_cast<std::size_t>(std::max<std::int64_t>(2, std::min(options_.max_tokens, max_positions_)));
-  const auto encoded = [this](std::string_view text) { return tokenizer_.encode_source(text); };
   auto job = std::make_unique<LineJob>();
   job->text = std::move(line.text);
+  auto source = tokenizer_.encode_source(job->text);
+  job->chunks =
+      line_parts(job->text, source.size(), tokenizer_, std::min(options_.max_tokens, max_positions_));
   std::uint64_t draw = number << 20;  // a line has fewer parts
-  auto source = encoded(job->text);
-  if (source.size() > limit)
-    job->chunks = text::split_into_chunks(job->text, limit,
-                                          [&](std::string_view text) { return encoded(text).size(); });
-  if (job->chunks.empty()) {
-    job->chunks.push_back({job->text, {}});
-    job->requests.push_back(request(std::move(source), draw));
-  } else {
-    for (const auto& chunk : job->chunks) job->requests.push_back(request(encoded(chunk.text), draw++));
+  for (const auto& chunk : job->chunks) {
+    const bool whole = chunk.text.size() == job->text.size();
+    job->requests.push_back(
+        request(whole ? std::move(source) : tokenizer_.encode_source(chunk.text), draw++));
   }
   if (!line.prefix.empty()) {
     auto& prefix = job->requests.front().prefix;

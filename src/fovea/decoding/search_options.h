@@ -75,6 +75,7 @@ struct StreamedToken {
   std::int64_t position;    ///< in its tokens
   std::int32_t token;
   float log_probability;
+  std::size_t part = 0;  ///< of a line that was cut: which of line_parts()
 };
 /// Returns whether to go on; if not, the hypothesis ends with this token, complete = false, and is the only
 /// one of its sentence unless they are drawn or alternatives.

@@ -51,6 +51,7 @@ class Translator {
 
   const models::TranslationModel& model() const { return *models_.front(); }
   const text::TranslationTokenizer& tokenizer() const { return tokenizer_; }
+  std::int64_t max_positions() const { return max_positions_; }  ///< of the model that takes fewest
 
  private:
   void expect_tokenizer() const;

@@ -6,7 +6,7 @@
 
 #include "fovea/text/translation_tokenizer.h"
 
-namespace fovea::cli {
+namespace fovea::decoding {
 
 /// The text of a translation as its tokens come.
 class TextStream {
@@ -26,4 +26,4 @@ class TextStream {
   std::string written_;
 };
 
-}  // namespace fovea::cli
+}  // namespace fovea::decoding

@@ -1,9 +1,9 @@
-#include "fovea/cli/text_stream.h"
+#include "fovea/decoding/text_stream.h"
 
 #include <string_view>
 #include <utility>
 
-namespace fovea::cli {
+namespace fovea::decoding {
 
 std::string TextStream::add(std::int32_t token) {
   constexpr std::string_view replacement = "\xEF\xBF\xBD";  // U+FFFD: bytes of a character that is not whole
@@ -25,4 +25,4 @@ std::string TextStream::finish(const std::string& whole) {
   return rest;
 }
 
-}  // namespace fovea::cli
+}  // namespace fovea::decoding
