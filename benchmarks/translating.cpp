@@ -1,5 +1,5 @@
 // Speed of translating token ids with a model directory, for peers/translate.py.
-//   translating MODEL SOURCES [--threads N]
+//   translating MODEL SOURCES [--threads N] [--dtype f32|bf16|int8]
 // SOURCES: a sentence a line, ids separated by spaces, end of sentence included. Says so when the model is
 // loaded, then reads commands from standard input, a line each, and answers each with a line of JSON:
 //   translate BEAM BATCH MIN MAX FIRST COUNT [FILE]   sentences FIRST .. FIRST + COUNT - 1, sorted by length,
@@ -19,6 +19,7 @@
 #include <functional>
 #include <iostream>
 #include <numeric>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -167,11 +168,30 @@ class Translating {
   std::vector<Ids> sources_;
 };
 
+struct Settings {
+  int threads = 1;
+  std::optional<DType> dtype;
+};
+
+Settings read_settings(int argc, char** argv) {
+  Settings settings;
+  for (int i = 3; i + 1 < argc; i += 2) {
+    const std::string name = argv[i], value = argv[i + 1];
+    if (name == "--threads")
+      settings.threads = std::atoi(value.c_str());
+    else if (name == "--dtype")
+      settings.dtype = value == "int8" ? DType::i8 : value == "bf16" ? DType::bf16 : DType::f32;
+    else
+      throw Error(Error::Kind::usage, printable(name), "is no option");
+  }
+  return settings;
+}
+
 void run(int argc, char** argv) {
   const auto began = Clock::now();
-  const int threads = argc == 5 && std::string(argv[3]) == "--threads" ? std::atoi(argv[4]) : 1;
-  const kernels::ExecutionOwner owner(threads);
-  const auto model = models::load_for_inference(argv[1], owner.get());
+  const Settings settings = read_settings(argc, argv);
+  const kernels::ExecutionOwner owner(settings.threads);
+  const auto model = models::load_for_inference(argv[1], owner.get(), settings.dtype);
   const Translating translating(*model, owner.get(), read_sources(argv[2]));
   JsonWriter ready(JsonWriter::Layout::compact);
   answer(ready.begin_object().field("loaded_seconds", seconds_since(began)));
@@ -201,7 +221,8 @@ void run(int argc, char** argv) {
 }  // namespace fovea
 
 int main(int argc, char** argv) try {
-  if (argc != 3 && argc != 5) return std::fprintf(stderr, "translating MODEL SOURCES [--threads N]\n"), 2;
+  if (argc < 3 || argc % 2 == 0)
+    return std::fprintf(stderr, "translating MODEL SOURCES [--threads N] [--dtype f32|bf16|int8]\n"), 2;
   fovea::run(argc, argv);
   return 0;
 } catch (const fovea::Error& error) {
