@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <map>
 #include <mutex>
 #include <numeric>
@@ -116,23 +118,29 @@ TEST(Jobs, BatchesStayFullFromWindowToWindow) {
 }
 
 TEST(Jobs, AWorkerTakesItsShareOfFewAndNoMore) {
-  const Lengths lengths(40, {6});
+  const Lengths lengths(128, {6});
   std::mutex mutex;
+  std::condition_variable more;
   std::map<std::thread::id, std::int64_t> most;
+  std::size_t workers = 4;
   const auto watch = [&](std::int64_t rows) {
-    const std::lock_guard lock(mutex);
+    std::unique_lock lock(mutex);
     auto& mine = most[std::this_thread::get_id()];
     mine = std::max(mine, rows);
+    more.notify_all();
+    more.wait_for(lock, std::chrono::seconds(20), [&] { return most.size() == workers; });
   };
   Crew crew(4);
   std::size_t given = 0;
   search_jobs(crew, counting(watch), jobs_of(lengths, given), [](const auto&) {}, greedy, {64, 1000});
-  for (const auto& [thread, rows] : most) EXPECT_LE(rows, 10);
-  // Fewer than the workers: all threads in one search.
+  EXPECT_EQ(most.size(), 4u);
+  for (const auto& [thread, rows] : most) EXPECT_LE(rows, 32);
+  // Not a batch for each of the workers: all threads in one search.
   most.clear();
-  given = lengths.size() - 3;
+  workers = 1;
+  given = 1;
   search_jobs(crew, counting(watch), jobs_of(lengths, given), [](const auto&) {}, greedy, {64, 1000});
-  EXPECT_EQ(most, (decltype(most){{std::this_thread::get_id(), 3}}));
+  EXPECT_EQ(most, (decltype(most){{std::this_thread::get_id(), 64}}));
 }
 
 class JobsThatFail : public testing::TestWithParam<std::string> {};

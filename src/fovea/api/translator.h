@@ -26,8 +26,8 @@ enum class WeightType {
 struct ModelOptions {
   WeightType weights = WeightType::stored;
   int threads = 0;  ///< in all; 0: as many as the machine has
-  /// Among how many the threads are parted when there are many sentences; 0: a thread each. Fewer sentences
-  /// than workers get all threads together.
+  /// Among how many the threads are parted when there are batches of sentences for all; 0: a thread each.
+  /// Fewer sentences get all threads together.
   int workers = 0;
 };
 

@@ -65,8 +65,8 @@ void add_threads_option(CLI::App& command, int& threads) {
 void add_workers_option(CLI::App& command, int& workers) {
   command
       .add_option("--workers", workers,
-                  "Batches decoded side by side, which share the threads (default: a thread each); fewer "
-                  "lines than workers get all threads together")
+                  "Batches decoded side by side, which share the threads (default: a thread each); where "
+                  "there are fewer, all threads together decode one")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
 }

@@ -42,11 +42,11 @@ const kernels::Execution* Crew::worker(std::size_t i) {
   return &apart_[i]->get();
 }
 
-Crew::Lease::Lease(Crew& crew, std::size_t sentences) : crew_(crew) {
+Crew::Lease::Lease(Crew& crew, std::size_t batches) : crew_(crew) {
   const std::lock_guard lock(crew.mutex_);
   auto& free = crew.free_;
-  const bool whole = crew.leases_ == 0 && sentences < free.size();
-  const std::size_t count = whole ? free.size() : std::min(std::max<std::size_t>(sentences, 1), free.size());
+  const bool whole = crew.leases_ == 0 && batches < free.size();
+  const std::size_t count = whole ? free.size() : std::min(std::max<std::size_t>(batches, 1), free.size());
   workers_.assign(free.end() - static_cast<std::ptrdiff_t>(count), free.end());
   if (whole) {
     executions_.push_back(crew.together_);

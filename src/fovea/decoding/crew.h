@@ -31,10 +31,10 @@ class Crew {
   /// What a caller has of a crew, until it goes out of scope: an execution for each search that it may run.
   class Lease {
    public:
-    /// For so many sentences. For fewer than there are workers, all threads inside one search; else a worker
+    /// For so many batches. For fewer than there are workers, all threads inside one search; else a worker
     /// for each, as far as there are. While somebody else has a lease, what workers are left, at least one:
     /// where there are none a thread is added, and the system divides the time.
-    Lease(Crew& crew, std::size_t sentences);
+    Lease(Crew& crew, std::size_t batches);
     ~Lease();
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;

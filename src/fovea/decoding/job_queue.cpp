@@ -11,7 +11,7 @@ JobQueue::JobQueue(const NextJob& next, const DeliverJob& deliver, bool sorted, 
 
 std::size_t JobQueue::begin() {
   add(read_window());
-  return waiting_.size();
+  return at_end_ ? waiting_.size() : many;
 }
 
 JobQueue::Window JobQueue::read_window() const {

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
+#include <limits>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -31,8 +32,10 @@ class JobQueue {
   /// Of a request that is in work.
   Place place_of(std::size_t request);
 
-  /// Asks for the first window of jobs, before there are workers, and tells how many requests it has.
+  /// Asks for the first window of jobs, before there are workers, and tells how many requests there are;
+  /// `many` if more may follow.
   std::size_t begin();
+  static constexpr std::size_t many = std::numeric_limits<std::size_t>::max();
   /// How many workers there will be.
   void set_workers(std::size_t count) { in_work_.assign(count, 0); }
 

@@ -43,6 +43,13 @@ JobQueue::Limits queue_limits(const Crew& crew, const BatchLimits& limits) {
   return queue;
 }
 
+// Each worker reads all weights at each step: that pays if its batch is large, or as large as it may be.
+// Fewer requests are better off with all threads inside one search, which reads them once.
+std::size_t full_batches(std::size_t requests, const BatchLimits& limits) {
+  constexpr std::int64_t enough_rows = 32;
+  return requests / static_cast<std::size_t>(std::clamp<std::int64_t>(limits.max_rows, 1, enough_rows));
+}
+
 }  // namespace
 
 bool search_jobs(Crew& crew, const MakeDecoder& decoder, const NextJob& next, const DeliverJob& deliver,
@@ -50,7 +57,7 @@ bool search_jobs(Crew& crew, const MakeDecoder& decoder, const NextJob& next, co
   const bool streams = static_cast<bool>(options.on_token);
   JobQueue queue(next, deliver, !streams, queue_limits(crew, limits));
   const std::size_t requests = queue.begin();
-  const Crew::Lease lease(crew, streams ? 1 : requests);
+  const Crew::Lease lease(crew, streams ? 0 : full_batches(requests, limits));
   queue.set_workers(lease.executions().size());
 
   BeamOptions how = options;

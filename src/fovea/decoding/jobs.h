@@ -26,11 +26,11 @@ using MakeDecoder = std::function<std::unique_ptr<const StepModel>(const kernels
 
 /// Searches for what jobs request with the workers of a crew: each decodes a batch of its own, within
 /// `limits`, and all draw from one queue that is filled again before it is empty, so that batches stay full
-/// to the end; a worker takes no more than its share of what is left. If there are fewer requests than
-/// workers, all threads work inside one search. Within a window of jobs the longest sources come first: what
-/// needs most memory fails or passes at once, and batches empty quickly at the end. With
-/// BeamOptions::on_token, whose `sentence` and `part` then are the numbers of a job and of a request in it,
-/// requests are searched for in their order, by one worker.
+/// to the end; a worker takes no more than its share of what is left. If there are not requests
+/// enough that each worker has a batch, all threads work inside one search. Within a window of jobs the
+/// longest sources come first: what needs most memory fails or passes at once, and batches empty quickly at
+/// the end. With BeamOptions::on_token, whose `sentence` and `part` then are the numbers of a job and of a
+/// request in it, requests are searched for in their order, by one worker.
 ///
 /// What is found does not depend on how many workers there are. `next` and `deliver` are called by any of
 /// them, each by one at a time, though both perhaps at once. Jobs that wait to be delivered are bounded:
