@@ -134,10 +134,36 @@ TEST(TranslateLoad, AModelDeletedOrCutWhileItIsInUse) {
     }
 }
 
+TEST(TranslateLoad, WorkersSayWhatOneSays) {
+  const test::ScratchFolder folder;
+  const std::string in = folder.write("in", many_lines(5'000));
+  const auto with = [&](std::vector<std::string> flags) {
+    flags.insert(flags.end(), {"--beam", "1", "--max-length", "8"});
+    EXPECT_EQ(Child(flags, in, folder.path("out")).wait().code, 0);
+    return read_file(folder.path("out"));
+  };
+  const std::string one = with({"--threads", "1"});
+  EXPECT_EQ(count(one, "\n"), 5'000);
+  EXPECT_EQ(with({"--threads", "3", "--workers", "2"}), one);
+  EXPECT_EQ(with({"--workers", "64", "--batch", "3"}), one);
+  EXPECT_EQ(with({"--workers", "1", "--batch", "7"}), one);
+}
+
+// The lines come through a pipe, faster than they are translated: one batch from beginning to end.
+TEST(TranslateLoad, LinesThroughAPipeAreNotWaitedFor) {
+  const test::ScratchFolder folder;
+  const std::string in = folder.write("in", many_lines(3'000));
+  const auto result = run("cat " + in + " | " + shell_word(FOVEA_BINARY) + " translate --beam 1 --model " +
+                          shell_word(SmallModel::folder().string()));
+  EXPECT_EQ(result.code, 0) << result.err;
+  Child({"--beam", "1"}, in, folder.path("out")).wait();
+  EXPECT_EQ(result.out, read_file(folder.path("out")));
+}
+
 TEST(TranslateLoad, ASignalInMidFileLeavesWholeLinesInOrder) {
   const test::ScratchFolder folder;
   const std::string in = folder.write("in", many_lines(30'000));
-  const std::vector<std::string> flags{"--threads", "1", "--beam", "4", "--max-length", "8"};
+  const std::vector<std::string> flags{"--threads", "2", "--beam", "4", "--max-length", "8"};
   Child(flags, folder.write("few", many_lines(6'000)), folder.path("expected")).wait();
   const std::string expected = read_file(folder.path("expected"));
   for (const int number : {SIGINT, SIGTERM}) {

@@ -321,6 +321,8 @@ TEST(Translate, I16_FlagsThatMakeNoSense) {
   expect_failure(translate("--coverage-penalty -1 baren"), 2, "--coverage-penalty");
   expect_failure(translate("--length-penalty-kind log baren"), 2, "--length-penalty-kind");
   expect_failure(translate("--length-penalty nan baren"), 2, "length penalty: is nan");
+  expect_failure(translate("--workers 0 baren"), 2, "--workers");
+  expect_failure(translate("--workers 2 baren"), 2, "workers: 2 of 1 thread; use at most as many");
   expect_failure(translate("--input /dev/null baren"), 2, "text as arguments and --input exclude each other");
   expect_failure(translate("--on-bad-utf8 skip baren"), 2, "skip not in");
   EXPECT_EQ(translate("-- --beam").code, 0);  // text, after --

@@ -123,6 +123,39 @@ TEST(Lines, I01_PipeIsReadNoFurtherThanTheLineNeeds) {
   EXPECT_EQ(reader.next(), std::nullopt);
 }
 
+TEST(Lines, HasLineSaysWhetherNextWouldWait) {
+  Pipe pipe;
+  LineReader reader(std::move(pipe.reader), "pipe");
+  pipe.write("one\ntwo\nthr");
+  EXPECT_EQ(reader.next(), "one");
+  EXPECT_TRUE(reader.has_line());
+  EXPECT_EQ(reader.next(), "two");
+  EXPECT_FALSE(reader.has_line());  // half a line
+  pipe.write("ee\n");
+  EXPECT_TRUE(reader.has_line());
+  EXPECT_EQ(reader.next(), "three");
+  EXPECT_FALSE(reader.has_line());
+  pipe.write("end");
+  EXPECT_FALSE(reader.has_line());
+  pipe.writer = FileDescriptor();
+  EXPECT_TRUE(reader.has_line());
+  EXPECT_EQ(reader.next(), "end");
+  EXPECT_TRUE(reader.has_line());
+  EXPECT_EQ(reader.next(), std::nullopt);
+}
+
+TEST(Lines, AFileHasItsLinesAtHand) {
+  const test::ScratchFolder folder;
+  std::string text;
+  for (int i = 0; i < 60'000; ++i) text += "line " + std::to_string(i) + "\n";
+  for (const auto& path : {folder.write("plain", text), folder.write("packed", gzip(text))}) {
+    LineReader reader(path);
+    int lines = 0;
+    while (reader.has_line() && reader.next()) ++lines;
+    EXPECT_EQ(lines, 60'000);
+  }
+}
+
 TEST(Lines, I01_DashIsStandardInput) {
   const ScratchFolder folder;
   const int saved = ::dup(STDIN_FILENO);

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,7 +44,7 @@ struct Options {
   DecodingFlags decoding;
   SearchFlags search;
   bool no_picture = false, stream = false;
-  int threads = 0;
+  int threads = 0, workers = 0;
 
   data::BadUtf8 policy() const { return bad_utf8 == "error" ? data::BadUtf8::error : data::BadUtf8::replace; }
 };
@@ -103,11 +104,11 @@ class Translating {
  public:
   explicit Translating(const Options& options)
       : options_(options),
-        exec_(options.threads),
-        loaded_(options.ensemble, exec_.get()),
+        crew_(options.threads, options.workers),
+        loaded_(options.ensemble, crew_.together()),
         translate_(translate_options(loaded_.folder, options.decoding,
                                      options.search.numbered() ? 0 : options.nbest)),
-        translator_(loaded_.models, loaded_.tokenizer, exec_.get(), options.ensemble.mean()),
+        translator_(loaded_.models, loaded_.tokenizer, crew_, options.ensemble.mean()),
         text_(loaded_.tokenizer),
         sink_(options.output) {
     options.search.apply(translate_, loaded_.tokenizer, options.decoding.beam, options.nbest);
@@ -116,14 +117,26 @@ class Translating {
   }
 
   void arguments() {
-    translate(argument_lines(options_));
+    const auto lines = argument_lines(options_);
+    for (std::size_t i = 0; i < lines.size();)
+      translate([&, first = i] {
+        return i == lines.size() || (i > first && options_.stream) ? std::nullopt : std::optional(lines[i++]);
+      });
     finish();
   }
 
+  // Lines that have arrived are translated together, but none waits for one that has not.
   void lines(data::LineReader& reader) {
     const bool asks = options_.input.empty() && isatty(STDIN_FILENO);
     if (asks) std::fprintf(stderr, "fovea: type a sentence and press Enter; Ctrl-D ends.\n");
-    translate_stream(reader, asks);
+    const bool one_by_one = asks || options_.stream;
+    while (auto line = text_of(reader.next())) {
+      translate([&] {
+        auto given = std::exchange(line, {});
+        if (!given && !one_by_one && reader.has_line()) given = text_of(reader.next());
+        return given;
+      });
+    }
     if (const auto& found = reader.statistics(); found.invalid_lines > 0)
       warn(found.first_invalid + ": not UTF-8; replaced by U+FFFD in " +
            counted(static_cast<std::size_t>(found.invalid_lines), "line"));
@@ -150,58 +163,53 @@ class Translating {
     };
   }
 
-  std::vector<std::string> prefixes_of(std::size_t lines) {
-    if (!options_.prefix.empty()) return std::vector<std::string>(lines, options_.prefix);
-    std::vector<std::string> prefixes;
-    while (prefixes_ && prefixes.size() < lines) {
-      const auto line = prefixes_->next();
-      if (!line)
-        throw Error(Error::Kind::data, prefixes_->name(), "has fewer lines than there are to translate",
-                    "give one prefix a line; an empty one is none");
-      prefixes.emplace_back(*line);
-    }
-    return prefixes;
+  static std::optional<std::string> text_of(std::optional<std::string_view> line) {
+    return line ? std::optional<std::string>(*line) : std::nullopt;
   }
 
-  // Lines that have arrived are translated together, but none waits for one that has not.
-  void translate_stream(data::LineReader& reader, bool one_by_one) {
-    constexpr std::size_t most_lines = 4096;
-    std::vector<std::string> lines;
-    while (const auto line = reader.next()) {
-      lines.emplace_back(*line);
-      if (!one_by_one && lines.size() < most_lines && reader.has_line()) continue;
-      translate(lines);
-      lines.clear();
-    }
+  std::string next_prefix() {
+    if (!prefixes_) return options_.prefix;
+    const auto line = prefixes_->next();
+    if (!line)
+      throw Error(Error::Kind::data, prefixes_->name(), "has fewer lines than there are to translate",
+                  "give one prefix a line; an empty one is none");
+    return std::string(*line);
   }
 
-  void translate(const std::vector<std::string>& lines) {
-    if (!options_.stream) return translate_together(lines);
-    for (const std::string& line : lines) {
-      text_.begin(decoding::line_parts(line, loaded_.tokenizer.encode_source(line).size(), loaded_.tokenizer,
-                                       std::min(translate_.max_tokens, translator_.max_positions())));
-      translate_together({line});
-    }
+  // Its text is written part by part, as its tokens come.
+  void begin_stream(const std::string& line) {
+    streamed_ = line;
+    text_.begin(decoding::line_parts(streamed_, loaded_.tokenizer.encode_source(streamed_).size(),
+                                     loaded_.tokenizer,
+                                     std::min(translate_.max_tokens, translator_.max_positions())));
   }
 
-  void translate_together(const std::vector<std::string>& lines) {
-    const auto prefixes = prefixes_of(lines.size());
+  // The lines that `next` gives until it gives none; one, where it is streamed.
+  void translate(const std::function<std::optional<std::string>()>& next) {
     const Signals signals;  // while something is under way: between, they end the program as ever
     translate_.beam.cancelled = &signals.caught();
     translate_.first_line = static_cast<std::uint64_t>(line_);
-    const auto translations = translator_.translate(lines, translate_, prefixes);
-    std::string text;
-    for (const Translation& translation : translations) {
-      ++line_;
-      report(translation);
-      text += options_.stream ? text_.finish(translation.text()) + "\n" : shown(translation);
-    }
-    sink_.write(text);
+    const std::int64_t before = line_;
+    Translation last;
+    translator_.translate(
+        [&]() -> std::optional<decoding::Line> {
+          auto text = next();
+          if (!text) return {};
+          if (options_.stream) begin_stream(*text);
+          return decoding::Line{std::move(*text), next_prefix()};
+        },
+        [&](Translation translation) {
+          ++line_;
+          report(translation);
+          sink_.write(options_.stream ? text_.finish(translation.text()) + "\n" : shown(translation));
+          last = std::move(translation);
+        },
+        translate_);
     if (signals.caught()) {
       sink_.abandon();
       signals.exit_as_caught();
     }
-    if (lines.size() == 1) show_attention(translations.front());
+    if (line_ == before + 1) show_attention(last);
   }
 
   // A line each; of n best, "LINE TAB SCORE TAB TEXT" each.
@@ -229,7 +237,7 @@ class Translating {
     // The decoder reads one token more than it wrote: a translation cut at the last position has no picture.
     if (std::cmp_greater_equal(target.size(), loaded_.first().max_positions())) return;
     ops::Context ctx;
-    ctx.exec = exec_.get();
+    ctx.exec = crew_.together();
     const Tensor weights = models::cross_attention(ctx, loaded_.first(), translation.source, target);
     const auto map = views::heat_map(views::merge_pieces(without_eos(translation, weights)), style);
     std::fprintf(stderr, "\n%s", map.c_str());
@@ -251,10 +259,11 @@ class Translating {
   }
 
   const Options& options_;
-  kernels::ExecutionOwner exec_;
+  decoding::Crew crew_;
   LoadedModels loaded_;
   decoding::TranslateOptions translate_;
   decoding::Translator translator_;
+  std::string streamed_;  // the line whose tokens come
   decoding::TextStream text_;
   Sink sink_;
   std::optional<data::LineReader> prefixes_;
@@ -321,6 +330,7 @@ void add_translate(CLI::App& fovea) {
   command->add_flag("--stream", options->stream, "Write words as soon as they are sure, a line at a time");
   options->search.add_to(*command);
   add_threads_option(*command, options->threads);
+  add_workers_option(*command, options->workers);
   command->footer(
       "N lines in, N lines out, in order, whatever they hold. A line ends in LF; a CR before it is dropped, "
       "NUL bytes\n"

@@ -77,16 +77,14 @@ std::vector<std::uint64_t> all_but(std::span<const std::int32_t> ids, std::int64
 class Search {
  public:
   Search(const StepModel& model, const BeamOptions& options, const BatchLimits& limits);
-  using Next = std::function<std::optional<Request>()>;
-  using Found = std::function<void(std::size_t, std::vector<Hypothesis>)>;
-  bool run(const Next& next, const Found& found);
+  bool run(Exchange& exchange);
 
  private:
   std::int64_t greatest_length(const Request& request, std::size_t index) const;
   void forbid();
   bool has_room() const;
   bool fits(const Request& request) const;
-  void admit(const Next& next);
+  void admit(Exchange& exchange);
   void enter(Request request);
   Tensor step();
   void constrain(const Tensor& logits);
@@ -96,7 +94,7 @@ class Search {
   void draw(const Tensor& logits);
   [[noreturn]] void diagnose(const Tensor& logits, std::size_t row) const;
   StepOffer offer_to(const SentenceSearch& sentence, std::size_t row, std::size_t& drawn);
-  void advance(const Found& found);
+  void advance(Exchange& exchange);
   bool ranks() const { return k_ > 0; }  // whether the most probable tokens are asked for
   std::span<float> row_of(const Tensor& logits, std::size_t row) const {
     const auto vocabulary = static_cast<std::size_t>(model_.vocabulary());
@@ -112,7 +110,6 @@ class Search {
   std::optional<Request> waiting_;                              // the next request, if it did not fit
   std::size_t entered_ = 0;                                     // requests so far
   std::int64_t source_tokens_ = 0;                              // of those alive
-  bool at_end_ = false;
 
   std::vector<std::int32_t> tokens_,
       parents_;                          // a row: what the model is fed next, and which row it continues
@@ -183,11 +180,12 @@ std::int64_t Search::greatest_length(const Request& request, std::size_t index) 
   return std::max({std::int64_t{1}, static_cast<std::int64_t>(wanted), std::ssize(request.prefix) + 1});
 }
 
-bool Search::run(const Next& next, const Found& found) {
+bool Search::run(Exchange& exchange) {
+  const auto stopped = [&] { return (options_.cancelled && *options_.cancelled) || exchange.stopped(); };
   for (;;) {
-    if (options_.cancelled && *options_.cancelled) return false;
-    admit(next);
-    if (alive_.empty()) return true;
+    if (stopped()) return false;
+    admit(exchange);
+    if (alive_.empty()) return !stopped();
     if (needs_logits_) {
       const Tensor logits = step();
       expect_shape(logits, {std::ssize(tokens_), model_.vocabulary()}, "decoding: logits of a step");
@@ -197,7 +195,7 @@ bool Search::run(const Next& next, const Found& found) {
     } else {
       rank_rows();
     }
-    advance(found);
+    advance(exchange);
   }
 }
 
@@ -212,13 +210,12 @@ bool Search::fits(const Request& request) const {
 }
 
 // Fills the batch with new sentences.
-void Search::admit(const Next& next) {
+void Search::admit(Exchange& exchange) {
   if (!has_room() && !alive_.empty()) return;
   std::vector<std::vector<std::int32_t>> sources;
   const bool others = !alive_.empty();
-  while (!at_end_ || waiting_) {
-    if (!waiting_) waiting_ = next();
-    if (!waiting_) at_end_ = true;
+  for (;;) {
+    if (!waiting_) waiting_ = exchange.next(alive_.empty());
     if (!waiting_ || !fits(*waiting_)) break;
     sources.push_back(waiting_->source);
     enter(*std::exchange(waiting_, {}));
@@ -243,8 +240,9 @@ void Search::enter(Request request) {
     spare_.pop_back();
   }
   source_tokens_ += std::ssize(request.source);
-  const std::int64_t longest = greatest_length(request, entered_);
-  alive_.back()->begin(entered_++, std::move(request), longest);
+  const std::size_t number = request.number.value_or(entered_++);
+  const std::int64_t longest = greatest_length(request, number);
+  alive_.back()->begin(number, std::move(request), longest);
 }
 
 // Logits; where the rows looked is asked only if somebody wants to know.
@@ -379,7 +377,7 @@ StepOffer Search::offer_to(const SentenceSearch& sentence, std::size_t row, std:
 
 // Every sentence goes on by a token; those that are finished leave. Sets the model's rows to the hypotheses
 // that run, and the tokens it is fed next.
-void Search::advance(const Found& found) {
+void Search::advance(Exchange& exchange) {
   const std::size_t rows_before = tokens_.size();
   tokens_.clear();
   parents_.clear();
@@ -389,7 +387,7 @@ void Search::advance(const Found& found) {
     sentence->advance(offer_to(*sentence, row, drawn));
     if (sentence->finished()) {
       source_tokens_ -= std::ssize(sentence->request().source);
-      found(sentence->index(), sentence->results());
+      exchange.found(sentence->index(), sentence->results());
       spare_.push_back(std::move(sentence));
     } else {
       sentence->next_rows(tokens_, parents_);
@@ -405,13 +403,41 @@ void Search::advance(const Found& found) {
   if (!same) state_->reorder(parents_);
 }
 
+// An exchange of two functions.
+class Functions : public Exchange {
+ public:
+  using Next = std::function<std::optional<Request>()>;
+  using Found = std::function<void(std::size_t, std::vector<Hypothesis>)>;
+  Functions(const Next& next, const Found& found) : next_(next), found_(found) {}
+
+  std::optional<Request> next(bool) override {
+    auto request = at_end_ ? std::nullopt : next_();
+    at_end_ = !request;
+    return request;
+  }
+  void found(std::size_t number, std::vector<Hypothesis> hypotheses) override {
+    found_(number, std::move(hypotheses));
+  }
+
+ private:
+  const Next& next_;
+  const Found& found_;
+  bool at_end_ = false;
+};
+
 }  // namespace
+
+bool beam_search(const StepModel& model, Exchange& exchange, const BeamOptions& options,
+                 const BatchLimits& limits) {
+  check(options, limits, model);
+  return Search(model, options, limits).run(exchange);
+}
 
 bool beam_search(const StepModel& model, const std::function<std::optional<Request>()>& next,
                  const std::function<void(std::size_t, std::vector<Hypothesis>)>& found,
                  const BeamOptions& options, const BatchLimits& limits) {
-  check(options, limits, model);
-  return Search(model, options, limits).run(next, found);
+  Functions exchange(next, found);
+  return beam_search(model, exchange, options, limits);
 }
 
 std::vector<std::vector<Hypothesis>> beam_search(const StepModel& model, std::vector<Request> requests,

@@ -23,6 +23,8 @@ struct Request {
   /// probability 1, in lengths too.
   std::vector<std::int32_t> prefix = {};
   std::uint64_t draw = 0;  ///< which random numbers sampling takes, such as the number of a line
+  /// What results, streamed tokens, processors and messages call it; not given: the how manieth it came.
+  std::optional<std::size_t> number = {};
 };
 
 /// A generated sentence.
@@ -69,7 +71,7 @@ struct Alternatives {
 
 /// A token that will stay: every hypothesis that can still be returned as number `hypothesis` has it.
 struct StreamedToken {
-  std::size_t sentence;     ///< as in the results
+  std::size_t sentence;     ///< number of its request
   std::int64_t hypothesis;  ///< which of those returned: 0, or any if they are drawn or alternatives
   std::int64_t position;    ///< in its tokens
   std::int32_t token;
