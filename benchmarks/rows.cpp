@@ -50,7 +50,7 @@ void LayerNormForward(benchmark::State& state) {
   const auto x = normals(N * D, 1), residual = normals(N * D, 2), gamma = normals(D, 3), beta = normals(D, 4);
   std::vector<float> sum(x.size()), y(x.size()), mean(N), rstd(N);
   for (auto _ : state)
-    layer_norm_forward(owner.get(), {N, D, 1e-5f, dropout_of(state)}, x.data(), residual.data(), gamma.data(),
+    norm_forward(owner.get(), {N, D, 1e-5f, dropout_of(state)}, x.data(), residual.data(), gamma.data(),
                        beta.data(), sum.data(), y.data(), mean.data(), rstd.data());
   report(state, N * D, 4);
 }
@@ -62,7 +62,7 @@ void LayerNormBackward(benchmark::State& state) {
   const std::vector<float> rstd(N, 1.0f);
   std::vector<float> d_sum(d_y.size()), d_x(d_y.size()), d_gamma(D), d_beta(D);
   for (auto _ : state)
-    layer_norm_backward(owner.get(), {N, D, 1e-5f, dropout_of(state)}, d_y.data(), sum.data(), mean.data(),
+    norm_backward(owner.get(), {N, D, 1e-5f, dropout_of(state)}, d_y.data(), sum.data(), mean.data(),
                         rstd.data(), gamma.data(), nullptr, d_sum.data(),
                         state.range(0) ? d_x.data() : nullptr, d_gamma.data(), d_beta.data());
   report(state, N * D, state.range(0) ? 4 : 3);

@@ -1,5 +1,5 @@
 // Speed of translating token ids with a model directory, for peers/translate.py.
-//   translating MODEL SOURCES [--threads N]
+//   translating MODEL SOURCES [--threads N] [--workers N] [--dtype f32|bf16|int8]
 // SOURCES: a sentence a line, ids separated by spaces, end of sentence included. Says so when the model is
 // loaded, then reads commands from standard input, a line each, and answers each with a line of JSON:
 //   translate BEAM BATCH MIN MAX FIRST COUNT [FILE]   sentences FIRST .. FIRST + COUNT - 1, sorted by length,
@@ -18,13 +18,14 @@
 #include <fstream>
 #include <functional>
 #include <iostream>
-#include <numeric>
+#include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "fovea/base/error.h"
-#include "fovea/decoding/beam_search.h"
+#include "fovea/decoding/jobs.h"
 #include "fovea/decoding/translation_decoder.h"
 #include "fovea/formats/json_writer.h"
 #include "fovea/kernels/gemm.h"
@@ -75,8 +76,8 @@ struct Task {
 
 class Translating {
  public:
-  Translating(const models::TranslationModel& model, const kernels::Execution& exec, std::vector<Ids> sources)
-      : exec_(exec), decoder_(model, exec), sources_(std::move(sources)) {}
+  Translating(const models::TranslationModel& model, decoding::Crew& crew, std::vector<Ids> sources)
+      : model_(model), crew_(crew), sources_(std::move(sources)) {}
 
   void translate(const Task& task) const {
     if (task.first + task.count > sources_.size())
@@ -111,16 +112,22 @@ class Translating {
     options.max_length = task.max_length;
     options.max_length_ratio = 0.0;
     options.max_length_extra = task.max_length;
-    std::vector<std::size_t> order(task.count);
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::ranges::stable_sort(order, std::greater(),
-                             [&](std::size_t i) { return sources_[task.first + i].size(); });
-    std::vector<decoding::Request> requests;
-    for (const auto i : order) requests.push_back({.source = sources_[task.first + i]});
-    auto found = decoding::beam_search(decoder_, std::move(requests), options,
-                                       {.max_rows = task.batch, .max_tokens = 1 << 20});
-    std::vector<decoding::Hypothesis> best(task.count);
-    for (std::size_t i = 0; i < task.count; ++i) best[order[i]] = std::move(found[i].front());
+    std::size_t given = 0;
+    const auto next = [&]() -> std::unique_ptr<decoding::Job> {
+      if (given == task.count) return nullptr;
+      auto job = std::make_unique<decoding::Job>();
+      job->requests.push_back({.source = sources_[task.first + given++]});
+      return job;
+    };
+    std::vector<decoding::Hypothesis> best;
+    const auto deliver = [&](const std::unique_ptr<decoding::Job>& job) {
+      best.push_back(std::move(job->found[0].front()));
+    };
+    const auto decoder = [&](const kernels::Execution& exec) {
+      return std::make_unique<decoding::TranslationDecoder>(model_, exec);
+    };
+    decoding::search_jobs(crew_, decoder, next, deliver, options,
+                          {.max_rows = task.batch, .max_tokens = 1 << 20});
     return best;
   }
 
@@ -137,12 +144,12 @@ class Translating {
     constexpr std::int64_t M = 192, N = 512, K = 256;
     const std::vector<float> a(M * K, 0.5f), b(N * K, 0.25f);
     std::vector<float> c(M * N);
-    const auto packed = kernels::pack_b(exec_, K, N, b.data(), K, true);
+    const auto packed = kernels::pack_b(crew_.together(), K, N, b.data(), K, true);
     double best = 1e9;
     for (int i = 0; i < 200; ++i) {
       const auto begin = Clock::now();
-      kernels::gemm(exec_, {.M = M, .N = N, .K = K, .lda = K, .ldb = K, .ldc = N}, a.data(), packed,
-                    c.data());
+      kernels::gemm(crew_.together(), {.M = M, .N = N, .K = K, .lda = K, .ldb = K, .ldc = N}, a.data(),
+                    packed, c.data());
       best = std::min(best, seconds_since(begin));
     }
     return 2.0 * M * N * K / best;
@@ -154,7 +161,7 @@ class Translating {
     double best = 1e9;
     for (int i = 0; i < 20; ++i) {
       const auto begin = Clock::now();
-      exec_.pool->parallel_for(count, 1024, [&](std::int64_t from, std::int64_t to) {
+      crew_.together().pool->parallel_for(count, 1024, [&](std::int64_t from, std::int64_t to) {
         benchmark::DoNotOptimize(plain_read(memory.f32() + from, to - from));
       });
       best = std::min(best, seconds_since(begin));
@@ -162,17 +169,38 @@ class Translating {
     return static_cast<double>(count) * sizeof(float) / best;
   }
 
-  const kernels::Execution& exec_;
-  decoding::TranslationDecoder decoder_;
+  const models::TranslationModel& model_;
+  decoding::Crew& crew_;
   std::vector<Ids> sources_;
 };
 
+struct Settings {
+  int threads = 1, workers = 0;
+  std::optional<DType> dtype;
+};
+
+Settings read_settings(int argc, char** argv) {
+  Settings settings;
+  for (int i = 3; i + 1 < argc; i += 2) {
+    const std::string name = argv[i], value = argv[i + 1];
+    if (name == "--threads")
+      settings.threads = std::atoi(value.c_str());
+    else if (name == "--workers")
+      settings.workers = std::atoi(value.c_str());
+    else if (name == "--dtype")
+      settings.dtype = value == "int8" ? DType::i8 : value == "bf16" ? DType::bf16 : DType::f32;
+    else
+      throw Error(Error::Kind::usage, printable(name), "is no option");
+  }
+  return settings;
+}
+
 void run(int argc, char** argv) {
   const auto began = Clock::now();
-  const int threads = argc == 5 && std::string(argv[3]) == "--threads" ? std::atoi(argv[4]) : 1;
-  const kernels::ExecutionOwner owner(threads);
-  const auto model = models::load_for_inference(argv[1], owner.get());
-  const Translating translating(*model, owner.get(), read_sources(argv[2]));
+  const Settings settings = read_settings(argc, argv);
+  decoding::Crew crew(settings.threads, settings.workers);
+  const auto model = models::load_for_inference(argv[1], crew.together(), settings.dtype);
+  const Translating translating(*model, crew, read_sources(argv[2]));
   JsonWriter ready(JsonWriter::Layout::compact);
   answer(ready.begin_object().field("loaded_seconds", seconds_since(began)));
   for (std::string line; std::getline(std::cin, line);) {
@@ -201,7 +229,10 @@ void run(int argc, char** argv) {
 }  // namespace fovea
 
 int main(int argc, char** argv) try {
-  if (argc != 3 && argc != 5) return std::fprintf(stderr, "translating MODEL SOURCES [--threads N]\n"), 2;
+  if (argc < 3 || argc % 2 == 0)
+    return std::fprintf(stderr,
+                        "translating MODEL SOURCES [--threads N] [--workers N] [--dtype f32|bf16|int8]\n"),
+           2;
   fovea::run(argc, argv);
   return 0;
 } catch (const fovea::Error& error) {

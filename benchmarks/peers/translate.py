@@ -7,17 +7,22 @@
 All get token ids and give token ids, so that no tokenizer is timed. Each runs in a process of its own on the same cores;
 fovea and CTranslate2 take turns, a round each, and a cell shows medians: target tokens a second, and the ratio of the two
 in a pair of turns. Both sort by length and make batches of the same number of sentences. CTranslate2 has `intra_threads`
-threads or, if that is faster in a cell with several batches, workers of one thread each. A floor stands beside: what
-the matrix products take at the greatest rate this machine showed in this run or, if that is longer, what reading the
-decoder's weights once a step takes, and reading keys and values.
+threads or, if that is faster in a cell with several batches, workers of one thread each; it has no bf16 on CPUs, where its
+f32 stands beside ours. A floor stands beside: what the matrix products take at the greatest rate this machine showed in
+this run (twice and four times that of f32 for bf16 and int8) or, if that is longer, what reading the decoder's weights
+once a step takes, and reading keys and values. Then fresh processes: from their start to the first translation, one
+short sentence again and again, and the greatest memory they held. Some 10 minutes in all; options choose parts of it.
 
     benchmarks/peers/venv/bin/python benchmarks/peers/translate.py --random base
 """
-import argparse, collections, gzip, json, math, os, pathlib, statistics, subprocess, sys, tempfile, time
+import argparse, collections, gzip, json, os, pathlib, statistics, subprocess, sys, tempfile, time
 
 EOS, UNK, PAD = 0, 1, 2
 SHAPES = {"tiny": (4, 128, 256, 4, 10000), "base": (6, 512, 2048, 8, 32000)}  # layers, width, inner, heads, vocabulary
-BEST_OF_DTYPE = {"f32": 1, "int8": 4}  # elements of a dtype in the bytes and in the time of one in f32
+BEST_OF_DTYPE = {"f32": 1, "bf16": 2, "int8": 4}  # elements of a dtype in the bytes and in the time of one in f32
+PEER_TYPES = {"f32": "float32", "bf16": "float32", "int8": "int8"}  # CTranslate2 has no bf16 on CPUs
+
+PARTS = ["scores", "table", "fresh", "transformers"]
 
 
 # ---- Models --------------------------------------------------------------------------------------------------------
@@ -81,7 +86,7 @@ class CTranslate2:
         import ctranslate2
 
         self.translator = ctranslate2.Translator(
-            str(model), device="cpu", compute_type={"f32": "float32", "int8": "int8"}[dtype],
+            str(model), device="cpu", compute_type=dtype,
             intra_threads=threads // workers, inter_threads=workers)
         self.names = names_of(json.loads((pathlib.Path(model) / "ids.json").read_text()))
         self.ids = {name: i for i, name in enumerate(self.names)}
@@ -194,47 +199,53 @@ class Comparison:
         self.arguments, self.model, self.folder, self.text = arguments, model, folder, text
         self.config = json.loads((model / "config.json").read_text())
         self.cores = sorted(os.sched_getaffinity(0))
-        for dtype, quantization in {"f32": "float32", "int8": "int8"}.items():
-            convert(model, folder / dtype, quantization)
-            (folder / dtype / "ids.json").write_text(str(self.config["vocab_size"]))
+        for quantization in {PEER_TYPES[dtype] for dtype in arguments.types}:
+            convert(model, folder / ("peer-" + quantization), quantization)
+            (folder / ("peer-" + quantization) / "ids.json").write_text(str(self.config["vocab_size"]))
+        for dtype in set(arguments.types) - {"f32"}:
+            subprocess.run([arguments.fovea, "quantize", "--model", model, "--to", dtype, "--output", folder / dtype],
+                           check=True, stdout=subprocess.DEVNULL)
 
     def start(self, kind, dtype, threads):
         name, _, workers = kind.partition("/")
         if name == "fovea":
-            command = [self.arguments.program, self.model, self.text.path, "--threads", threads]
+            model = self.model if dtype == "f32" else self.folder / dtype
+            command = [self.arguments.program, model, self.text.path, "--dtype", dtype, "--threads", threads]
         else:
-            model = self.folder / dtype if name == "ctranslate2" else self.model
-            command = [sys.executable, __file__, "--serve", name, model, self.text.path, dtype, threads, workers or 1]
+            model = self.folder / ("peer-" + PEER_TYPES[dtype]) if name == "ctranslate2" else self.model
+            command = [sys.executable, __file__, "--serve", name, model, self.text.path, PEER_TYPES[dtype], threads,
+                       workers or 1]
         return Process(command, self.cores[:threads])
 
-    def kinds(self, dtype, threads, batches):
-        found = ["fovea"] if dtype == "f32" else []
-        found.append("ctranslate2")
-        if threads > 1 and batches > 1:
-            found.append(f"ctranslate2/{threads}")
-        return found
+    def kinds(self, threads):
+        return ["fovea", "ctranslate2"] + ([f"ctranslate2/{threads}"] if threads > 1 else [])
 
-    def cell(self, dtype, beam, batch, threads):
-        """Medians of the rounds: {contestant: tokens a second}, pairs' ratio; what fovea did, for the floor."""
-        task = ["translate", beam, batch, self.text.least, self.text.most, 0]
-        count = min(len(self.text.lengths), self.arguments.sentences if batch > 1 else self.arguments.single)
-        kinds = self.kinds(dtype, threads, math.ceil(count / batch))
-        running = {kind: self.start(kind, dtype, threads) for kind in kinds}
+    def task(self, beam, batch, count):
+        return ["translate", beam, batch, self.text.least, self.text.most, 0, count]
+
+    def count(self, running, beam, batch):
+        """Warms up, and says with how many sentences the slowest takes about as long as a turn should."""
+        least = min(batch, len(self.text.lengths))
+        slowest = max(process.ask(*self.task(beam, batch, least))["seconds"] for process in running.values())
+        turns = max(1, min(int(self.arguments.seconds / slowest), self.arguments.sentences // least))
+        return min(turns * least, len(self.text.lengths))
+
+    def cell(self, running, dtype, beam, batch):
+        """Medians of the rounds: {contestant: tokens a second}, the best peer, the ratio of pairs, the floor."""
+        count = self.count(running, beam, batch)
+        kinds = [kind for kind in running if "/" not in kind or count >= 2 * batch]
         rates, tokens = collections.defaultdict(list), {}
-        for turn in range(-1, self.arguments.rounds):  # the first warms up
+        for turn in range(self.arguments.rounds):
             for kind in kinds if turn % 2 else kinds[::-1]:
-                time.sleep(0.25)  # who spins before sleeping has gone to sleep
-                found = running[kind].ask(*task, count)
+                time.sleep(0.2)  # who spins before sleeping has gone to sleep
+                found = running[kind].ask(*self.task(beam, batch, count))
                 tokens[kind] = found["tokens"]
-                if turn >= 0:
-                    rates[kind].append(found["tokens"] / found["seconds"])
-        machine = running["fovea"].ask("machine", self.weight_bytes(dtype)) if "fovea" in running else None
-        for process in running.values():
-            process.close()
-        best = max((kind for kind in kinds if kind != "fovea"), key=lambda kind: statistics.median(rates[kind]))
-        ratio = statistics.median(a / b for a, b in zip(rates["fovea"], rates[best])) if "fovea" in rates else None
+                rates[kind].append(found["tokens"] / found["seconds"])
         medians = {kind: statistics.median(found) for kind, found in rates.items()}
-        floor = machine and tokens["fovea"] / self.floor_seconds(dtype, beam, batch, count, tokens["fovea"], machine)
+        best = max((kind for kind in kinds if kind != "fovea"), key=medians.get)
+        ratio = statistics.median(a / b for a, b in zip(rates["fovea"], rates[best]))
+        machine = running["fovea"].ask("machine", self.weight_bytes(dtype))
+        floor = tokens["fovea"] / self.floor_seconds(dtype, beam, batch, count, tokens["fovea"], machine)
         return medians, best, ratio, floor
 
     def weight_bytes(self, dtype):
@@ -257,22 +268,23 @@ class Comparison:
         past = tokens / count / 2 * beam + source / count  # rows of keys and values that a token looks at
         return 2 * source * encoder / peak + decoding + tokens * past * c["decoder_layers"] * 2 * width * 4 / bandwidth
 
-    def table(self):
-        print("| dtype | beam | batch | threads | fovea tokens/s | CTranslate2 tokens/s | ratio | of the floor |")
-        print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    def table(self, scores):
+        """A row a cell; `scores` says what stands in its last column, by dtype and beam."""
+        print("| dtype | beam | batch | threads | fovea tokens/s | CTranslate2 tokens/s | ratio | of the floor | BLEU, both |")
+        print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
         ratios = collections.defaultdict(list)
         for dtype in self.arguments.types:
             for threads in self.arguments.threads:
+                running = {kind: self.start(kind, dtype, threads) for kind in self.kinds(threads)}
                 for beam in self.arguments.beams:
                     for batch in self.arguments.batches:
-                        medians, best, ratio, floor = self.cell(dtype, beam, batch, threads)
-                        ours = f"{medians['fovea']:.0f}" if "fovea" in medians else "none yet"
-                        kind = f" ({threads} workers)" if "/" in best else ""
-                        relation = f"{ratio:.2f} | {medians['fovea'] / floor:.0%}" if ratio else "|"
-                        print(f"| {dtype} | {beam} | {batch} | {threads} | {ours} | {medians[best]:.0f}{kind} | {relation} |",
-                              flush=True)
-                        if ratio:
-                            ratios[dtype].append(ratio)
+                        medians, best, ratio, floor = self.cell(running, dtype, beam, batch)
+                        peer = f"{medians[best]:.0f}" + (f" ({threads} workers)" if "/" in best else "")
+                        print(f"| {dtype} | {beam} | {batch} | {threads} | {medians['fovea']:.0f} | {peer} | {ratio:.2f} "
+                              f"| {medians['fovea'] / floor:.0%} | {scores.get((dtype, beam), '')} |", flush=True)
+                        ratios[dtype].append(ratio)
+                for process in running.values():
+                    process.close()
         for dtype, found in ratios.items():
             print(f"{dtype}: geometric mean {statistics.geometric_mean(found):.2f}, lowest {min(found):.2f}")
 
@@ -281,45 +293,48 @@ class Comparison:
         process = self.start("transformers", "f32", max(self.arguments.threads))
         count = min(32, len(self.text.lengths))
         for beam in self.arguments.beams:
-            task = ["translate", beam, 32, self.text.least, self.text.most, 0, count]
-            process.ask(*task)
-            found = process.ask(*task)
+            process.ask(*self.task(beam, 32, count))
+            found = process.ask(*self.task(beam, 32, count))
             print(f"Transformers, f32, {max(self.arguments.threads)} threads, beam {beam}, batch {count}: "
                   f"{found['tokens'] / found['seconds']:.0f} tokens/s", flush=True)
         process.close()
 
     def fresh(self):
-        """One process a figure: start to the first translation, one short sentence again and again, memory of a batch."""
+        """A process a figure: start to the first translation, one short sentence again and again, memory of a batch."""
         shortest = min(range(len(self.text.lengths)), key=lambda i: (abs(self.text.lengths[i] - 9), i))
         most = min(self.text.most, 10) if self.text.least else self.text.most
-        least = min(self.text.least, most)
-        print(f"One sentence of {self.text.lengths[shortest]} tokens, 1 thread, beam 4; memory with 32 sentences, beam 4:")
+        one = [min(self.text.least, most), most, shortest, 1]
+        print(f"| one sentence of {self.text.lengths[shortest]} tokens; memory with 32 | dtype | threads | start to its "
+              "translation, beam 4, s | again, beam 4, ms | again, beam 1, ms | peak memory, beam 4, MiB |")
+        print("| --- | --- | --- | --- | --- | --- | --- |")
         for dtype in self.arguments.types:
-            for kind in ["fovea"] * (dtype == "f32") + ["ctranslate2", "transformers"][: 2 if dtype == "f32" else 1]:
-                process = self.start(kind, dtype, 1)
-                one = ["translate", 4, 1, least, most, shortest, 1]
-                process.ask(*one)
-                cold = time.perf_counter() - process.began
-                warm = statistics.median(process.ask(*one)["seconds"] for _ in range(20 if kind != "transformers" else 3))
-                process.ask("translate", 4, 32, self.text.least, self.text.most, 0, min(32, len(self.text.lengths)))
-                memory = process.ask("memory")["peak"] / 2**20
-                print(f"  {kind:12} {dtype:5} warm {1e3 * warm:7.2f} ms   process start to translation {cold:5.2f} s   "
-                      f"peak memory {memory:6.0f} MiB", flush=True)
-                process.close()
+            for threads in self.arguments.threads:
+                for kind in ["fovea", "ctranslate2"]:
+                    process = self.start(kind, dtype, threads)
+                    process.ask("translate", 4, 1, *one)
+                    cold = time.perf_counter() - process.began
+                    warm = {beam: statistics.median(process.ask("translate", beam, 1, *one)["seconds"] for _ in range(30))
+                            for beam in (4, 1)}
+                    process.ask(*self.task(4, 32, min(32, len(self.text.lengths))))
+                    memory = process.ask("memory")["peak"] / 2**20
+                    print(f"| {kind} | {dtype} | {threads} | {cold:.2f} | {1e3 * warm[4]:.2f} | {1e3 * warm[1]:.2f} "
+                          f"| {memory:.0f} |", flush=True)
+                    process.close()
 
     def scores(self, reference, pieces):
+        """{(dtype, beam): BLEU of fovea, then of CTranslate2}"""
         import sacrebleu
 
-        for dtype in self.arguments.types:
-            for beam in self.arguments.beams:
-                for kind in (["fovea"] if dtype == "f32" else []) + ["ctranslate2"]:
-                    out = self.folder / "out"
-                    process = self.start(kind, dtype, max(self.arguments.threads))
-                    process.ask("translate", beam, 32, self.text.least, self.text.most, 0, len(self.text.lengths), out)
-                    process.close()
-                    lines = [pieces.decode([int(i) for i in line.split()], skip_special_tokens=True) for line in open(out)]
-                    bleu = sacrebleu.corpus_bleu(lines, [reference])
-                    print(f"BLEU, {dtype}, beam {beam}: {kind} {bleu.score:.2f}", flush=True)
+        def score(kind, dtype, beam):
+            out = self.folder / "out"
+            process = self.start(kind, dtype, max(self.arguments.threads))
+            process.ask(*self.task(beam, 32, len(self.text.lengths)), out)
+            process.close()
+            lines = [pieces.decode([int(i) for i in line.split()], skip_special_tokens=True) for line in open(out)]
+            return sacrebleu.corpus_bleu(lines, [reference]).score
+
+        return {(dtype, beam): " / ".join(f"{score(kind, dtype, beam):.2f}" for kind in ["fovea", "ctranslate2"])
+                for dtype in self.arguments.types for beam in self.arguments.beams}
 
 
 def read_lines(path):
@@ -350,13 +365,12 @@ def compare(arguments, folder):
         pieces = transformers.AutoTokenizer.from_pretrained(model)
         sources = [pieces(line)["input_ids"] for line in read_lines(arguments.source)]
         text = Text(path, write_sources(path, sources), 0, 200)
-    comparison = Comparison(arguments, model, folder, text)
-    if pieces and arguments.reference and not arguments.table_only:
-        comparison.scores(read_lines(arguments.reference), pieces)
-    comparison.table()
-    if not arguments.table_only:
-        comparison.fresh()
-        comparison.transformers()
+    comparison, parts = Comparison(arguments, model, folder, text), arguments.parts
+    scored = pieces and arguments.reference and "scores" in parts
+    scores = comparison.scores(read_lines(arguments.reference), pieces) if scored else {}
+    for part in ["table", "fresh", "transformers"]:
+        if part in parts:
+            getattr(comparison, part)(*([scores] if part == "table" else []))
 
 
 def main():
@@ -368,16 +382,17 @@ def main():
     parser.add_argument("--source", type=pathlib.Path, help="text to translate, plain or .gz")
     parser.add_argument("--reference", type=pathlib.Path, help="its translations, for BLEU")
     parser.add_argument("--random", choices=SHAPES, help="a model of random weights instead")
-    parser.add_argument("--sentences", type=int, default=160, help="sentences of a timed turn")
+    parser.add_argument("--sentences", type=int, default=160, help="at most so many sentences a turn")
     parser.add_argument("--length", type=int, default=32, help="tokens of each translation by the random model")
-    parser.add_argument("--single", type=int, default=8, help="sentences where each is a batch")
-    parser.add_argument("--table-only", action="store_true", help="speeds alone: no BLEU, fresh processes, Transformers")
+    parser.add_argument("--seconds", type=float, default=1.0, help="about how long a turn takes, if sentences suffice")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--types", nargs="+", choices=BEST_OF_DTYPE, default=list(BEST_OF_DTYPE))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--beams", nargs="+", type=int, default=[1, 4])
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 32])
     parser.add_argument("--program", default="build/release/benchmarks/translating")
+    parser.add_argument("--fovea", default="build/release/fovea", help="quantises")
     arguments = parser.parse_args()
     if not arguments.random and not (arguments.model and arguments.source):
         parser.error("give --random, or --model and --source")

@@ -318,22 +318,18 @@ TEST(KeyValueCache, NamesWhatDoesNotFit) {
   c.check();
 }
 
-TEST(HypothesisCache, KeepsRowsInOrderAndNamesAWrongWidth) {
+TEST(HypothesisCache, KeepsRowsAsItGrowsAndNamesAWrongWidth) {
   HypothesisCache cache;
-  std::vector<Tensor> blocks;
-  for (int i = 0; i < 40; ++i) {
-    blocks.push_back(rows_of({3 * i, 3 * i + 1, 3 * i + 2}));
-    cache.extend(3, 10);
-    cache.put(3 * i, blocks.back(), 4);
+  EXPECT_EQ(cache.capacity(), 0);
+  for (std::int64_t row = 0; row < 300; ++row) {
+    cache.reserve(row + 1, 10);
+    ASSERT_GT(cache.capacity(), row);
+    std::fill_n(cache.row(row), 10, static_cast<float>(row));
   }
-  ASSERT_EQ(cache.rows(), 120);
-  for (std::int64_t row = 0; row < 120; ++row)
-    for (std::int64_t c = 0; c < 10; ++c)
-      ASSERT_EQ(cache.matrix().f32()[row * 10 + c], blocks[row / 3].f32()[row % 3 * columns + 4 + c]);
-  EXPECT_NE(message([&] { cache.extend(3, 11); }).find("width 11"), std::string::npos);
-  EXPECT_NE(message([&] { cache.put(0, blocks[0], 15); }).find("columns 15 to 25"), std::string::npos);
-  EXPECT_NE(message([&] { cache.put(118, blocks[0], 0); }).find("rows 118"), std::string::npos);
-  EXPECT_EQ(cache.rows(), 120);
+  for (std::int64_t row = 0; row < 300; ++row)
+    for (std::int64_t c = 0; c < 10; ++c) ASSERT_EQ(cache.row(row)[c], static_cast<float>(row));
+  EXPECT_NE(message([&] { cache.reserve(3, 11); }).find("width 11"), std::string::npos);
+  EXPECT_NE(message([&] { cache.reserve(3, 0); }).find("width 0"), std::string::npos);
 }
 
 }  // namespace

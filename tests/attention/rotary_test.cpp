@@ -222,5 +222,20 @@ TEST(RotaryFrequencies, NamesTheSettingThatIsWrong) {
   EXPECT_TRUE(says(message([] { rotary_rule("su"); }), "unknown rope_type 'su'"));
 }
 
+TEST(RotaryTablesAt, AreRowsOfTheTables) {
+  const RotarySettings settings{.rotated = 8, .theta = 500.0};
+  const auto all = rotary_tables(settings, 60);
+  const std::vector<std::int32_t> positions{3, 59, 0, 3};
+  const auto some = rotary_tables_at(settings, positions);
+  ASSERT_EQ(some.positions(), 4);
+  for (std::int64_t row = 0; row < 4; ++row)
+    for (std::int64_t e = 0; e < 4; ++e) {
+      const std::int64_t at = positions[static_cast<std::size_t>(row)] * 4 + e;
+      EXPECT_NEAR(some.cos.f32()[row * 4 + e], all.cos.f32()[at], 60 * 0x1p-23);
+      EXPECT_NEAR(some.sin.f32()[row * 4 + e], all.sin.f32()[at], 60 * 0x1p-23);
+    }
+  EXPECT_EQ(rotary_tables_at(settings, {}).positions(), 0);
+}
+
 }  // namespace
 }  // namespace fovea::attention

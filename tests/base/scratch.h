@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fovea/base/error.h"
@@ -30,6 +32,13 @@ class ScratchFolder {
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  /// Of the file `name` in it, as text.
+  std::string path(std::string_view name) const { return (path_ / name).string(); }
+  /// Writes a file and returns its path.
+  std::string write(std::string_view name, std::string_view bytes) const {
+    std::ofstream(path(name), std::ios::binary) << bytes;
+    return path(name);
+  }
   std::vector<std::string> names() const {
     std::vector<std::string> names;
     for (const auto& entry : std::filesystem::directory_iterator(path_))
@@ -52,6 +61,14 @@ inline std::string message_of(Error::Kind kind, const std::function<void()>& cal
   }
   ADD_FAILURE() << "no Error was thrown";
   return {};
+}
+
+/// `call` must throw an Error of that kind whose message holds every one of `parts`.
+template <class... Parts>
+void expect_error(Error::Kind kind, const std::function<void()>& call, const Parts&... parts) {
+  const std::string message = message_of(kind, call);
+  for (const std::string_view part : {std::string_view(parts)...})
+    EXPECT_NE(message.find(part), std::string::npos) << "'" << message << "' does not say '" << part << "'";
 }
 
 }  // namespace fovea::test

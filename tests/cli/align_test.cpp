@@ -17,7 +17,7 @@ class Align : public testing::Test {
   }
   std::string files() { return "--source " + source_ + " --target " + target_; }
 
-  data::TemporaryFolder folder_;
+  test::ScratchFolder folder_;
   std::string source_ = folder_.write("s", "eba schl the .\n\nren\n"),
               target_ = folder_.write("t", "zw the . x\neba\nbaren ing\n"),
               gold_ = folder_.write("g", "0-0 1?1 2-1 3-2\n\n0-0 0?1\n");

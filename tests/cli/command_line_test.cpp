@@ -134,7 +134,7 @@ TEST(CommandLine, I13_AReaderThatLeavesEndsTheProgramQuietly) {
   const auto result = run("{ " + shell_word(FOVEA_BINARY) + " doctor; echo $? >&2; } | true");
   EXPECT_TRUE(result.err == "141\n" || result.err == "0\n") << result.err;  // 0: the writer was first
   // A pipe whose reader is gone for certain: the fifo's only reader closes it before the program starts.
-  const data::TemporaryFolder folder;
+  const test::ScratchFolder folder;
   const std::string fifo = shell_word(folder.path("fifo"));
   const auto closed = run("mkfifo " + fifo + "; { exec 3<" + fifo + "; exec 3<&-; } & exec 4>" + fifo +
                           "; wait; " + shell_word(FOVEA_BINARY) + " doctor >&4; echo $?");

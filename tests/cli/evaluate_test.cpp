@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/cli/run.h"
+#include "tests/data/gzip.h"
 #include "tests/decoding/small_model.h"
 
 namespace fovea::cli {
@@ -12,7 +13,7 @@ constexpr auto translations = "Zwei Männer fahren Rad.\nEin Hund läuft im Park
 constexpr auto references = "Zwei Männer fahren Fahrrad.\nEin Hund läuft im Park.\n";
 
 TEST(Evaluate, PrintsBothScoresWithTheirSignatures) {
-  const data::TemporaryFolder folder;
+  const test::ScratchFolder folder;
   const auto result = run_fovea("evaluate --hypothesis " + folder.write("h", translations) + " --reference " +
                                 folder.write("r", references));
   EXPECT_EQ(result.code, 0);
@@ -26,7 +27,7 @@ TEST(Evaluate, PrintsBothScoresWithTheirSignatures) {
 }
 
 TEST(Evaluate, JsonHoldsTheSameScores) {
-  const data::TemporaryFolder folder;
+  const test::ScratchFolder folder;
   const std::string files = "--hypothesis " + folder.write("h", translations) + " --reference " +
                             folder.write("r", references) + " --reference " + folder.path("h");
   const auto scores = nlohmann::json::parse(run_fovea("evaluate --json " + files).out);
@@ -38,7 +39,7 @@ TEST(Evaluate, JsonHoldsTheSameScores) {
 }
 
 TEST(Evaluate, OptionsReachTheMetricAndItsSignature) {
-  const data::TemporaryFolder folder;
+  const test::ScratchFolder folder;
   const std::string files = " --hypothesis " + folder.write("h", "EIN HUND LÄUFT IM PARK\n") +
                             " --reference " + folder.write("r", "Ein Hund läuft im Park\n");
   EXPECT_CONTAINS(run_fovea("evaluate --lowercase" + files).out, "|case:lc|eff:no|tok:13a|");
@@ -47,7 +48,7 @@ TEST(Evaluate, OptionsReachTheMetricAndItsSignature) {
 }
 
 TEST(Evaluate, I01_InputsThatCannotBeReadAreNamed) {
-  const data::TemporaryFolder folder;
+  const test::ScratchFolder folder;
   const std::string good = folder.write("r", references);
   for (const std::string& bad : {folder.path("missing"), folder.path("")}) {
     const auto result = run_fovea("evaluate --hypothesis " + bad + " --reference " + good);
@@ -58,7 +59,7 @@ TEST(Evaluate, I01_InputsThatCannotBeReadAreNamed) {
 }
 
 TEST(Evaluate, I01_StandardInputFifosAndGzipAreRead) {
-  const data::TemporaryFolder folder;
+  const test::ScratchFolder folder;
   const std::string plain = folder.write("h", translations), good = folder.write("r", references);
   const std::string packed = folder.write("h.gz", data::gzip(translations));
   const std::string expected = run_fovea("evaluate --hypothesis " + plain + " --reference " + good).out;
@@ -73,7 +74,7 @@ TEST(Evaluate, I01_StandardInputFifosAndGzipAreRead) {
 }
 
 TEST(Evaluate, I07_LineCountsThatDifferAreBothNamed) {
-  const data::TemporaryFolder folder;
+  const test::ScratchFolder folder;
   const std::string two = folder.write("two", translations), one = folder.write("one", "Ein Satz.\n");
   const auto result = run_fovea("evaluate --hypothesis " + two + " --reference " + one);
   EXPECT_EQ(result.code, 3);
@@ -81,7 +82,7 @@ TEST(Evaluate, I07_LineCountsThatDifferAreBothNamed) {
 }
 
 TEST(Evaluate, I02_InvalidUtf8IsReplacedWithAWarning) {
-  const data::TemporaryFolder folder;
+  const test::ScratchFolder folder;
   const auto result = run_fovea("evaluate --hypothesis " + folder.write("h", "gut\nEin \xff Satz.\n") +
                                 " --reference " + folder.write("r", "gut\nEin Satz.\n"));
   EXPECT_EQ(result.code, 0);
@@ -89,7 +90,7 @@ TEST(Evaluate, I02_InvalidUtf8IsReplacedWithAWarning) {
 }
 
 TEST(Evaluate, I18_OddFileNames) {
-  const data::TemporaryFolder folder;
+  const test::ScratchFolder folder;
   folder.write("r", references);
   for (const std::string& name :
        {std::string("with space"), std::string("new\nline"), std::string("Größe-文.txt"),
@@ -102,7 +103,7 @@ TEST(Evaluate, I18_OddFileNames) {
 }
 
 TEST(Evaluate, AModelIsScoredAsItsTranslationsAre) {
-  const data::TemporaryFolder folder;
+  const test::ScratchFolder folder;
   std::string text;
   for (const auto& sentence : text::sample::sentences(12, 4)) text += sentence + "\n";
   const std::string source = folder.write("source", text), model = test::SmallModel::folder().string();
@@ -124,7 +125,7 @@ TEST(Evaluate, AModelIsScoredAsItsTranslationsAre) {
 }
 
 TEST(Evaluate, I08_SwappedFilesAreWarnedOf) {
-  const data::TemporaryFolder folder;
+  const test::ScratchFolder folder;
   const std::string model = test::SmallModel::folder().string();
   const auto languages = text::TranslationTokenizer::read(model).settings();
   ASSERT_NE(languages.source_language, "");
@@ -147,7 +148,7 @@ TEST(Evaluate, I16_TranslationsAreGivenOrMade) {
 }
 
 TEST(Evaluate, I07_LinesAreCountedBeforeTheModelIsRead) {
-  const data::TemporaryFolder folder;
+  const test::ScratchFolder folder;
   const std::string two = folder.write("two", translations), one = folder.write("one", "Ein Satz.\n");
   expect_failure(run_fovea("evaluate --model /nowhere --source " + two + " --reference " + one), 3,
                  one + ": has 1 line, but " + two + " has 2");
@@ -174,7 +175,7 @@ class EvaluateByLength : public testing::Test {
     return run_fovea("evaluate --hypothesis " + bad_ + " --reference " + good_ + " " + arguments);
   }
 
-  data::TemporaryFolder folder_;
+  test::ScratchFolder folder_;
   std::string source_, good_, bad_;
 };
 

@@ -51,7 +51,7 @@ esac)");
   std::string calls() const { return read_file(log_); }
   void forget_calls() const { fs::remove(log_); }
 
-  data::TemporaryFolder folder_;
+  test::ScratchFolder folder_;
   std::string checkout_ = folder_.path("check out"), stubs_ = folder_.path("stubs"),
               log_ = folder_.path("calls");
 };

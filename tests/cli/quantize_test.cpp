@@ -1,6 +1,9 @@
 // fovea quantize: narrower weights in a folder of their own, whole or not at all.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
+#include "fovea/formats/safetensors.h"
 #include "tests/cli/run.h"
 #include "tests/decoding/small_model.h"
 
@@ -51,11 +54,45 @@ TEST_F(Quantize, BadInputChangesNothing) {
   for (const char* name : {"again", "other"}) EXPECT_FALSE(std::filesystem::exists(folder_ / name));
 }
 
-TEST_F(Quantize, ATruncatedFileIsRefusedByName) {
+TEST_F(Quantize, A14_ATruncatedFileIsRefusedByName) {
   ASSERT_EQ(quantize(small_, "int8", "cut").code, 0);
   const auto weights = folder_ / "cut/model.safetensors";
-  std::filesystem::resize_file(weights, std::filesystem::file_size(weights) - 100);
-  expect_failure(run_fovea("translate --model " + path("cut") + " dog"), 4, "model.safetensors");
+  const std::size_t whole = std::filesystem::file_size(weights);
+  for (const std::size_t bytes :
+       {whole - 1, whole - 100, whole / 2, std::size_t{100}, std::size_t{7}, std::size_t{0}}) {
+    std::filesystem::resize_file(weights, bytes);
+    for (const std::string command : {"translate --dtype int8", "translate --dtype f32", "inspect"})
+      expect_failure(run_fovea(command + (command == "inspect" ? " " : " dog --model ") + path("cut")), 4,
+                     "model.safetensors");
+  }
+}
+
+TEST_F(Quantize, E09_AWrongNumberOfScalesIsRefusedByName) {
+  ASSERT_EQ(quantize(small_, "int8", "wrong").code, 0);
+  const auto weights = folder_ / "wrong/model.safetensors";
+  const std::string name = "model.decoder.layers.0.fc2.weight_scale";
+  formats::SafetensorsWriter changed;
+  const auto good = formats::SafetensorsFile::open(weights);
+  for (const auto& tensor : good.tensors()) {
+    if (tensor.name == name)
+      changed.add(name, Tensor::full({3}, 0.5f));
+    else
+      changed.add(tensor.name, good.read_stored(tensor.name));
+  }
+  changed.save(weights);
+  for (const std::string flags : {"", " --dtype int8", " --dtype f32"})
+    expect_failure(run_fovea("translate dog --model " + path("wrong") + flags), 4,
+                   name + ": has 3 scales for 16 rows");
+}
+
+TEST_F(Quantize, E04_WhatIsNotFiniteIsNotQuantised) {
+  const auto model = test::small_model();
+  model->parameters().views()[4].value.f32()[0] = INFINITY;
+  test::write_model(folder_ / "bad", *model);
+  for (const std::string to : {"int8", "bf16"})
+    expect_failure(quantize((folder_ / "bad").string(), to, "out"), 4,
+                   "NaN or infinite weights in " + model->parameters().views()[4].name);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "out"));
 }
 
 }  // namespace

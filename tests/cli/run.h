@@ -7,7 +7,7 @@
 #include <iterator>
 #include <string>
 
-#include "tests/data/temporary.h"
+#include "tests/base/scratch.h"
 
 namespace fovea::cli {
 
@@ -30,7 +30,7 @@ struct RunResult {
 
 /// Runs `command` in sh, with nothing on standard input unless it says otherwise.
 inline RunResult run(const std::string& command) {
-  const data::TemporaryFolder folder;
+  const test::ScratchFolder folder;
   const std::string out = folder.path("out"), err = folder.path("err");
   const int status =
       std::system(("{ " + command + "\n} </dev/null >" + shell_word(out) + " 2>" + shell_word(err)).c_str());

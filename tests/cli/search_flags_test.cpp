@@ -18,7 +18,7 @@ const std::string text = "baren schlei the.\nder zwei, moli?\n\nthe the der bare
 
 RunResult translate(const std::string& arguments, const std::string& input = text,
                     const std::string& model = SmallModel::folder().string()) {
-  const data::TemporaryFolder folder;
+  const ScratchFolder folder;
   return run(shell_word(FOVEA_BINARY) + " translate --threads 1 --model " + shell_word(model) + " " +
              arguments + " <" + folder.write("in", input));
 }
@@ -52,7 +52,7 @@ TEST(SearchFlags, TranslationsBeginWithTheirPrefix) {
   ASSERT_EQ(found.size(), 4u);
   for (std::size_t i = 0; i < 4; ++i)
     EXPECT_TRUE(i == 2 ? found[i].empty() : found[i].starts_with("the der"));
-  const data::TemporaryFolder folder;
+  const ScratchFolder folder;
   const auto each =
       lines_of(translate("--prefix-file " + folder.write("prefixes", "the\n\nder\nzwei moli\n")).out);
   ASSERT_EQ(each.size(), 4u);
@@ -100,7 +100,8 @@ TEST(SearchFlags, WhatIsStreamedIsWhatIsTranslated) {
         text + "\xF0\x9F\x98\x80 baren \xC3\xA9t\xC3\xA9\nbaren, moli. der zwei. the baren schlei.\n";
     const auto streamed = translate(flags + " --stream", lines), whole = translate(flags, lines);
     EXPECT_EQ(streamed.code, 0) << streamed.err;
-    EXPECT_TRUE(contains(whole.err, "too long") || streamed.out == whole.out) << flags;
+    EXPECT_EQ(streamed.out, whole.out) << flags;
+    EXPECT_EQ(contains(flags, "max-tokens"), contains(whole.err, "too long"));
   }
 }
 
@@ -131,7 +132,7 @@ TEST(SearchFlags, TheModelsOwnDefaultsHoldUntilFlagsSayOtherwise) {
     return found.out;
   };
   EXPECT_EQ(with("\"num_beams\": 1, \"min_length\": 13"), translate("--beam 1 --min-length 12").out);
-  EXPECT_EQ(with("\"num_beams\": 3, \"max_length\": 5"), translate("--beam 3 --max-length 5").out);
+  EXPECT_EQ(with("\"num_beams\": 3, \"max_length\": 5"), translate("--beam 3 --max-length 4").out);
   EXPECT_EQ(with("\"num_beams\": 2, \"repetition_penalty\": 1.7, \"no_repeat_ngram_size\": 2"),
             translate("--beam 2 --repetition-penalty 1.7 --no-repeat-ngram 2").out);
   EXPECT_EQ(with("\"num_beams\": 4, \"num_beam_groups\": 2, \"diversity_penalty\": 3.0"),
@@ -139,6 +140,34 @@ TEST(SearchFlags, TheModelsOwnDefaultsHoldUntilFlagsSayOtherwise) {
   EXPECT_EQ(with("\"do_sample\": true, \"temperature\": 1.5, \"top_k\": 7"),
             translate("--temperature 1.5 --top-k 7").out);
   EXPECT_EQ(with("\"do_sample\": true", "--beam 2"), translate("--beam 2").out);
+  EXPECT_EQ(with("\"num_beams\": 4, \"num_return_sequences\": 3"), translate("--beam 4 --nbest 3").out);
+  EXPECT_EQ(with("\"num_beams\": 4, \"num_return_sequences\": 3", "--nbest 1"), translate("--beam 4").out);
+  EXPECT_EQ(with("\"num_beams\": 4, \"num_return_sequences\": 3", "--stream"), translate("--beam 4").out);
+  EXPECT_EQ(with("\"num_beams\": 4, \"num_return_sequences\": 3", "--beam 2"),
+            translate("--beam 2 --nbest 2").out);
+  EXPECT_EQ(with("\"do_sample\": true, \"top_k\": 0, \"num_return_sequences\": 2"),
+            translate("--temperature 1 --nbest 2").out);
+  EXPECT_EQ(with("\"num_beams\": 4, \"early_stopping\": true, \"length_penalty\": 3.0"),
+            translate("--beam 4 --early-stopping true --length-penalty 3").out);
+  EXPECT_EQ(with("\"num_beams\": 4, \"num_beam_groups\": 2", "--nbest 5"),
+            translate("--beam 5 --nbest 5").out);
+  // None of it, if that is wanted.
+  const std::string all =
+      "\"num_beams\": 2, \"max_length\": 3, \"repetition_penalty\": 2.0, "
+      "\"forced_bos_token_id\": 9, \"suppress_tokens\": [3, 4, 5]";
+  EXPECT_EQ(with(all, "--no-defaults"), translate("--beam 5 --max-length 512").out);
+  EXPECT_NE(with(all), translate("--beam 2 --max-length 2 --repetition-penalty 2").out);
+}
+
+TEST(SearchFlags, WhatAModelAsksForAndIsNotBuiltIsAWarning) {
+  const ScratchFolder scratch;
+  const auto model = SmallModel::copy(scratch);
+  write_atomically(model / "generation_config.json", "{\"num_beams\": 2, \"typical_p\": 0.3}");
+  const auto found = translate("", text, model.string());
+  EXPECT_EQ(found.out, translate("--beam 2").out);
+  EXPECT_CONTAINS(found.err, "generation_config.json: typical_p is not built here: ignored");
+  write_atomically(model / "generation_config.json", "{\"suppress_tokens\": [\"a\"]}");
+  expect_failure(translate("", text, model.string()), 4, "suppress_tokens[0]: is the text \"a\"");
 }
 
 TEST(SearchFlags, WhatExcludesEachOtherIsNamed) {

@@ -6,7 +6,7 @@ namespace fovea::cli {
 namespace {
 
 TEST(Synthesise, WritesThreePartsThatAlignReads) {
-  const data::TemporaryFolder folder;
+  const test::ScratchFolder folder;
   const std::string out = folder.path("made/reversal");
   const auto result =
       run_fovea("synthesise reversal --pairs 50 --held-out 20 --max-length 6 --output " + out);
@@ -26,7 +26,7 @@ TEST(Synthesise, WritesThreePartsThatAlignReads) {
 }
 
 TEST(Synthesise, TheDiagonalIsRightForACopy) {
-  const data::TemporaryFolder folder;
+  const test::ScratchFolder folder;
   const std::string out = folder.path("copy");
   EXPECT_EQ(run_fovea("synthesise copy --pairs 5 --held-out 5 --output " + out).code, 0);
   EXPECT_CONTAINS(run_fovea("align --baseline diagonal --source " + out + "/test.source --target " + out +
@@ -36,7 +36,7 @@ TEST(Synthesise, TheDiagonalIsRightForACopy) {
 }
 
 TEST(Synthesise, BadInputIsOneClearLine) {
-  const data::TemporaryFolder folder;
+  const test::ScratchFolder folder;
   const std::string out = " --output " + folder.path("x");
   expect_failure(run_fovea("synthesise revers" + out), 2, "unknown task 'revers'");
   expect_failure(run_fovea("synthesise copy --symbols 1" + out), 2, "1 symbols");

@@ -62,7 +62,7 @@ std::string many_lines(int count) {
 
 /// Peak memory of translating so many lines.
 long peak_of(int lines, const std::vector<std::string>& flags) {
-  const data::TemporaryFolder folder;
+  const test::ScratchFolder folder;
   const auto ended = Child(flags, folder.write("in", many_lines(lines)), folder.path("out")).wait();
   EXPECT_EQ(ended.code, 0);
   EXPECT_EQ(count(read_file(folder.path("out")), "\n"), lines);
@@ -82,7 +82,7 @@ TEST(TranslateLoad, SlowAMillionLinesInBoundedMemory) {
 }
 
 TEST(TranslateLoad, LinesOfTwentyThousandTokens) {
-  const data::TemporaryFolder folder;
+  const test::ScratchFolder folder;
   std::string line;
   for (int i = 0; i < 10'000; ++i) line += "ba ";
   const std::string in = folder.write("in", "baren\n" + line + "\n\nthe\n");
@@ -98,7 +98,7 @@ TEST(TranslateLoad, LinesOfTwentyThousandTokens) {
 }
 
 TEST(TranslateLoad, SixtyFourThreadsSayWhatOneSays) {
-  const data::TemporaryFolder folder;
+  const test::ScratchFolder folder;
   const std::string in = folder.write("in", many_lines(60));
   const auto with = [&](const std::string& threads) {
     Child({"--threads", threads, "--nbest", "2"}, in, folder.path("out")).wait();
@@ -109,10 +109,61 @@ TEST(TranslateLoad, SixtyFourThreadsSayWhatOneSays) {
   EXPECT_EQ(with("64"), one);
 }
 
+// What is read of a model is read at its start: it may then be replaced, cut short or deleted.
+TEST(TranslateLoad, AModelDeletedOrCutWhileItIsInUse) {
+  for (const std::string harm : {"rm -r MODEL", ": >MODEL/model.safetensors", "rm MODEL/*.spm MODEL/*.json"})
+    for (const std::string dtype : {"f32", "int8"}) {
+      const test::ScratchFolder folder;
+      SmallModel::copy(folder);
+      std::string command = harm;
+      for (auto at = command.find("MODEL"); at != std::string::npos; at = command.find("MODEL"))
+        command.replace(at, 5, folder.path("model"));
+      const std::string in = folder.path("in"), out = folder.path("out");
+      const auto found =
+          run("mkfifo " + in + " " + out + "; " + shell_word(FOVEA_BINARY) +
+              " translate --threads 1 --dtype " + dtype + " --model " + folder.path("model") + " <" + in +
+              " >" + out + " & exec 3>" + in + " 4<" + out + "; echo baren >&3; read -r one <&4; " + command +
+              "; echo the der zwei >&3; read -r two <&4; exec 3>&-; wait $!; echo $?; "
+              "echo \"$one\"; echo \"$two\"");
+      EXPECT_EQ(found.err, "") << harm;
+      EXPECT_EQ(found.out.substr(0, 2), "0\n") << harm;
+      const std::string both = run_fovea("translate --threads 1 --dtype " + dtype + " --model " +
+                                         shell_word(SmallModel::folder().string()) + " baren 'the der zwei'")
+                                   .out;
+      EXPECT_EQ(found.out.substr(2), both) << harm;
+    }
+}
+
+TEST(TranslateLoad, WorkersSayWhatOneSays) {
+  const test::ScratchFolder folder;
+  const std::string in = folder.write("in", many_lines(5'000));
+  const auto with = [&](std::vector<std::string> flags) {
+    flags.insert(flags.end(), {"--beam", "1", "--max-length", "8"});
+    EXPECT_EQ(Child(flags, in, folder.path("out")).wait().code, 0);
+    return read_file(folder.path("out"));
+  };
+  const std::string one = with({"--threads", "1"});
+  EXPECT_EQ(count(one, "\n"), 5'000);
+  EXPECT_EQ(with({"--threads", "3", "--workers", "2"}), one);
+  EXPECT_EQ(with({"--workers", "64", "--batch", "3"}), one);
+  EXPECT_EQ(with({"--workers", "1", "--batch", "7"}), one);
+}
+
+// The lines come through a pipe, faster than they are translated: one batch from beginning to end.
+TEST(TranslateLoad, LinesThroughAPipeAreNotWaitedFor) {
+  const test::ScratchFolder folder;
+  const std::string in = folder.write("in", many_lines(3'000));
+  const auto result = run("cat " + in + " | " + shell_word(FOVEA_BINARY) + " translate --beam 1 --model " +
+                          shell_word(SmallModel::folder().string()));
+  EXPECT_EQ(result.code, 0) << result.err;
+  Child({"--beam", "1"}, in, folder.path("out")).wait();
+  EXPECT_EQ(result.out, read_file(folder.path("out")));
+}
+
 TEST(TranslateLoad, ASignalInMidFileLeavesWholeLinesInOrder) {
-  const data::TemporaryFolder folder;
+  const test::ScratchFolder folder;
   const std::string in = folder.write("in", many_lines(30'000));
-  const std::vector<std::string> flags{"--threads", "1", "--beam", "4", "--max-length", "8"};
+  const std::vector<std::string> flags{"--threads", "2", "--beam", "4", "--max-length", "8"};
   Child(flags, folder.write("few", many_lines(6'000)), folder.path("expected")).wait();
   const std::string expected = read_file(folder.path("expected"));
   for (const int number : {SIGINT, SIGTERM}) {

@@ -1,9 +1,12 @@
 // fovea translate: N lines in, N lines out, in order, whatever they hold and wherever they come from.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <sstream>
 
 #include "tests/cli/run.h"
+#include "tests/data/gzip.h"
 #include "tests/decoding/small_model.h"
 
 namespace fovea::cli {
@@ -21,7 +24,7 @@ RunResult translate(const std::string& arguments) { return run(translate_command
 
 /// What comes back for `text` on standard input.
 RunResult translate_text(const std::string& text, const std::string& arguments = "") {
-  const data::TemporaryFolder folder;
+  const ScratchFolder folder;
   return translate(arguments + " <" + folder.write("in", text));
 }
 
@@ -33,7 +36,7 @@ std::vector<std::string> lines_of(const std::string& text) {
 }
 
 TEST(Translate, ArgumentsFilesAndStandardInputAreTheSame) {
-  const data::TemporaryFolder folder;
+  const ScratchFolder folder;
   const std::string text = "baren schlei the.\nder zwei, moli?\n";
   const std::string expected = translate_text(text).out;
   EXPECT_EQ(count(expected, "\n"), 2);
@@ -49,7 +52,7 @@ TEST(Translate, ArgumentsFilesAndStandardInputAreTheSame) {
 }
 
 TEST(Translate, I01_InputsThatCannotBeReadAreNamed) {
-  const data::TemporaryFolder folder;
+  const ScratchFolder folder;
   expect_failure(translate("--input " + folder.path("missing")), 3, folder.path("missing"));
   expect_failure(translate("--input " + folder.path("")), 3, folder.path(""));
   for (const std::string& empty : {std::string("/dev/null"), folder.write("empty", "")}) {
@@ -142,7 +145,7 @@ TEST(Translate, ManyWarningsAreCounted) {
   std::string text;
   for (int i = 0; i < 12; ++i)
     text += "baren ren schl the ing ungen er zw st ra mo qu an li 1 2 3 4 5 6 7 8 9 0 baren the\n";
-  const data::TemporaryFolder folder;
+  const ScratchFolder folder;
   const auto result = run_fovea("translate --max-tokens 10 --beam 1 --model " +
                                 shell_word(SmallModel::folder().string()) + " <" + folder.write("in", text));
   EXPECT_EQ(count(result.out, "\n"), 12);
@@ -190,8 +193,9 @@ TEST(Translate, PenaltiesComeFromTheFlagsOrElseFromTheModel) {
   const ScratchFolder scratch;
   const auto model = SmallModel::copy(scratch);
   write_atomically(model / "generation_config.json",
-                   models::generation_config_json(test::small_config(),
-                                                  {.gnmt_length_penalty = true, .coverage_penalty = 0.5}));
+                   models::generation_config_json(
+                       test::small_config(),
+                       {.length_penalty_kind = models::LengthPenaltyKind::gnmt, .coverage_penalty = 0.5}));
   const auto by_model = [&](const std::string& flags) {
     return run(shell_word(FOVEA_BINARY) + " translate --model " + shell_word(model.string()) + " " + flags +
                sentence)
@@ -202,7 +206,7 @@ TEST(Translate, PenaltiesComeFromTheFlagsOrElseFromTheModel) {
 }
 
 TEST(Translate, LinesAreTranslatedAsTheyCome) {
-  const data::TemporaryFolder folder;
+  const ScratchFolder folder;
   const std::string in = folder.path("in"), out = folder.path("out");
   // The second line is written only when the translation of the first has been read.
   const auto result =
@@ -262,7 +266,7 @@ TEST(Translate, E07_ATranslationThatFillsAllPositionsHasNoPicture) {
 }
 
 TEST(Translate, I13_AReaderThatLeavesEndsItQuietly) {
-  const data::TemporaryFolder folder;
+  const ScratchFolder folder;
   std::string text;
   for (int i = 0; i < 3000; ++i) text += "the\n";
   const auto result =
@@ -278,7 +282,7 @@ TEST(Translate, I13_AReaderThatLeavesEndsItQuietly) {
 
 TEST(Translate, I14_AFullDiskIsAnErrorAndLeavesNothing) {
   expect_failure(translate("baren >/dev/full"), 5, "standard output: cannot write: No space left on device");
-  const data::TemporaryFolder folder;
+  const ScratchFolder folder;
   expect_failure(translate("baren --output " + folder.path("no/such")), 5, folder.path("no/such"));
   expect_failure(translate("baren --output " + folder.path("")), 5, "is a folder");
   expect_failure(translate("baren --output /dev/null"), 5, "/dev/null: is not a regular file");
@@ -317,6 +321,8 @@ TEST(Translate, I16_FlagsThatMakeNoSense) {
   expect_failure(translate("--coverage-penalty -1 baren"), 2, "--coverage-penalty");
   expect_failure(translate("--length-penalty-kind log baren"), 2, "--length-penalty-kind");
   expect_failure(translate("--length-penalty nan baren"), 2, "length penalty: is nan");
+  expect_failure(translate("--workers 0 baren"), 2, "--workers");
+  expect_failure(translate("--workers 2 baren"), 2, "workers: 2 of 1 thread; use at most as many");
   expect_failure(translate("--input /dev/null baren"), 2, "text as arguments and --input exclude each other");
   expect_failure(translate("--on-bad-utf8 skip baren"), 2, "skip not in");
   EXPECT_EQ(translate("-- --beam").code, 0);  // text, after --
@@ -413,15 +419,26 @@ TEST(Translate, B07_CodeFromElsewhereIsNotRun) {
 
 TEST(Translate, E04_NaNWeightsAreAWarningAndThenAnError) {
   const ScratchFolder folder;
-  const auto model = test::small_model();
-  model->parameters().views()[4].value.f32()[0] = NAN;
-  test::write_model(folder / "model", *model);
-  const auto result = translate_with(folder / "model");
-  EXPECT_EQ(result.code, 4);
-  EXPECT_EQ(result.out, "");
-  EXPECT_CONTAINS(result.err, "fovea: warning: " + (folder / "model").string() +
-                                  ": NaN or infinite weights in " + model->parameters().views()[4].name +
-                                  "\n");
+  for (const float bad : {NAN, INFINITY})
+    for (const std::size_t tensor : {0, 4, 40}) {
+      const auto model = test::small_model();
+      const auto view = model->parameters().views()[tensor];
+      std::ranges::fill(view.value.values(), bad);
+      test::write_model(folder / "model", *model);
+      for (const std::string flags :
+           {"", "--beam 1", "--temperature 2", "--temperature 1 --top-k 3",
+            "--coverage-penalty 0.2 --nbest 2", "--alternatives --nbest 3", "--dtype int8", "--dtype bf16",
+            "--stream", "--ensemble-mean probability --model"}) {
+        const std::string path = shell_word((folder / "model").string());
+        const auto result = run_fovea("translate --threads 1 baren --model " + path + " " + flags +
+                                      (flags.ends_with("--model") ? " " + path : ""));
+        EXPECT_EQ(result.code, 4) << view.name << " " << flags << ": " << result.out;
+        EXPECT_EQ(result.out, "");
+        EXPECT_CONTAINS(result.err, "fovea: warning: " + (folder / "model").string() +
+                                        ": NaN or infinite weights in " + view.name + "\n");
+        EXPECT_CONTAINS(result.err, "the model's weights are damaged, or its training diverged");
+      }
+    }
 }
 
 TEST(Translate, E08_TokenizersThatAreSwappedOrForeign) {

@@ -2,15 +2,16 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/data/temporary.h"
+#include "tests/base/scratch.h"
 
 namespace fovea::data {
 namespace {
 
+using test::ScratchFolder;
 using text::pharaoh;
 
 TEST(AlignedText, ColumnsAndFilesSayTheSame) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   const auto pairs = read_aligned(
       {.pairs = folder.write("p.tsv", "das haus .\tthe house .\t0-0 1-1 2?2\n\t\t\nja\tyes yes\t0-0 0-1\n")});
   const auto files = read_aligned({.source = folder.write("s", "das haus .\n\nja\n"),
@@ -28,7 +29,7 @@ TEST(AlignedText, ColumnsAndFilesSayTheSame) {
 }
 
 TEST(AlignedText, SwappedTurnsTheLinksOfSeparateFilesAlone) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   const auto text = read_aligned({.source = folder.write("s", "yes yes\n"),
                                   .target = folder.write("t", "ja\n"),
                                   .gold = folder.write("g", "0-0 0-1\n"),
@@ -38,7 +39,7 @@ TEST(AlignedText, SwappedTurnsTheLinksOfSeparateFilesAlone) {
 }
 
 TEST(AlignedText, TwoColumnsAreTextWithoutGold) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   const auto text = read_aligned({.pairs = folder.write("p", "a\tb\nc\td\n")});
   EXPECT_EQ(text.source.size(), 2u);
   EXPECT_TRUE(text.gold.empty());
@@ -46,17 +47,12 @@ TEST(AlignedText, TwoColumnsAreTextWithoutGold) {
 }
 
 void expect_error(const AlignedFiles& files, const std::string& part) {
-  try {
-    read_aligned(files);
-    ADD_FAILURE() << "no error: " << part;
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), Error::Kind::data);
-    EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
-  }
+  test::expect_error(
+      Error::Kind::data, [&] { read_aligned(files); }, part);
 }
 
 TEST(AlignedText, WhatIsMalformedIsNamedWithFileAndLine) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   const auto pairs = [&](const std::string& text) { return AlignedFiles{.pairs = folder.write("p", text)}; };
   expect_error(pairs("a\tb\t0-0\na\tb\t0:0\n"), folder.path("p") + ":2: '0:0' is not a link");
   expect_error(pairs("a\tb\t0-0\na\tb\n"), folder.path("p") + ":2: has 2 columns, expected 3");
@@ -75,7 +71,7 @@ TEST(AlignedText, WhatIsMalformedIsNamedWithFileAndLine) {
 }
 
 TEST(AlignedText, SwappedLinksAreCheckedInTheirOwnOrder) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   expect_error({.pairs = folder.write("p", "a b\tc\t0-1\n"), .swapped = true}, "target word 1");
   EXPECT_EQ(pharaoh(read_aligned({.pairs = folder.write("p", "a b\tc\t1-0\n"), .swapped = true}).gold[0]),
             "0-1");

@@ -6,10 +6,12 @@
 #include <set>
 
 #include "fovea/base/random.h"
-#include "tests/data/temporary.h"
+#include "tests/base/scratch.h"
 
 namespace fovea::data {
 namespace {
+
+using test::expect_error;
 
 using Ids = std::vector<std::int32_t>;
 constexpr std::int32_t eos = 0, start = 1;

@@ -8,10 +8,14 @@
 #include <fstream>
 #include <thread>
 
-#include "tests/data/temporary.h"
+#include "tests/base/scratch.h"
+#include "tests/data/gzip.h"
 
 namespace fovea::data {
 namespace {
+
+using test::expect_error;
+using test::ScratchFolder;
 
 using Lines = std::vector<std::string>;
 
@@ -36,18 +40,18 @@ std::size_t bytes_held() {
 }
 
 TEST(Lines, I03_OnlyNewlineEndsALine) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   const auto path = folder.write("a", "a\rb\nc\u2028d\u0085e\ff\n\tg\t\nlast");
   EXPECT_EQ(read_lines(path), (Lines{"a\rb", "c\u2028d\u0085e\ff", "\tg\t", "last"}));
 }
 
 TEST(Lines, I03_CarriageReturnBeforeNewlineGoes) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   EXPECT_EQ(read_lines(folder.write("a", "a\r\n\r\nb\r\r\nc\r")), (Lines{"a", "", "b\r", "c\r"}));
 }
 
 TEST(Lines, I03_ByteOrderMarkIsDroppedAtTheStartOnly) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   EXPECT_EQ(read_lines(folder.write("a",
                                     "\xef\xbb\xbf"
                                     "a\n\xef\xbb\xbf"
@@ -70,7 +74,7 @@ TEST(Lines, I03_ByteOrderMarkIsDroppedAtTheStartOnly) {
 }
 
 TEST(Lines, I03_NulBecomesASpaceAndIsCounted) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   LineStatistics statistics;
   EXPECT_EQ(read_lines(folder.write("a", std::string("a\0b\0\n\0c", 7)), {}, &statistics),
             (Lines{"a b ", " c"}));
@@ -78,7 +82,7 @@ TEST(Lines, I03_NulBecomesASpaceAndIsCounted) {
 }
 
 TEST(Lines, I03_FinalNewlineMayBeMissing) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   EXPECT_EQ(read_lines(folder.write("a", "")), Lines{});
   EXPECT_EQ(read_lines(folder.write("b", "\n")), Lines{""});
   EXPECT_EQ(read_lines(folder.write("c", "x\n\n")), (Lines{"x", ""}));
@@ -86,7 +90,7 @@ TEST(Lines, I03_FinalNewlineMayBeMissing) {
 }
 
 TEST(Lines, I01_MissingDirectoryAndUnreadableNameThePath) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   const auto data = Error::Kind::data;
   expect_error(
       data, [&] { read_lines(folder.path("none")); }, folder.path("none"), "no such file");
@@ -98,7 +102,7 @@ TEST(Lines, I01_MissingDirectoryAndUnreadableNameThePath) {
 }
 
 TEST(Lines, I01_FifoGivesLinesAsTheyCome) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   const auto path = folder.path("fifo");
   ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
   std::thread writer([&] { std::ofstream(path) << "one\ntwo\n"; });
@@ -119,8 +123,41 @@ TEST(Lines, I01_PipeIsReadNoFurtherThanTheLineNeeds) {
   EXPECT_EQ(reader.next(), std::nullopt);
 }
 
+TEST(Lines, HasLineSaysWhetherNextWouldWait) {
+  Pipe pipe;
+  LineReader reader(std::move(pipe.reader), "pipe");
+  pipe.write("one\ntwo\nthr");
+  EXPECT_EQ(reader.next(), "one");
+  EXPECT_TRUE(reader.has_line());
+  EXPECT_EQ(reader.next(), "two");
+  EXPECT_FALSE(reader.has_line());  // half a line
+  pipe.write("ee\n");
+  EXPECT_TRUE(reader.has_line());
+  EXPECT_EQ(reader.next(), "three");
+  EXPECT_FALSE(reader.has_line());
+  pipe.write("end");
+  EXPECT_FALSE(reader.has_line());
+  pipe.writer = FileDescriptor();
+  EXPECT_TRUE(reader.has_line());
+  EXPECT_EQ(reader.next(), "end");
+  EXPECT_TRUE(reader.has_line());
+  EXPECT_EQ(reader.next(), std::nullopt);
+}
+
+TEST(Lines, AFileHasItsLinesAtHand) {
+  const test::ScratchFolder folder;
+  std::string text;
+  for (int i = 0; i < 60'000; ++i) text += "line " + std::to_string(i) + "\n";
+  for (const auto& path : {folder.write("plain", text), folder.write("packed", gzip(text))}) {
+    LineReader reader(path);
+    int lines = 0;
+    while (reader.has_line() && reader.next()) ++lines;
+    EXPECT_EQ(lines, 60'000);
+  }
+}
+
 TEST(Lines, I01_DashIsStandardInput) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   const int saved = ::dup(STDIN_FILENO);
   const int file = ::open(folder.write("in", "from\nstdin\n").c_str(), O_RDONLY);
   ::dup2(file, STDIN_FILENO);
@@ -133,7 +170,7 @@ TEST(Lines, I01_DashIsStandardInput) {
 }
 
 TEST(Lines, GzipIsToldByItsBytes) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   std::string text;
   for (int i = 0; i < 50000; ++i) text += "line " + std::to_string(i) + "\n";
   const auto plain = read_lines(folder.write("plain.gz", text));  // plain in spite of its name
@@ -145,7 +182,7 @@ TEST(Lines, GzipIsToldByItsBytes) {
 }
 
 TEST(Lines, GzipCutAnywhereOrDamagedNamesThePath) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   std::string packed = gzip("some text\nof two lines\n");
   for (std::size_t size = 2; size < packed.size(); ++size)
     expect_error(
@@ -159,7 +196,7 @@ TEST(Lines, GzipCutAnywhereOrDamagedNamesThePath) {
 }
 
 TEST(Lines, I18_OddFileNamesAreReadAndKeepMessagesOnOneLine) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   for (const std::string name : {"with space", "new\nline", "\xc3\xa4\xf0\x9f\x98\x80", "-dash", "\xff"}) {
     EXPECT_EQ(read_lines(folder.write(name, "a\n")), Lines{"a"});
     const auto path = folder.write(name, "a\n\xff\n");
@@ -214,7 +251,7 @@ constexpr Malformed malformed[] = {
 #undef U
 
 TEST(Lines, I02_MalformedUtf8IsReplacedRefusedOrSkipped) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   for (const auto& item : malformed) {
     const auto path = folder.write("bad", "fine\n" + std::string(item.text) + "\n\xc3\xa4\n");
     const std::string place = path + ":2:" + std::to_string(item.byte);
@@ -231,13 +268,13 @@ TEST(Lines, I02_MalformedUtf8IsReplacedRefusedOrSkipped) {
 }
 
 TEST(Lines, I02_ValidTextIsLeftAlone) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   const std::string text = "\u007f\u0080\u07ff\u0800\ud7ff\ue000\uffff\U00010000\U0010ffff \U0001f600 \ufeff";
   EXPECT_EQ(read_lines(folder.write("a", text), {.bad_utf8 = BadUtf8::error}), Lines{text});
 }
 
 TEST(Lines, I05_LineOfSixteenMegabytesAndTheLimit) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   const std::string big(std::size_t{16} << 20, 'x');
   EXPECT_EQ(read_lines(folder.write("big", "a\n" + big + "\nb")), (Lines{"a", big, "b"}));
   for (const std::string end : {"", "\n"})
@@ -250,7 +287,7 @@ TEST(Lines, I05_LineOfSixteenMegabytesAndTheLimit) {
 }
 
 TEST(Lines, SlowI05_LineOfAHundredMegabytes) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   const std::string big(100'000'000, 'x');
   LineReader reader(folder.write("big", gzip(big + "\nb")));
   EXPECT_EQ(reader.next(), std::string_view(big));
@@ -258,7 +295,7 @@ TEST(Lines, SlowI05_LineOfAHundredMegabytes) {
 }
 
 TEST(Lines, I06_StreamingKeepsMemoryFlat) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   const auto path = folder.path("long");
   {
     std::ofstream out(path);

@@ -1,9 +1,13 @@
 #include "fovea/data/parallel_corpus.h"
 
-#include "tests/data/temporary.h"
+#include "tests/base/scratch.h"
+#include "tests/data/gzip.h"
 
 namespace fovea::data {
 namespace {
+
+using test::expect_error;
+using test::ScratchFolder;
 
 using Lines = std::vector<std::string>;
 
@@ -14,7 +18,7 @@ std::string numbered(int lines) {
 }
 
 TEST(ParallelCorpus, PairsTwoFilesAndDropsEmptyPairs) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   const auto text = read_parallel({folder.write("en", "one\n\nthree\n \t\nfive"),
                                    folder.write("de", gzip("eins\nzwei\n\t\n\nf\xc3\xbcnf\n"))});
   EXPECT_EQ(text.source, (Lines{"one", "five"}));
@@ -26,7 +30,7 @@ TEST(ParallelCorpus, PairsTwoFilesAndDropsEmptyPairs) {
 }
 
 TEST(ParallelCorpus, I07_CountsThatDifferAreBothNamed) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   for (const auto& [source, target] : {std::pair{5, 6}, {6, 5}, {1, 1001}, {1001, 1}, {0, 1}}) {
     const ParallelFiles files{folder.write("en", numbered(source)), folder.write("de", numbered(target))};
     expect_error(
@@ -36,7 +40,7 @@ TEST(ParallelCorpus, I07_CountsThatDifferAreBothNamed) {
 }
 
 TEST(ParallelCorpus, I09_ColumnsOfATsvFile) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   const auto path = folder.write("a.tsv", "en\tde\tfr\none\teins\tun\n");
   EXPECT_EQ(read_parallel({.source = path}).target, (Lines{"de", "eins"}));
   const auto text = read_parallel({.source = path, .source_column = 3, .target_column = 1});
@@ -45,7 +49,7 @@ TEST(ParallelCorpus, I09_ColumnsOfATsvFile) {
 }
 
 TEST(ParallelCorpus, I09_WrongColumnsNameTheLine) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   const auto path = folder.write("a.tsv", "a\tb\tc\nd\te\n");
   expect_error(
       Error::Kind::data, [&] { read_parallel({.source = path, .source_column = 1, .target_column = 3}); },
@@ -63,7 +67,7 @@ TEST(ParallelCorpus, I09_WrongColumnsNameTheLine) {
 }
 
 TEST(ParallelCorpus, I02_SkippingALineOfOneFileSkipsThePair) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   const ParallelFiles files{folder.write("en", "a\n\xff\nc\nd\ne\n\xff\n"),
                             folder.write("de", "A\nB\nC\n\xff\nE\nF\n")};
   const auto text = read_parallel(files, {.bad_utf8 = BadUtf8::skip});
@@ -90,7 +94,7 @@ TEST(ParallelCorpus, I01_StandardInputServesOneSideOnly) {
 }
 
 TEST(ParallelCorpus, I01_NothingLeftIsAnError) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   expect_error(
       Error::Kind::data,
       [&] {

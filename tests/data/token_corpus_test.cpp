@@ -2,10 +2,12 @@
 
 #include <set>
 
-#include "tests/data/temporary.h"
+#include "tests/base/scratch.h"
 
 namespace fovea::data {
 namespace {
+
+using test::expect_error;
 
 using Ids = std::vector<std::int32_t>;
 

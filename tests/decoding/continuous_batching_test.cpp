@@ -185,9 +185,10 @@ TEST(ContinuousBatching, AStateForgetsWhoHasLeft) {
     model->step(ctx, state, Ids(4, 6));
     state.reorder(Ids{2, 3});
     model->admit(ctx, state, std::span(sources).subspan(i, 2));
-    ASSERT_LE(state.source_start.size(), 5u);
-    ASSERT_LE(state.cache.front().matrix().defined() ? state.cache.front().matrix().dim(0) : 0, 64);
-    ASSERT_LE(state.keys_values.front().dim(0), 4 * 10);
+    ASSERT_EQ(state.sentence.size(), 4u);
+    for (const auto& sentence : state.sentence) ASSERT_EQ(sentence.use_count(), 1);
+    ASSERT_LE(state.past.rows.size(), 4u);
+    ASSERT_LE(state.cache.front().capacity(), 64);
   }
 }
 

@@ -101,6 +101,22 @@ TEST(RepetitionPenalty, ASearchTurnsToOtherWords) {
   EXPECT_EQ(beam_search(model, {{9}}, options)[0][0].tokens, (Ids{1, 2}));
 }
 
+TEST(FirstToken, IsSuppressedOrForcedAtTheBeginningAlone) {
+  const FakeModel model = table_model(std::vector(4, std::vector{-3.0f, 2.0f, 1.5f, 1.0f}));
+  BeamOptions options{.beam = 1, .max_length = 2};
+  options.processors = {std::make_shared<SuppressFirst>(Ids{1, 2, 99})};
+  EXPECT_EQ(beam_search(model, {{9}}, options)[0][0].tokens, (Ids{3, 1}));
+  options.processors = {std::make_shared<ForceFirst>(3)};
+  const auto forced = beam_search(model, {{9}}, options)[0][0];
+  EXPECT_EQ(forced.tokens, (Ids{3, 1}));
+  EXPECT_EQ(forced.token_log_probabilities[0], 0.0f);
+  // After a prefix nothing is the first any more.
+  const auto prefixed = beam_search(model, std::vector<Request>{{{9}, {2}}}, options, {})[0][0];
+  EXPECT_EQ(prefixed.tokens, (Ids{2, 1}));
+  options.processors = {std::make_shared<ForceFirst>(4)};
+  EXPECT_THROW(beam_search(model, {{9}}, options), Error);
+}
+
 TEST(SuppressSequences, ForbidsTheLastTokenAfterTheOthers) {
   const SuppressSequences sequences({{1, 2, 3}, {4}, {2, 2}, {9, 9}});
   const auto forbidden = [&](const Ids& past) {

@@ -20,10 +20,9 @@ using test::small_tokenizer;
 
 const std::vector<std::vector<std::int32_t>> sources{{3, 4, 5, 0}, {6, 0}, {7, 8, 9, 10, 11, 0}, {0}};
 
-void expect_scores_of_the_search(const models::TranslationModel& model) {
-  const kernels::ExecutionOwner exec(2);
-  const auto found = beam_search(TranslationDecoder(model, exec.get()), sources,
-                                 {.beam = 3, .nbest = 3, .max_length_extra = 6, .max_length = 12});
+void expect_scores_of_the_search(const StepModel& model, const PairScorer& scorer) {
+  const auto found =
+      beam_search(model, sources, {.beam = 3, .nbest = 3, .max_length_extra = 6, .max_length = 12});
   std::vector<PairScorer::Pair> pairs;
   std::vector<const Hypothesis*> hypotheses;
   for (std::size_t s = 0; s < sources.size(); ++s)
@@ -31,7 +30,6 @@ void expect_scores_of_the_search(const models::TranslationModel& model) {
       pairs.push_back({sources[s], one.tokens});
       hypotheses.push_back(&one);
     }
-  const PairScorer scorer(model, small_tokenizer(), exec.get());
   const auto scores = scorer.score(pairs);
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     ASSERT_EQ(scores[i].size(), pairs[i].target.size() + 1);
@@ -39,6 +37,12 @@ void expect_scores_of_the_search(const models::TranslationModel& model) {
     for (std::size_t t = 0; t < said.size(); ++t) EXPECT_NEAR(scores[i][t], said[t], 2e-5) << i << ", " << t;
     EXPECT_EQ(scorer.score(std::span(pairs).subspan(i, 1))[0], scores[i]) << "alone";
   }
+}
+
+void expect_scores_of_the_search(const models::TranslationModel& model) {
+  const kernels::ExecutionOwner exec(2);
+  expect_scores_of_the_search(TranslationDecoder(model, exec.get()),
+                              PairScorer(model, small_tokenizer(), exec.get()));
 }
 
 TEST(PairScorer, ATransformersScoresAreThoseOfItsSearch) {
@@ -54,6 +58,43 @@ TEST_P(RecurrentScorer, ScoresAreThoseOfTheSearch) {
 
 INSTANTIATE_TEST_SUITE_P(All, RecurrentScorer, testing::ValuesIn(models::variant_names()),
                          [](const auto& variant) { return variant.param; });
+
+TEST(PairScorer, ScoresOfSeveralModelsAreThoseOfTheirSearch) {
+  const kernels::ExecutionOwner exec(2);
+  std::vector<std::unique_ptr<models::TranslationModel>> models;
+  for (const std::uint64_t seed : {7, 8, 9}) models.push_back(test::small_model(test::small_config(), seed));
+  std::vector<PairScorer::Scores> found;
+  for (const auto mean : {EnsembleMean::log_probabilities, EnsembleMean::probabilities}) {
+    std::vector<std::unique_ptr<const StepModel>> steps;
+    for (const auto& model : models)
+      steps.push_back(std::make_unique<TranslationDecoder>(*model, exec.get()));
+    const PairScorer scorer(models, small_tokenizer(), exec.get(), mean);
+    expect_scores_of_the_search(Ensemble(std::move(steps), mean), scorer);
+    found.push_back(scorer.score(std::vector<PairScorer::Pair>{{{5, 6, 0}, {9, 3}}})[0]);
+  }
+  EXPECT_NE(found[0], found[1]);
+}
+
+TEST(PairScorer, SeveralModelsMustBeOfOneKind) {
+  const kernels::ExecutionOwner exec(1);
+  std::vector<std::unique_ptr<models::TranslationModel>> models;
+  const auto refused = [&](Error::Kind kind) {
+    return message_of(kind, [&] { PairScorer(models, small_tokenizer(), exec.get()); });
+  };
+  EXPECT_NE(refused(Error::Kind::usage).find("there is no model"), std::string::npos);
+  auto config = test::small_config();
+  models.push_back(test::small_model(config));
+  config.max_positions = 9;
+  models.push_back(test::small_model(config));  // they take what the shorter takes
+  const std::vector<std::int32_t> nine(9, 5), ten(10, 5);
+  const auto scores = PairScorer(models, small_tokenizer(), exec.get())
+                          .score(std::vector<PairScorer::Pair>{{nine, {5}}, {ten, {5}}, {{5, 0}, nine}});
+  EXPECT_EQ(scores[0].size(), 2u);
+  EXPECT_TRUE(scores[1].empty() && scores[2].empty());
+  ++config.target_vocabulary, ++config.source_vocabulary;
+  models.push_back(test::small_model(config));
+  EXPECT_NE(refused(Error::Kind::model).find("vocabularies or special tokens differ"), std::string::npos);
+}
 
 TEST(PairScorer, ProbabilitiesOfAllNextTokensSumToOne) {
   const auto model = test::small_model();

@@ -7,6 +7,7 @@
 
 #include "fovea/attention/record.h"
 #include "fovea/decoding/beam_search.h"
+#include "fovea/decoding/translation_decoder.h"
 #include "fovea/decoding/translator.h"
 #include "fovea/models/recurrent.h"
 #include "tests/decoding/small_model.h"

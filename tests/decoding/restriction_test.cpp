@@ -63,6 +63,7 @@ std::vector<std::pair<std::string, BeamOptions>> ways() {
       {"beam", {.beam = 4, .nbest = 3}},
       {"ngrams", {.beam = 3, .processors = {std::make_shared<NoRepeatNgram>(2)}}},
       {"repetition", {.beam = 3, .processors = {std::make_shared<RepetitionPenalty>(1.5)}}},
+      {"first", {.beam = 3, .processors = {std::make_shared<SuppressFirst>(Ids{0, 3, 5, 7, 9, 30, 40})}}},
       {"min_length", {.beam = 2, .min_length = 5}},
       {"suppressed", {.beam = 3, .suppressed = {5, 6, 7, 8, 9, 10, 11, 12}}},
       {"samples", {.beam = 1, .nbest = 3, .sampling = Sampling{.temperature = 1.3}}},
@@ -107,6 +108,34 @@ TEST(Restriction, AForcedPrefixMayHoldAnyToken) {
   EXPECT_TRUE(std::ranges::equal(std::span(found.tokens).first(6), one.prefix));
   for (std::size_t t = 6; t < found.tokens.size(); ++t)
     EXPECT_TRUE(std::ranges::binary_search(*one.allowed, found.tokens[t])) << t;
+}
+
+// Such as the language of what follows, which no word of the source becomes.
+TEST(Restriction, AForcedTokenIsEverySentencesOwn) {
+  const FakeModel model = hash_model(120, 1.5f, 1.5f);
+  const auto requests = some_requests(6, 120);  // none may hold token 2
+  auto extended = requests;
+  for (auto& one : extended) {
+    Ids ids = *one.allowed;
+    ids.insert(std::ranges::lower_bound(ids, 2), 2);
+    one.allowed = set_of(ids);
+  }
+  const BeamOptions options{
+      .beam = 3, .nbest = 2, .max_length = 12, .processors = {std::make_shared<ForceFirst>(2)}};
+  const auto found = beam_search(model, requests, options, {}),
+             expected = beam_search(model, extended, options, {});
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    expect_same(found[i], expected[i], 0.0);
+    for (const auto& hypothesis : found[i]) EXPECT_EQ(hypothesis.tokens.at(0), 2);
+  }
+  const BeamOptions banned{
+      .beam = 3, .max_length = 12, .processors = {std::make_shared<ForceFirst>(2)}, .suppressed = {2}};
+  for (const auto& hypotheses : beam_search(model, requests, banned, {}))
+    for (const auto& hypothesis : hypotheses) EXPECT_TRUE(hypothesis.tokens.empty());
+  const BeamOptions unknown{.processors = {std::make_shared<ForceFirst>(120)}};
+  EXPECT_NE(message_of(Error::Kind::model, [&] { beam_search(model, requests, unknown, {}); })
+                .find("120 is not among"),
+            std::string::npos);
 }
 
 TEST(Restriction, WhereNothingIsLeftASentenceEnds) {

@@ -98,6 +98,56 @@ TEST_F(TranslatorTest, WhatALineBecomesDoesNotDependOnTheOthers) {
   EXPECT_EQ(back, together);
 }
 
+/// Every source token may become its two neighbours in the vocabulary.
+std::shared_ptr<const models::Shortlist> neighbours(const text::TranslationTokenizer& tokenizer) {
+  models::Shortlist::Table table;
+  const auto target = static_cast<std::int32_t>(tokenizer.target_vocabulary().size());
+  for (std::int32_t s = 0; s < tokenizer.source_vocabulary().size(); ++s) {
+    for (const std::int32_t id : {s - 1, s + 1})
+      if (id >= 3 && id < target) table.ids.push_back(id);
+    table.offsets.push_back(static_cast<std::int32_t>(table.ids.size()));
+  }
+  return std::make_shared<const models::Shortlist>(tokenizer, std::vector<std::int32_t>{0, 1},
+                                                   std::move(table));
+}
+
+TEST_F(TranslatorTest, EachLineHasItsOwnWordsWhoeverTranslatesIt) {
+  auto lines = text::sample::sentences(90, 9);
+  lines[4].clear();
+  lines[5] = "baren ung " + lines[5] + ". " + lines[6] + ". " + lines[7] + ". " + lines[8] + ".";
+  auto how = options(2, 8);
+  how.beam.attention = true;
+  how.beam.min_length = 3;
+  how.shortlist = neighbours(small_tokenizer());
+  const kernels::ExecutionOwner exec(1);
+  const Translator alone(*model_, small_tokenizer(), exec.get());
+  Crew crew(3, 3);
+  const Translator workers(*model_, small_tokenizer(), crew);
+  const auto expected = alone.translate(lines, how), found = workers.translate(lines, how);
+  ASSERT_EQ(found.size(), lines.size());
+  EXPECT_GT(found[5].parts, 1u);
+  std::size_t tokens = 0;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    EXPECT_EQ(found[i].text(), expected[i].text()) << i;
+    const auto own = how.shortlist->candidates(found[i].source);
+    for (const auto token : found[i].candidates[0].tokens) {
+      EXPECT_TRUE(std::ranges::binary_search(own, token)) << i << ": " << token;
+      ++tokens;
+    }
+  }
+  EXPECT_GT(tokens, lines.size());
+  how.beam.attention = false;
+  EXPECT_EQ(workers.translate(lines, how)[5].text(), expected[5].text());
+}
+
+TEST_F(TranslatorTest, AShortlistOfOtherVocabulariesIsRefused) {
+  const text::TranslationTokenizer other(small_pieces(380, 1), small_tokenizer().settings());
+  auto how = options();
+  how.shortlist = neighbours(other);
+  EXPECT_NE(message_of(Error::Kind::usage, [&] { translate({"baren"}, how); }).find("other vocabularies"),
+            std::string::npos);
+}
+
 TEST_F(TranslatorTest, GreedyAlsoStandsAlone) {
   const auto lines = text::sample::sentences(12, 8);
   const auto together = translate(lines, options(1));

@@ -126,7 +126,7 @@ TEST(Weights, A20_IndexThatIsMalformed) {
   says(with("{\"weight_map\":"), "is not valid JSON");
 }
 
-TEST(Weights, D07_PickledAndForeignWeightsAreRefusedWithTheWayOut) {
+TEST(Weights, D07_D09_PickledAndForeignWeightsAreRefusedWithTheWayOut) {
   for (const auto& [name, what] : {std::pair{"pytorch_model.bin", "pickled weights, which can run code"},
                                    {"model.pt", "pickled weights"},
                                    {"data.pkl", "pickled weights"},

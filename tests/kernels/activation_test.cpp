@@ -10,8 +10,9 @@ namespace {
 
 using namespace fovea::test;
 
-constexpr Activation every[] = {Activation::identity, Activation::relu, Activation::gelu, Activation::silu,
-                                Activation::tanh};
+constexpr Activation every[] = {Activation::identity,  Activation::relu, Activation::gelu,
+                                Activation::silu,      Activation::tanh, Activation::gelu_tanh,
+                                Activation::gelu_quick};
 const Dropout dropping{0.4f, RandomKey::of(5, 2, 1004)};
 
 std::vector<double> expected_forward(Activation activation, const Dropout& dropout,

@@ -1,153 +1,20 @@
+// Every kernel set against the reference, calls small enough to be checked by hand, and the reference's
+// gradients against differences.
 #include "fovea/kernels/attention.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
-#include <cstring>
-#include <limits>
-#include <string>
-#include <vector>
 
 #include "fovea/base/error.h"
 #include "fovea/kernels/reference/attention.h"
-#include "tests/kernels/same_bits.h"
+#include "tests/kernels/attention_problem.h"
 
-namespace fovea::kernels {
+namespace fovea::kernels::test::attention {
 namespace {
 
 constexpr double unit_roundoff = 0x1p-24;
-constexpr float infinity = std::numeric_limits<float>::infinity();
-constexpr float nan = std::numeric_limits<float>::quiet_NaN();
-
-std::vector<float> random_floats(std::int64_t count, std::uint32_t site, float size = 1.0f) {
-  std::vector<float> values(static_cast<std::size_t>(count));
-  const RandomKey key = RandomKey::of(7, 0, site);
-  for (std::size_t i = 0; i < values.size(); ++i) values[i] = size * normal(key, i);
-  return values;
-}
-
-struct Shape {
-  std::vector<std::int64_t> queries, keys;
-  std::int64_t heads = 1, kv_heads = 1, key_width = 8, value_width = 8;
-  bool causal = false;
-  float dropout = 0.0f;
-  float size = 1.0f;  // of queries: scores grow with it
-  bool indexed = false;
-
-  std::string text() const {
-    std::string s = "H " + std::to_string(heads) + "/" + std::to_string(kv_heads) + " E " +
-                    std::to_string(key_width) + "," + std::to_string(value_width) +
-                    (causal ? " causal" : "") + " p " + std::to_string(dropout) + " size " +
-                    std::to_string(size) + (indexed ? " indexed" : "") + " T,S";
-    for (std::size_t b = 0; b < queries.size(); ++b)
-      s += " " + std::to_string(queries[b]) + "," + std::to_string(keys[b]);
-    return s;
-  }
-};
-
-// A call with its operands: rows of q, k and v are wider than the heads, sequences lie apart, and what lies
-// between is NaN.
-struct Problem {
-  Shape shape;
-  std::vector<std::int64_t> q_start, k_start;
-  std::vector<std::int32_t> key_rows;
-  std::int64_t q_rows = 1, k_rows = 1;
-  std::vector<float> q, k, v, d_out;
-  AttentionExtents x;
-
-  explicit Problem(const Shape& wanted, std::uint32_t site = 1) : shape(wanted) {
-    for (std::size_t b = 0; b < shape.queries.size(); ++b) {
-      q_start.push_back(q_rows);
-      k_start.push_back(k_rows);
-      q_rows += shape.queries[b] + 1;
-      k_rows += shape.keys[b] + 1;
-    }
-    x.sequences = static_cast<std::int64_t>(shape.queries.size());
-    x.heads = shape.heads;
-    x.kv_heads = shape.kv_heads;
-    x.key_width = shape.key_width;
-    x.value_width = shape.value_width;
-    x.q = {shape.heads * (shape.key_width + 1) + 2, shape.key_width + 1};
-    x.k = {shape.kv_heads * shape.key_width + 3, shape.key_width};
-    x.v = {shape.kv_heads * (shape.value_width + 2), shape.value_width + 2};
-    x.out = {shape.heads * shape.value_width + 1, shape.value_width};
-    if (shape.causal) x.visible = Visibility::causal();
-    x.scale = 1.0f / std::sqrt(static_cast<float>(shape.key_width));
-    x.dropout = {shape.dropout, RandomKey::of(11, 3, 5)};
-    for (std::int64_t i = 0; shape.indexed && i < k_rows; ++i)
-      key_rows.push_back(static_cast<std::int32_t>((i * 7 + 3) % k_rows));
-    q = operand(q_rows, x.q, shape.heads, shape.key_width, q_start, shape.queries, site, shape.size);
-    k = operand(k_rows, x.k, shape.kv_heads, shape.key_width, k_start, shape.keys, site + 1, 1.0f);
-    v = operand(k_rows, x.v, shape.kv_heads, shape.value_width, k_start, shape.keys, site + 2, 1.0f);
-    if (shape.indexed) {
-      k = random_floats(k_rows * x.k.row, site + 1);
-      v = random_floats(k_rows * x.v.row, site + 2);
-    }
-    d_out = random_floats(q_rows * x.out.row, site + 3);
-  }
-
-  AttentionExtents extents() const {
-    AttentionExtents e = x;
-    e.q_start = q_start.data();
-    e.q_count = shape.queries.data();
-    e.k_start = k_start.data();
-    e.k_count = shape.keys.data();
-    e.key_rows = key_rows.empty() ? nullptr : key_rows.data();
-    return e;
-  }
-
-  static std::vector<float> operand(std::int64_t rows, HeadStrides strides, std::int64_t heads,
-                                    std::int64_t width, const std::vector<std::int64_t>& starts,
-                                    const std::vector<std::int64_t>& counts, std::uint32_t site, float size) {
-    const std::vector<float> values = random_floats(rows * strides.row, site, size);
-    std::vector<float> data(values.size(), nan);
-    for (std::size_t b = 0; b < starts.size(); ++b)
-      for (std::int64_t row = starts[b]; row < starts[b] + counts[b]; ++row)
-        for (std::int64_t h = 0; h < heads; ++h)
-          for (std::int64_t e = 0; e < width; ++e) {
-            const std::int64_t at = row * strides.row + h * strides.head + e;
-            data[at] = values[at];
-          }
-    return data;
-  }
-
-  std::int64_t weight_count() const {
-    std::int64_t count = 0;
-    for (std::size_t b = 0; b < shape.queries.size(); ++b)
-      count += shape.heads * shape.queries[b] * shape.keys[b];
-    return count;
-  }
-};
-
-struct Forward {
-  std::vector<float> out, lse, weights;
-};
-
-Forward forward(const Problem& p, const Execution& exec, bool weights = true) {
-  Forward f{std::vector<float>(p.q_rows * p.x.out.row, -7.0f),
-            std::vector<float>(p.q_rows * p.shape.heads, -7.0f), std::vector<float>(p.weight_count(), -7.0f)};
-  const AttentionInputs in{p.q.data(), p.k.data(), p.v.data()};
-  attention_forward(exec, p.extents(), in, f.out.data(), f.lse.data(), p.q_rows);
-  if (!weights) return f;
-  AttentionWeights wanted;
-  wanted.all = f.weights.data();
-  attention_weights(exec, p.extents(), in, f.lse.data(), p.q_rows, wanted);
-  return f;
-}
-
-struct Gradients {
-  std::vector<float> q, k, v;
-};
-
-Gradients backward(const Problem& p, const Forward& f, const Execution& exec) {
-  Gradients g{std::vector<float>(p.q.size(), -7.0f), std::vector<float>(p.k.size(), -7.0f),
-              std::vector<float>(p.v.size(), -7.0f)};
-  attention_backward(exec, p.extents(), {p.q.data(), p.k.data(), p.v.data()}, f.out.data(), f.lse.data(),
-                     p.q_rows, p.d_out.data(), {g.q.data(), g.k.data(), g.v.data()});
-  return g;
-}
 
 // How far rounding may take each result, by running error bounds of the same sums over absolute values. Sums
 // of n terms are allowed a random walk: 2 (sqrt(n) + 4) units, not the n units of the worst case.
@@ -239,28 +106,14 @@ void check(const Shape& shape, const ExecutionOwner& reference, const ExecutionO
   expect_near(got_g.v, want_g.v, bounds.g.v, "d_v");
 }
 
-class AttentionKernels : public testing::TestWithParam<KernelSet> {
- protected:
-  ExecutionOwner fast_{2, GetParam()};
-};
-
 class AttentionAgainstReference : public AttentionKernels {
  protected:
-  void check(const Shape& shape) const { kernels::check(shape, reference_, fast_); }
+  void check(const Shape& shape) const { attention::check(shape, reference_, fast_); }
   void check_random(int rounds, std::uint64_t seed) const;
   ExecutionOwner reference_{1, KernelSet::reference};
 };
 
-std::vector<KernelSet> vector_kernels() {
-  std::vector<KernelSet> sets = available_kernels();
-  sets.erase(sets.begin());
-  return sets;
-}
-
-INSTANTIATE_TEST_SUITE_P(All, AttentionKernels, testing::ValuesIn(available_kernels()),
-                         [](const auto& info) { return std::string(name_of(info.param)); });
-INSTANTIATE_TEST_SUITE_P(All, AttentionAgainstReference, testing::ValuesIn(vector_kernels()),
-                         [](const auto& info) { return std::string(name_of(info.param)); });
+INSTANTIATE_TEST_SUITE_P(All, AttentionAgainstReference, testing::ValuesIn(vector_kernels()), set_name);
 
 TEST_P(AttentionAgainstReference, EveryLengthUpTo40) {
   for (std::int64_t n = 0; n <= 40; ++n)
@@ -348,150 +201,6 @@ TEST_P(AttentionAgainstReference, DecodingByIndex) {
          .indexed = true});
 }
 
-TEST_P(AttentionKernels, RowsThatSeeNothingAreZero) {
-  const Problem p({.queries = {20, 7}, .keys = {3, 0}, .key_width = 16, .value_width = 16, .causal = true});
-  const Forward f = forward(p, fast_.get());
-  const Gradients g = backward(p, f, fast_.get());
-  for (std::int64_t row = 0; row < p.q_rows; ++row) {
-    const bool blind =
-        (row >= p.q_start[0] && row < p.q_start[0] + 17) || (row >= p.q_start[1] && row < p.q_start[1] + 7);
-    if (!blind) continue;
-    EXPECT_EQ(f.lse[row], -infinity);
-    for (std::int64_t e = 0; e < 16; ++e) {
-      EXPECT_EQ(f.out[row * p.x.out.row + e], 0.0f);
-      EXPECT_EQ(g.q[row * p.x.q.row + e], 0.0f);
-    }
-  }
-}
-
-// The last key is NaN in k or v: only the last query may notice, and only where it looks.
-TEST_P(AttentionKernels, WhatIsMaskedDoesNotLeak) {
-  for (const std::int64_t n : {4, 15, 20, 33, 90}) {
-    SCOPED_TRACE(n);
-    const Problem clean({.queries = {n}, .keys = {n}, .key_width = 16, .value_width = 32, .causal = true});
-    Problem dirty = clean;
-    for (const float poison : {nan, infinity}) {
-      const std::int64_t last = clean.k_start[0] + n - 1;
-      std::fill_n(&dirty.k[last * clean.x.k.row], 16, poison);
-      std::fill_n(&dirty.v[last * clean.x.v.row], 32, poison);
-      std::fill_n(&dirty.q[clean.q_start[0] * clean.x.q.row], 16, 1e30f);  // a first query no later key sees
-      Problem quiet = clean;
-      std::fill_n(&quiet.q[clean.q_start[0] * clean.x.q.row], 16, 1e30f);
-      const Forward a = forward(quiet, fast_.get()), b = forward(dirty, fast_.get());
-      const Gradients ga = backward(quiet, a, fast_.get()), gb = backward(dirty, a, fast_.get());
-      const std::int64_t rows = clean.q_start[0] + n - 1;  // all but the last
-      EXPECT_EQ(std::memcmp(a.out.data(), b.out.data(), rows * clean.x.out.row * sizeof(float)), 0);
-      EXPECT_EQ(std::memcmp(a.lse.data(), b.lse.data(), rows * sizeof(float)), 0);
-      EXPECT_EQ(std::memcmp(ga.q.data(), gb.q.data(), rows * clean.x.q.row * sizeof(float)), 0);
-      EXPECT_TRUE(std::isnan(b.out[rows * clean.x.out.row]));
-    }
-  }
-}
-
-// A poisoned first query must not reach keys that it does not see.
-TEST_P(AttentionKernels, QueriesDoNotLeakIntoKeysTheyDoNotSee) {
-  const std::int64_t n = 37;
-  const Problem clean({.queries = {n}, .keys = {n}, .key_width = 16, .value_width = 16, .causal = true});
-  const Forward f = forward(clean, fast_.get());
-  Problem dirty = clean;
-  std::fill_n(&dirty.q[clean.q_start[0] * clean.x.q.row], 16, nan);
-  std::fill_n(&dirty.d_out[clean.q_start[0] * clean.x.out.row], 16, nan);
-  const Gradients a = backward(clean, f, fast_.get()), b = backward(dirty, f, fast_.get());
-  for (std::int64_t j = 1; j < n; ++j)
-    for (std::int64_t e = 0; e < 16; ++e) {
-      const std::int64_t row = clean.k_start[0] + j;
-      EXPECT_EQ(a.k[row * clean.x.k.row + e], b.k[row * clean.x.k.row + e]) << j;
-      EXPECT_EQ(a.v[row * clean.x.v.row + e], b.v[row * clean.x.v.row + e]) << j;
-    }
-}
-
-TEST_P(AttentionKernels, VisibleNaNIsNotHidden) {
-  for (const std::int64_t n : {1, 15, 40, 100}) {
-    Problem p({.queries = {n}, .keys = {n}, .key_width = 16, .value_width = 16});
-    p.k[p.k_start[0] * p.x.k.row] = nan;
-    const Forward f = forward(p, fast_.get());
-    for (std::int64_t t = 0; t < n; ++t) {
-      EXPECT_TRUE(std::isnan(f.out[(p.q_start[0] + t) * p.x.out.row])) << n << " " << t;
-      EXPECT_TRUE(std::isnan(f.lse[p.q_start[0] + t])) << n << " " << t;
-    }
-  }
-}
-
-TEST_P(AttentionKernels, SameBitsForAnyNumberOfThreads) {
-  for (const bool causal : {false, true}) {
-    const Problem p({.queries = {15, 0, 40, 200, 7, 33, 1, 16},
-                     .keys = {15, 3, 21, 200, 9, 33, 90, 0},
-                     .heads = 4,
-                     .kv_heads = 2,
-                     .key_width = 32,
-                     .value_width = 32,
-                     .causal = causal,
-                     .dropout = 0.1f});
-    const ExecutionOwner one(1, GetParam()), three(3, GetParam());
-    const Forward a = forward(p, one.get());
-    const Gradients ga = backward(p, a, one.get());
-    for (const Execution* exec : {&fast_.get(), &three.get()}) {
-      const Forward b = forward(p, *exec);
-      const Gradients gb = backward(p, a, *exec);
-      EXPECT_TRUE(same_bits(a.out, b.out) && same_bits(a.lse, b.lse) && same_bits(a.weights, b.weights));
-      EXPECT_TRUE(same_bits(ga.q, gb.q) && same_bits(ga.k, gb.k) && same_bits(ga.v, gb.v));
-    }
-  }
-}
-
-// Rows of a sequence on its own have the bits that they have in a batch. (Without dropout: its elements count
-// sequences.)
-TEST_P(AttentionKernels, SameBitsAloneAndInABatch) {
-  const Problem p({.queries = {15, 40, 1, 100, 20},
-                   .keys = {15, 21, 300, 100, 7},
-                   .heads = 2,
-                   .kv_heads = 2,
-                   .key_width = 24,
-                   .value_width = 32,
-                   .causal = true});
-  const Forward whole = forward(p, fast_.get(), false);
-  const Gradients whole_g = backward(p, whole, fast_.get());
-  for (std::size_t b = 0; b < p.shape.queries.size(); ++b) {
-    Problem alone = p;
-    alone.x.sequences = 1;
-    alone.shape.queries = {p.shape.queries[b]};
-    alone.shape.keys = {p.shape.keys[b]};
-    alone.q_start = {p.q_start[b]};
-    alone.k_start = {p.k_start[b]};
-    const Forward f = forward(alone, fast_.get(), false);
-    const Gradients g = backward(alone, f, fast_.get());
-    const auto rows_agree = [](const auto& one, const auto& all, std::int64_t first, std::int64_t rows,
-                               std::int64_t row) {
-      return std::memcmp(&one[first * row], &all[first * row], rows * row * sizeof(float)) == 0;
-    };
-    EXPECT_TRUE(rows_agree(f.out, whole.out, p.q_start[b], p.shape.queries[b], p.x.out.row)) << b;
-    EXPECT_TRUE(rows_agree(g.q, whole_g.q, p.q_start[b], p.shape.queries[b], p.x.q.row)) << b;
-    EXPECT_TRUE(rows_agree(g.k, whole_g.k, p.k_start[b], p.shape.keys[b], p.x.k.row)) << b;
-    EXPECT_TRUE(rows_agree(g.v, whole_g.v, p.k_start[b], p.shape.keys[b], p.x.v.row)) << b;
-  }
-}
-
-// Reordering a cache by index gives the bits of reordering it by copying.
-TEST_P(AttentionKernels, IndexedRowsAreTheRowsThemselves) {
-  for (const std::int64_t queries : {1, 12}) {
-    const Problem p({.queries = {queries},
-                     .keys = {70},
-                     .heads = 2,
-                     .kv_heads = 2,
-                     .key_width = 32,
-                     .value_width = 32,
-                     .indexed = true});
-    Problem copied = p;
-    copied.key_rows.clear();
-    for (std::int64_t j = 0; j < 70; ++j) {
-      const std::int64_t to = p.k_start[0] + j, from = p.key_rows[to];
-      std::copy_n(&p.k[from * p.x.k.row], p.x.k.row, &copied.k[to * p.x.k.row]);
-      std::copy_n(&p.v[from * p.x.v.row], p.x.v.row, &copied.v[to * p.x.v.row]);
-    }
-    EXPECT_TRUE(same_bits(forward(p, fast_.get()).out, forward(copied, fast_.get()).out));
-  }
-}
-
 TEST(Attention, NamesABadCall) {
   const ExecutionOwner exec(1);
   Problem p({.queries = {2}, .keys = {2}});
@@ -568,4 +277,4 @@ TEST(AttentionReference, GradientsAreThoseOfForward) {
 }
 
 }  // namespace
-}  // namespace fovea::kernels
+}  // namespace fovea::kernels::test::attention

@@ -12,6 +12,7 @@
 
 #include "fovea/base/error.h"
 #include "fovea/kernels/reference/decode_attention.h"
+#include "tests/kernels/kernel_sets.h"
 #include "tests/kernels/random_rows.h"
 
 namespace fovea::kernels {
@@ -150,13 +151,7 @@ class DecodeKernels : public ::testing::TestWithParam<KernelSet> {
   ExecutionOwner exec_{2, GetParam()};
 };
 // All but the reference, which they are compared with; that one is checked by hand below.
-std::vector<KernelSet> vector_kernels() {
-  std::vector<KernelSet> sets = available_kernels();
-  sets.erase(sets.begin());
-  return sets;
-}
-INSTANTIATE_TEST_SUITE_P(Kernels, DecodeKernels, ::testing::ValuesIn(vector_kernels()),
-                         [](const auto& info) { return std::string(name_of(info.param)); });
+INSTANTIATE_TEST_SUITE_P(Kernels, DecodeKernels, ::testing::ValuesIn(vector_kernels()), set_name);
 
 constexpr DType dtypes[] = {DType::f32, DType::bf16, DType::i8};
 

@@ -71,6 +71,10 @@ double activation_in_double(Activation activation, double x) {
       return x / (1.0 + std::exp(-x));
     case Activation::tanh:
       return std::tanh(x);
+    case Activation::gelu_tanh:
+      return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
+    case Activation::gelu_quick:
+      return x / (1.0 + std::exp(-1.702 * x));
   }
   return x;
 }
@@ -180,8 +184,8 @@ TEST_P(Gemm, MatchesOverSeveralBlocks) {
 
 TEST_P(Gemm, EpilogueStoresAndActivates) {
   const ExecutionOwner owner(2, GetParam());
-  for (const auto activation :
-       {Activation::identity, Activation::relu, Activation::gelu, Activation::silu, Activation::tanh})
+  for (const auto activation : {Activation::identity, Activation::relu, Activation::gelu, Activation::silu,
+                                Activation::tanh, Activation::gelu_tanh, Activation::gelu_quick})
     for (const bool store : {false, true})
       for (const bool accumulate : {false, true}) {
         Problem p(14, 83, 40, false, true, 2);
@@ -199,7 +203,8 @@ TEST_P(Gemm, ActivationsAreAccurateEverywhere) {
   for (const float v : {0.0f, 1e-6f, -1e-6f, 0.624f, 0.626f, 1e-30f, 80.0f, -80.0f, 1000.0f, -1000.0f})
     x.push_back(v);
   const auto N = static_cast<std::int64_t>(x.size());
-  for (const auto activation : {Activation::relu, Activation::gelu, Activation::silu, Activation::tanh}) {
+  for (const auto activation : {Activation::relu, Activation::gelu, Activation::silu, Activation::tanh,
+                                Activation::gelu_tanh, Activation::gelu_quick}) {
     Floats y = x;
     gemm(owner.get(), {1, N, 0, 0, N, N}, nullptr, nullptr, y.data(),
          {.accumulate = true, .activation = activation});
@@ -301,8 +306,8 @@ TEST_P(Gemm, EmptyExtents) {
 TEST_P(Gemm, NotANumberAndInfinityReachTheirRowsAndColumnsOnly) {
   const ExecutionOwner owner(2, GetParam());
   constexpr float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
-  for (const auto activation :
-       {Activation::identity, Activation::relu, Activation::gelu, Activation::silu, Activation::tanh}) {
+  for (const auto activation : {Activation::identity, Activation::relu, Activation::gelu, Activation::silu,
+                                Activation::tanh, Activation::gelu_tanh, Activation::gelu_quick}) {
     Problem p(9, 70, 20, false, true);
     for (float& b : p.B) b = std::fabs(b) + 0.1f;
     p.A[2 * 20 + 3] = nan;

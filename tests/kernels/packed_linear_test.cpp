@@ -15,6 +15,7 @@
 #include "fovea/base/bfloat16.h"
 #include "fovea/base/error.h"
 #include "fovea/kernels/quantise_row.h"
+#include "fovea/kernels/reference/activation.h"
 #include "fovea/kernels/reference/gemm.h"
 #include "tests/kernels/random_rows.h"
 #include "tests/kernels/same_bits.h"
@@ -249,7 +250,7 @@ TEST(PackedLinear, IntegersAgreeInEveryBitBetweenSets) {
 }
 
 // The largest products there are, of one sign: sums of pairs exceed 16 bits, sums of rows come near 32.
-TEST(PackedLinear, IntegerSumsNeverSaturate) {
+TEST(PackedLinear, H11_IntegerSumsNeverSaturate) {
   for (const KernelSet set : available_kernels()) {
     const ExecutionOwner owner(1, set);
     const std::int64_t K = set == KernelSet::reference ? 1024 : 131072, N = 17;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "fovea/models/transformer.h"
+#include "tests/models/with_threads.h"
 
 namespace fovea::models {
 namespace {
@@ -19,13 +20,9 @@ TransformerConfig config() {
   return config;
 }
 
-class CrossAttention : public testing::Test {
+class CrossAttention : public testing::Test, protected WithThreads {
  protected:
-  Tensor weights(int layer = -1) {
-    ops::Context ctx;
-    ctx.exec = owner_.get();
-    return cross_attention(ctx, model_, source_, target_, layer);
-  }
+  Tensor weights(int layer = -1) { return cross_attention(context(), model_, source_, target_, layer); }
   double clarity(const Tensor& weights) {
     double sum = 0.0;
     for (std::int64_t t = 0; t < 4; ++t)
@@ -33,7 +30,6 @@ class CrossAttention : public testing::Test {
     return sum;
   }
 
-  kernels::ExecutionOwner owner_{1};
   Transformer model_{config(), 3};
   std::vector<std::int32_t> source_{3, 4, 5, 6, 0}, target_{7, 8, 9};
 };

@@ -7,7 +7,9 @@
 #include "fovea/models/weights_on_disk.h"
 #include "tests/base/scratch.h"
 #include "tests/models/recurrent_variants.h"
+#include "tests/models/saved_model.h"
 #include "tests/models/small_config.h"
+#include "tests/models/with_threads.h"
 
 namespace fovea::models {
 namespace {
@@ -31,20 +33,8 @@ std::vector<TranslationConfig> all_configs() {
   return configs;
 }
 
-void save(const TranslationModel& model, const TranslationConfig& config, DType dtype,
-          const std::filesystem::path& folder) {
-  std::filesystem::create_directories(folder);
-  write_atomically(folder / "config.json", config_json(config, {}, DType::f32));
-  model.weights_file(dtype).save(folder / "model.safetensors");
-}
-
-class InferenceWeights : public testing::Test {
+class InferenceWeights : public testing::Test, protected WithThreads {
  protected:
-  ops::Context context() const {
-    ops::Context ctx;
-    ctx.exec = owner_.get();
-    return ctx;
-  }
   // Logits of a few steps of two sentences.
   std::vector<Tensor> answers(const TranslationModel& model) const {
     const std::vector<std::vector<std::int32_t>> sources{{3, 4, 5, 6, 7, 0}, {6, 0}};
@@ -76,7 +66,6 @@ class InferenceWeights : public testing::Test {
   }
 
   ScratchFolder folder_;
-  kernels::ExecutionOwner owner_{2};
 };
 
 TEST_F(InferenceWeights, EveryModelAnswersInEveryType) {
@@ -89,7 +78,8 @@ TEST_F(InferenceWeights, EveryModelAnswersInEveryType) {
     save(*model, config, DType::bf16, folder_ / (name + "bf16"));
     const auto whole = answers(*model);
     expect_same_bits(answers(name), whole, name + " packed");
-    expect_same_bits(answers(name + "bf16", DType::bf16), answers(name + "bf16", DType::bf16), name + " bf16");
+    expect_same_bits(answers(name + "bf16", DType::bf16), answers(name + "bf16", DType::bf16),
+                     name + " bf16");
     EXPECT_LT(distance(answers(name, DType::bf16), whole), 0.05) << name;
     EXPECT_LT(distance(answers(name, DType::i8), whole), 0.1) << name;
     expect_same_bits(answers(name + "i8"), answers(name, DType::i8), name + " i8");

@@ -5,20 +5,21 @@
 #include <algorithm>
 #include <cmath>
 
-#include "fovea/models/translation_model.h"
+#include "fovea/models/model.h"
+#include "fovea/ops/context.h"
+#include "fovea/ops/cross_entropy.h"
 #include "fovea/ops/tape.h"
-#include "tests/models/some_pairs.h"
 
 namespace fovea::models {
 
 /// Expects the gradients of a model's loss to be its derivatives, at about `samples` elements of each
-/// parameter: differences of the loss a little above and below.
-inline void expect_gradients_are_derivatives(TranslationModel& model, ops::Context ctx,
-                                             std::int64_t samples) {
+/// parameter: differences of the loss a little above and below. `loss_in` is the sum of losses, weight 1.
+template <class Loss>
+void expect_gradients_are_derivatives(Model& model, ops::Context ctx, std::int64_t samples,
+                                      const Loss& loss_in) {
   model.parameters().allocate_gradients();
-  const Pairs pairs = some_pairs();
   ctx.training = true;  // dropout is a function of the counter: the same in every evaluation
-  const auto loss = [&] { return model.loss(ctx, pairs.batch(), 0.1f, 1.0f).loss; };
+  const auto loss = [&] { return loss_in(ctx).loss; };
   ops::Tape tape;
   ctx.tape = &tape;
   loss();

@@ -15,6 +15,7 @@
 #include "tests/models/loss_gradients.h"
 #include "tests/models/recurrent_variants.h"
 #include "tests/models/some_pairs.h"
+#include "tests/models/with_threads.h"
 
 namespace fovea::models {
 namespace {
@@ -23,23 +24,16 @@ using attention::Normaliser;
 using kernels::same_bits;
 using Window = RecurrentConfig::Window;
 
-class RecurrentTest : public testing::TestWithParam<std::string> {
- protected:
-  ops::Context context(kernels::KernelSet set = kernels::default_kernels()) {
-    ops::Context ctx;
-    ctx.exec = owner_.get();
-    ctx.exec.kernels = set;
-    ctx.seed = 11;
-    return ctx;
-  }
-  kernels::ExecutionOwner owner_{2};
-};
+class RecurrentTest : public testing::TestWithParam<std::string>, protected WithThreads {};
 
 TEST_P(RecurrentTest, H01_GradientsOfTheLossAreItsDerivatives) {
   RecurrentConfig config = variant(GetParam());
   config.dropout = 0.1f;
   RecurrentModel model(config, 5);
-  expect_gradients_are_derivatives(model, context(kernels::KernelSet::reference), 5);
+  const Pairs pairs = some_pairs();
+  expect_gradients_are_derivatives(
+      model, context(kernels::KernelSet::reference), 5,
+      [&](const ops::Context& ctx) { return model.loss(ctx, pairs.batch(), 0.1f, 1.0f); });
 }
 
 TEST_P(RecurrentTest, KernelsGiveTheReferencesGradients) {

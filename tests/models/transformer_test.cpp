@@ -3,14 +3,18 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <span>
 
 #include "fovea/base/random.h"
 #include "fovea/kernels/optimiser.h"
+#include "tests/base/scratch.h"
 #include "tests/models/loss_gradients.h"
+#include "tests/models/saved_model.h"
 #include "tests/models/small_config.h"
 #include "tests/models/some_pairs.h"
+#include "tests/models/with_threads.h"
 
 namespace fovea::models {
 namespace {
@@ -32,24 +36,17 @@ std::vector<TransformerConfig> varied_configs() {
   return configs;
 }
 
-class TransformerTest : public testing::Test {
- protected:
-  ops::Context context(kernels::KernelSet set = kernels::default_kernels()) {
-    ops::Context ctx;
-    ctx.exec = owner_.get();
-    ctx.exec.kernels = set;
-    ctx.seed = 11;
-    return ctx;
-  }
-  kernels::ExecutionOwner owner_{2};
-};
+class TransformerTest : public testing::Test, protected WithThreads {};
 
 TEST_F(TransformerTest, H01_GradientsOfTheLossAreItsDerivatives) {
   for (auto config : varied_configs()) {
     // Differences across relu's kink are no derivatives; relu is checked where it is alone, in ops.
     if (config.activation == kernels::Activation::relu) config.activation = kernels::Activation::gelu;
     Transformer model(config, 5);
-    expect_gradients_are_derivatives(model, context(kernels::KernelSet::reference), 3);
+    const Pairs pairs = some_pairs();
+    expect_gradients_are_derivatives(
+        model, context(kernels::KernelSet::reference), 3,
+        [&](const ops::Context& ctx) { return model.loss(ctx, pairs.batch(), 0.1f, 1.0f); });
   }
 }
 
@@ -114,55 +111,19 @@ TEST_F(TransformerTest, G09_ASentenceDoesNotFeelItsNeighbours) {
   }
 }
 
-// Logits of a few steps with rows that come, go and fork.
-std::vector<Tensor> some_steps(const Transformer& model, const ops::Context& ctx) {
-  const std::vector<std::vector<std::int32_t>> sources{{3, 4, 5, 6, 7, 0}, {6, 0}, {8, 9, 3, 0}};
-  auto state = model.start(ctx, sources);
-  std::vector<Tensor> steps{model.step(ctx, *state, std::vector{2, 2, 2})};
-  for (const std::vector<std::int32_t>& parents :
-       {std::vector{0, 0, 1, 2, 2, 2}, {1, 0, 2, 5, 4, 3}, {0, 1, 3, 3}, {2}}) {
-    state->reorder(parents);
-    std::vector<std::int32_t> tokens;
-    for (std::size_t row = 0; row < parents.size(); ++row)
-      tokens.push_back(3 + static_cast<std::int32_t>(row));
-    steps.push_back(model.step(ctx, *state, tokens));
-  }
-  return steps;
-}
-
-TEST_F(TransformerTest, PreparedForInferenceItAnswersTheSameBits) {
-  for (const auto& config : varied_configs()) {
-    for (const auto set : kernels::available_kernels()) {
-      const ops::Context ctx = context(set);
-      Transformer model(config, 7);
-      const auto before = some_steps(model, ctx);
-      model.prepare_inference(ctx.exec);
-      EXPECT_TRUE(model.parameters().all().back().packed.bytes() > 0 ||
-                  !model.parameters().all().back().multiplies);
-      const auto after = some_steps(model, ctx);
-      for (std::size_t t = 0; t < before.size(); ++t)
-        EXPECT_TRUE(std::ranges::equal(before[t].values(), after[t].values())) << t;
-    }
-  }
-}
-
-TEST_F(TransformerTest, WhatWasPackedIsGoneWhenTheModelIsTrained) {
-  Transformer model(small_config(), 7);
-  model.prepare_inference(context().exec);
-  model.parameters().allocate_gradients();
-  for (const auto& parameter : model.parameters().all()) EXPECT_EQ(parameter.packed.bytes(), 0u);
-  EXPECT_THROW(model.prepare_inference(context().exec), Error);
-}
-
 // Enough rows and weights for threads to take a share of a step's rows each; fewer, for one to take all.
 TEST_F(TransformerTest, G09_AStepGivesTheSameBitsForAnyNumberOfThreads) {
   TransformerConfig config = small_config();
   config.source_vocabulary = config.target_vocabulary = 900;
   config.width = 64;
   config.feed_forward = 128;
-  Transformer model(config, 7);
-  for (const bool prepared : {false, true}) {
-    if (prepared) model.prepare_inference(context().exec);
+  const fovea::test::ScratchFolder folder;
+  const Transformer trained(config, 7);
+  save(trained, config, DType::f32, folder.path());
+  const auto packed = load_for_inference(folder.path(), context().exec);
+  const std::array<const TranslationModel*, 2> both{&trained, packed.get()};
+  for (const TranslationModel* each : both) {
+    const TranslationModel& model = *each;
     for (const int rows : {3, 130}) {
       std::vector<std::vector<std::int32_t>> sources;
       std::vector<std::int32_t> first(std::size_t(rows), 2), second, parents;

@@ -12,6 +12,7 @@
 #include "fovea/models/transformer.h"
 #include "fovea/tensor/storage.h"
 #include "tests/models/small_config.h"
+#include "tests/models/with_threads.h"
 
 namespace fovea::models {
 namespace {
@@ -25,20 +26,12 @@ std::vector<std::string> names(std::span<const std::int32_t> ids) {
   return out;
 }
 
-class Watch : public testing::Test {
+class Watch : public testing::Test, protected WithThreads {
  protected:
-  ops::Context context(kernels::KernelSet set = kernels::default_kernels()) {
-    ops::Context ctx;
-    ctx.exec = owner_.get();
-    ctx.exec.kernels = set;
-    ctx.seed = 11;
-    return ctx;
-  }
   attention::Recording watched(const TranslationModel& model) {
     return watch(context(), model, source_, target_, names, names);
   }
 
-  kernels::ExecutionOwner owner_{2};
   const Ids source_{3, 4, 5, 6, 7, 0}, target_{8, 9, 10};
 };
 

@@ -5,6 +5,7 @@
 #include "fovea/base/error.h"
 #include "fovea/models/transformer.h"
 #include "tests/decoding/small_model.h"
+#include "tests/models/with_threads.h"
 
 namespace fovea::models {
 namespace {
@@ -133,16 +134,13 @@ TEST(WordAttention, BalancingTakesAwayFromWhatEverythingLooksAt) {
   EXPECT_EQ(text::pharaoh(links_of(weights(2, 2, {0, 1, 0, 1}), {.balance = true})), "1-0 1-1");
 }
 
-class ReadPair : public testing::Test {
+class ReadPair : public testing::Test, protected WithThreads {
  protected:
   std::optional<PairAttention> read(const std::string& source, const std::string& target) {
-    ops::Context ctx;
-    ctx.exec = owner_.get();
-    return read_pair(ctx, *model_, test::small_tokenizer(), text::split_words(source),
+    return read_pair(context(), *model_, test::small_tokenizer(), text::split_words(source),
                      text::split_words(target));
   }
 
-  kernels::ExecutionOwner owner_{1};
   std::unique_ptr<Transformer> model_ = test::small_model();
 };
 
@@ -180,10 +178,8 @@ class Blind : public Transformer {
 
 TEST_F(ReadPair, AModelWithoutAttentionOverTheSourceIsRefused) {
   const Blind blind(test::small_config());
-  ops::Context ctx;
-  ctx.exec = owner_.get();
   try {
-    read_pair(ctx, blind, test::small_tokenizer(), text::split_words("a"), text::split_words("a"));
+    read_pair(context(), blind, test::small_tokenizer(), text::split_words("a"), text::split_words("a"));
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), Error::Kind::model);

@@ -3,6 +3,7 @@
 #include "fovea/ops/attention.h"
 #include "fovea/ops/cross_entropy.h"
 #include "fovea/ops/embed.h"
+#include "fovea/ops/gated.h"
 #include "fovea/ops/linear.h"
 #include "fovea/ops/norm.h"
 #include "tests/ops/gradient_check.h"
@@ -27,7 +28,8 @@ using Gradients = Ops;
 
 TEST_F(Gradients, H01_Linear) {
   using kernels::Activation;
-  for (const auto activation : {Activation::identity, Activation::gelu, Activation::silu, Activation::tanh}) {
+  for (const auto activation : {Activation::identity, Activation::gelu, Activation::silu, Activation::tanh,
+                                Activation::gelu_tanh, Activation::gelu_quick}) {
     for (const float dropout : {0.0f, 0.4f}) {
       SCOPED_TRACE(int(activation));
       check_gradients(
@@ -64,6 +66,26 @@ TEST_F(Gradients, H01_AddNorm) {
         },
         {random_tensor({4, 9}, 1), random_tensor({9}, 3), random_tensor({9}, 4)}, context(true));
   }
+}
+
+TEST_F(Gradients, H01_AddRmsNorm) {
+  for (const float dropout : {0.0f, 0.3f}) {
+    const auto norm = [=](const Context& ctx, const std::vector<Tensor>& in) {
+      return add_rms_norm(ctx, in[0], in[1], in[2], 1e-2f, {dropout, 1002});
+    };
+    check_gradients(norm, {random_tensor({4, 9}, 1), random_tensor({4, 9}, 2), random_tensor({9}, 3)},
+                    context(true));
+  }
+}
+
+TEST_F(Gradients, H01_Gated) {
+  check_gradients([](const Context& ctx,
+                     const std::vector<Tensor>& in) { return gated(ctx, in[0], kernels::Activation::silu); },
+                  {random_tensor({4, 10}, 1)}, context(true));
+}
+
+TEST_F(Ops, GatedTellsAnOddWidth) {
+  EXPECT_THROW(gated(context(), Tensor::zeros({2, 5}), kernels::Activation::silu), Error);
 }
 
 TEST_F(Gradients, H01_AddNormOfOneTensorTwice) {

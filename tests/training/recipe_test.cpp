@@ -155,6 +155,40 @@ TEST(Recipe, KeysThatContradictEachOtherAreRefused) {
                   "training.updates is 0");
 }
 
+TEST(Recipe, ReadsHowTheModelTranslates) {
+  const auto decoding = parse(std::string(minimal) +
+                              "[decoding]\nnum_return_sequences = 3\nearly_stopping = true\n"
+                              "num_beam_groups = 5\nno_repeat_ngram_size = 3\nsuppress_tokens = [7, 8]\n"
+                              "begin_suppress_tokens = []\nforced_bos_token_id = 4\nmax_length = 90\n"
+                              "do_sample = true\ntemperature = 0.7\n")
+                            .decoding;
+  EXPECT_EQ(decoding.nbest, 3);
+  EXPECT_EQ(decoding.early_stopping, models::EarlyStopping::yes);
+  EXPECT_EQ(decoding.num_beam_groups, 5);
+  EXPECT_EQ(decoding.no_repeat_ngram_size, 3);
+  EXPECT_EQ(decoding.suppress_tokens, (std::vector<std::int32_t>{7, 8}));
+  EXPECT_EQ(decoding.forced_bos_token_id, 4);
+  EXPECT_EQ(decoding.max_length, 90);
+  EXPECT_EQ(decoding.temperature, 0.7);
+  EXPECT_EQ(parse(minimal, {"decoding.early_stopping=never"}).decoding.early_stopping,
+            models::EarlyStopping::never);
+  EXPECT_EQ(parse(minimal, {"decoding.suppress_tokens=[1]"}).decoding.suppress_tokens.size(), 1u);
+}
+
+TEST(Recipe, HowTheModelTranslatesMustBePossible) {
+  EXPECT_CONTAINS(refusal(minimal, {"decoding.num_beam_groups=2"}), "does not divide decoding.beam 5");
+  EXPECT_CONTAINS(refusal(minimal, {"decoding.num_return_sequences=6"}), "is more than decoding.beam, 5");
+  EXPECT_CONTAINS(refusal(minimal, {"decoding.max_length=3", "decoding.min_length=3"}), "leaves no room");
+  EXPECT_CONTAINS(refusal(minimal, {"decoding.top_k=9"}), "counts only where tokens are drawn");
+  EXPECT_CONTAINS(refusal(minimal, {"decoding.beam=33"}), "an integer from 1 to 32");
+  EXPECT_CONTAINS(refusal(minimal, {"decoding.suppress_tokens=[3, -1]"}),
+                  "a list of integers from 0 to 4000000");
+  EXPECT_CONTAINS(refusal(minimal, {"decoding.suppress_tokens=3"}), "a list of integers");
+  EXPECT_CONTAINS(refusal(minimal, {"decoding.early_stopping=soon"}), "one of false, true, never");
+  EXPECT_CONTAINS(refusal(minimal, {"decoding.temprature=1"}), "did you mean decoding.temperature?");
+  EXPECT_CONTAINS(refusal(minimal, {"decoding.num_beams=4"}), "unknown key 'decoding.num_beams'");
+}
+
 TEST(Recipe, PrintingAndParsingGiveTheSameRecipe) {
   for (const std::string& name : preset_names()) {
     const Recipe preset = preset_recipe(name);
@@ -166,6 +200,8 @@ TEST(Recipe, PrintingAndParsingGiveTheSameRecipe) {
   odd.training.epsilon = 1e-9;
   odd.model.preset = ModelPreset::custom;
   odd.model.activation = kernels::Activation::gelu;
+  odd.decoding.suppress_tokens = {3, 400};
+  odd.decoding.early_stopping = models::EarlyStopping::yes;
   EXPECT_EQ(differing_keys(parse(to_toml(odd)), odd), std::set<std::string>{});
 }
 

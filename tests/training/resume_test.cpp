@@ -21,7 +21,7 @@ void expect_stops_leave_no_trace(TinyData& data, const std::vector<std::int64_t>
 }
 
 std::int64_t batches_of_first_epoch(const TinyData& data) {
-  return plan_training(data.recipe, {.data = data.path(), .threads = 1}, {}).batches;
+  return plan_training(data.recipe, {.data = data.path(), .threads = 1}, {}).amount.batches;
 }
 
 TEST(Resume, G01_AfterTheFirstUpdate) {

@@ -35,6 +35,23 @@ TEST(Run, TheFolderHoldsAWholeModelAndItsHistory) {
   EXPECT_TRUE(svg.starts_with("<svg") || svg.starts_with("<?xml"));
 }
 
+TEST(Run, TheModelCarriesHowTheRecipeTranslates) {
+  TinyData data;
+  auto& decoding = data.recipe.decoding;
+  decoding.beam = 4;
+  decoding.num_beam_groups = 2;
+  decoding.no_repeat_ngram_size = 3;
+  decoding.max_length = 40;
+  decoding.early_stopping = models::EarlyStopping::never;
+  decoding.suppress_tokens = {7};
+  run(data, "run");
+  EXPECT_EQ(models::read_generation_defaults(data / "run"), decoding);
+  decoding.suppress_tokens = {1'000'000};
+  const auto message = message_of(Error::Kind::usage, [&] { run(data, "other"); });
+  EXPECT_NE(message.find("recipe: decoding.suppress_tokens: 1000000 is not among the "), std::string::npos)
+      << message;
+}
+
 TEST(Run, TrainsWithoutValidationData) {
   TinyData data;
   data.recipe.data.valid_source = data.recipe.data.valid_target = "";
@@ -236,9 +253,9 @@ TEST(Plan, SaysWhatARunWouldCostAndWritesNothing) {
   const RunPlan plan =
       plan_training(data.recipe, {.data = data.path(), .output = data / "run", .threads = 1}, {});
   EXPECT_EQ(std::distance(std::filesystem::recursive_directory_iterator(data.path()), {}), before);
-  EXPECT_EQ(plan.pairs, 80);
-  EXPECT_GT(plan.batches, 5);
-  EXPECT_GE(plan.target_tokens, 80);
+  EXPECT_EQ(plan.amount.count, 80);
+  EXPECT_GT(plan.amount.batches, 5);
+  EXPECT_GE(plan.amount.target_tokens, 80);
   run(data, "run");
   const auto model = models::load_transformer(data / "run");
   EXPECT_EQ(plan.parameters, model->parameters().count());
@@ -250,7 +267,8 @@ TEST(Plan, SaysWhatARunWouldCostAndWritesNothing) {
   data.recipe.training.updates = 0;
   data.recipe.training.epochs = 3;
   const RunPlan epochs = plan_training(data.recipe, {.data = data.path(), .threads = 1}, {});
-  EXPECT_NEAR(epochs.seconds, 3.0 * static_cast<double>(plan.batches) * epochs.seconds_per_update, 1e-9);
+  EXPECT_NEAR(epochs.seconds, 3.0 * static_cast<double>(plan.amount.batches) * epochs.seconds_per_update,
+              1e-9);
 }
 
 TEST(Log, IsCutBackToWhatTheStateKnows) {

@@ -7,7 +7,9 @@
 #include <limits>
 
 #include "fovea/formats/hash.h"
+#include "fovea/training/corpus.h"
 #include "fovea/training/model_config.h"
+#include "fovea/training/translation_learner.h"
 #include "tests/training/tiny_run.h"
 
 namespace fovea::training::test {
@@ -29,7 +31,8 @@ class TinyTrainer {
                                  .eos = own_->vocabulary().eos,
                                  .decoder_start = own_->vocabulary().pad}),
         model(*own_),
-        trainer(recipe_.training, model, batcher_, exec_.get(), events(), std::move(state)) {}
+        learner_(recipe_.training, model, batcher_),
+        trainer(recipe_.training, learner_, exec_.get(), events(), std::move(state)) {}
 
   Ending run() { return trainer.run(stop); }
   float& weight() { return model.parameters().values().f32()[0]; }
@@ -67,6 +70,11 @@ class TinyTrainer {
   std::vector<TrainingState> saved;
   std::atomic<bool> stop{false};
   models::TranslationModel& model;
+
+ private:
+  TranslationLearner learner_;
+
+ public:
   Trainer trainer;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -313,39 +314,21 @@ Tensor decode_attention(const ops::Context& ctx, const ops::PackedHeads& q, cons
   return context;
 }
 
-void HypothesisCache::extend(std::int64_t count, std::int64_t width) {
-  if (width <= 0 || (matrix_.defined() && matrix_.dim(1) != width))
-    expect(false, "rows of width " + number(width) + " for a cache of " + matrix_.shape().text());
-  if (!matrix_.defined() || rows_ + count > matrix_.dim(0)) {
-    const std::int64_t capacity = std::max<std::int64_t>({2 * rows_, rows_ + count, 64});
-    Tensor larger = Tensor::empty({capacity, width});
-    if (rows_ > 0) std::copy_n(matrix_.f32(), rows_ * width, larger.f32());
-    matrix_ = larger;
-  }
-  rows_ += count;
+void HypothesisCache::Free::operator()(float* rows) const {
+  ::operator delete[](rows, std::align_val_t{64});
 }
 
-void HypothesisCache::put(std::int64_t at, const Tensor& rows_NC, std::int64_t first) const {
-  const std::int64_t N = rows_NC.dim(0), C = rows_NC.dim(1), width = matrix_.dim(1);
-  if (first < 0 || first + width > C || at < 0 || at + N > rows_)
-    expect(false, "columns " + number(first) + " to " + number(first + width) + " of " +
-                      rows_NC.shape().text() + " do not fit in rows " + number(at) + " on of " +
-                      number(rows_));
-  for (std::int64_t n = 0; n < N; ++n)
-    std::copy_n(rows_NC.f32() + n * C + first, width, matrix_.f32() + (at + n) * width);
-}
-
-void HypothesisCache::keep(std::span<const std::int32_t> rows) {
-  if (!matrix_.defined()) return;
-  const auto count = static_cast<std::int64_t>(rows.size()), width = matrix_.dim(1);
-  Tensor kept = Tensor::empty({std::max<std::int64_t>(2 * count, 64), width});
-  float* to = kept.f32();
-  for (const auto row : rows) {
-    expect(row >= 0 && row < rows_, "there is no row " + number(row) + " of " + number(rows_));
-    to = std::copy_n(matrix_.f32() + row * width, width, to);
-  }
-  matrix_ = kept;
-  rows_ = count;
+void HypothesisCache::reserve(std::int64_t rows, std::int64_t width) {
+  if (width <= 0 || (width_ > 0 && width_ != width))
+    expect(false, "rows of width " + number(width) + " for a cache of width " + number(width_));
+  if (rows <= capacity_) return;
+  const std::int64_t capacity = std::max<std::int64_t>({capacity_ * 3 / 2, rows, 64});
+  const auto bytes = static_cast<std::size_t>(capacity * width) * sizeof(float);
+  auto* larger = static_cast<float*>(::operator new[](bytes, std::align_val_t{64}));
+  std::copy_n(rows_.get(), capacity_ * width_, larger);
+  rows_.reset(larger);
+  capacity_ = capacity;
+  width_ = width;
 }
 
 }  // namespace fovea::attention

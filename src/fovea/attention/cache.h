@@ -134,25 +134,26 @@ struct CachedAttentionOptions {
 Tensor decode_attention(const ops::Context& ctx, const ops::PackedHeads& q, const KeyValueCache& cache,
                         const ops::Sequences& queries, const CachedAttentionOptions& options);
 
-/// Keys and values of the tokens of many hypotheses, one row a token, in the order they come. Which rows are
-/// the past of which hypothesis is the business of ops::Sequences::rows: nothing is ever moved or shared when
-/// beams are reordered. The best for sentences: a few dozen tokens each.
+/// Keys and values of the tokens of many hypotheses, one row a token, in rows that the caller numbers. Which
+/// rows are the past of which hypothesis is the business of ops::Sequences::rows: nothing is ever moved or
+/// shared when beams are reordered, and a row that no hypothesis names any more is used again. The best for
+/// sentences: a few dozen tokens each.
 class HypothesisCache {
  public:
-  /// Makes room for `count` more rows of `width` columns, which put() then fills. Throws Error(bug) if width
-  /// is not that of the first call.
-  void extend(std::int64_t count, std::int64_t width);
-  /// Sets rows at .. at + N - 1 to columns first on of `rows_NC`. Calls for other rows may run beside it.
-  /// Throws Error(bug) if they do not fit.
-  void put(std::int64_t at, const Tensor& rows_NC, std::int64_t first) const;
-  /// Row i becomes what row rows[i] was; what is not named is forgotten.
-  void keep(std::span<const std::int32_t> rows);
-  const Tensor& matrix() const { return matrix_; }  ///< [capacity, width]; rows() of them hold something
-  std::int64_t rows() const { return rows_; }
+  /// Makes room for rows 0 .. rows - 1 of `width` columns; what there are keep their contents. Throws
+  /// Error(bug) if width is not that of the first call.
+  void reserve(std::int64_t rows, std::int64_t width);
+  std::int64_t capacity() const { return capacity_; }  ///< rows
+  /// A row: of different ones, several threads may write at once.
+  float* row(std::int64_t i) const { return rows_.get() + i * width_; }
 
  private:
-  Tensor matrix_;
-  std::int64_t rows_ = 0;
+  // The system's own, which takes back what was outgrown: tensors would keep it, twice as much as is used.
+  struct Free {
+    void operator()(float* rows) const;
+  };
+  std::unique_ptr<float[], Free> rows_;
+  std::int64_t capacity_ = 0, width_ = 0;
 };
 
 }  // namespace fovea::attention

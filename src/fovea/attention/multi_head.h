@@ -1,9 +1,12 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "fovea/attention/cache.h"
+#include "fovea/kernels/beam_attention.h"
 #include "fovea/nn/layers.h"
 #include "fovea/ops/attention.h"
 
@@ -36,11 +39,19 @@ class SelfAttention {
   /// Columns of a token in a HypothesisCache: its key and its value.
   std::int64_t cache_width() const { return shape_.heads * (shape_.key_width + shape_.value_width); }
 
-  /// One new token a row: row i's key and value become row at + i of `cache`, which has been extended by
-  /// them; then row i looks at `past`'s sequence i, which must already count the new row.
-  Tensor step(const ops::Context& ctx, const Tensor& x_ND, const HypothesisCache& cache, std::int64_t at,
-              const std::shared_ptr<const Sequences>& tokens, const std::shared_ptr<const Sequences>& past,
-              std::string_view place) const;
+  /// What the rows of a step look back at.
+  struct Past {
+    std::int64_t rows = 0;               ///< N
+    const std::int32_t* slot = nullptr;  ///< [N] row of the cache that the key and value of each become
+    const std::int64_t *start = nullptr, *count = nullptr;  ///< [N] of its past in `slots`, itself included
+    const std::int32_t* slots = nullptr;                    ///< rows of the cache
+    const std::int64_t *number = nullptr, *one = nullptr;   ///< [N] 0, 1, 2, ... and 1, 1, 1, ...
+  };
+  /// One new token a row: x [N, D] -> out [N, D]. Its key and value are cached, then it looks at its past.
+  /// `wide` has room for q, k and v of N rows, `context` for their values. Nothing is recorded but for a
+  /// recorder.
+  void step(const ops::Context& ctx, const float* x, const HypothesisCache& cache, const Past& past,
+            float* wide, float* context, float* out, std::string_view place) const;
 
  private:
   ops::AttentionOptions options(bool causal, std::string_view place) const;
@@ -62,6 +73,11 @@ class CrossAttention {
   Tensor operator()(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
                     const std::shared_ptr<const Sequences>& queries,
                     const std::shared_ptr<const Sequences>& memory, std::string_view place) const;
+
+  /// One query a row: x [N, D] -> out [N, D]. Neighbours that look at one sentence do so together.
+  void step(const ops::Context& ctx, std::int64_t N, const float* x,
+            std::span<const kernels::BeamQueries> sentences, float* wide, float* context, float* out,
+            std::string_view place) const;
 
  private:
   HeadShape shape_;

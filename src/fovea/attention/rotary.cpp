@@ -145,4 +145,21 @@ ops::RotaryTables rotary_tables(const RotarySettings& settings, std::int64_t pos
   return tables;
 }
 
+ops::RotaryTables rotary_tables_at(const RotarySettings& settings, std::span<const std::int32_t> positions) {
+  const std::int32_t last = positions.empty() ? 0 : *std::ranges::max_element(positions);
+  const auto frequencies = rotary_frequencies(settings, last + 1);
+  const double factor = rotary_attention_factor(settings.scaling);
+  const Shape shape{std::ssize(positions), settings.rotated / 2};
+  ops::RotaryTables tables{Tensor::empty(shape), Tensor::empty(shape), settings.interleaved};
+  float *cos = tables.cos.f32(), *sin = tables.sin.f32();
+  for (const std::int32_t p : positions) {
+    for (const double w : frequencies) {
+      const double angle = static_cast<float>(p) * static_cast<float>(w);
+      *cos++ = static_cast<float>(factor * std::cos(angle));
+      *sin++ = static_cast<float>(factor * std::sin(angle));
+    }
+  }
+  return tables;
+}
+
 }  // namespace fovea::attention

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -56,5 +57,9 @@ double rotary_attention_factor(const RotaryScaling& scaling);
 /// the length that the dynamic rule goes by.
 /// Source   Su et al. 2021, equation (34)
 ops::RotaryTables rotary_tables(const RotarySettings& settings, std::int64_t positions);
+
+/// The same, a row for each of `positions`, which need not be in order: for one pass of a model. Angles are
+/// products of f32, as transformers makes them.
+ops::RotaryTables rotary_tables_at(const RotarySettings& settings, std::span<const std::int32_t> positions);
 
 }  // namespace fovea::attention

@@ -358,9 +358,7 @@ void add_align(CLI::App& fovea) {
   CLI::App* command =
       fovea.add_subcommand("align", "Link the words of sentences and translations by a model's attention");
   const auto options = std::make_shared<Options>();
-  command
-      ->add_option("--model", options->model, "Model directory (default: the bundled English-German model)")
-      ->type_name("DIR");
+  add_model_option(*command, options->model);
   add_text_options(*command, *options);
   add_attention_options(*command, *options);
   command->add_option("--output", options->output, "A file for the links; - is standard output")

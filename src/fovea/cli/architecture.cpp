@@ -1,5 +1,6 @@
 #include "fovea/cli/architecture.h"
 
+#include "fovea/models/activation_names.h"
 #include "fovea/models/marian.h"
 
 namespace fovea::cli {

@@ -249,9 +249,7 @@ void add_attend(CLI::App& fovea) {
   command
       ->add_option("target", options->target, "Its translation (default: the model's own); may be any text")
       ->type_name("TEXT");
-  command
-      ->add_option("--model", options->model, "Model directory (default: the bundled English-German model)")
-      ->type_name("DIR");
+  add_model_option(*command, options->model);
   options->view.add_to(*command);
   command->add_flag("--statistics", options->statistics,
                     "A table of what each head does, in place of the picture");

@@ -62,4 +62,13 @@ void add_threads_option(CLI::App& command, int& threads) {
       ->type_name("N");
 }
 
+void add_workers_option(CLI::App& command, int& workers) {
+  command
+      .add_option("--workers", workers,
+                  "Batches decoded side by side, which share the threads (default: a thread each); where "
+                  "there are fewer, all threads together decode one")
+      ->check(CLI::Range(1, 1024))
+      ->type_name("N");
+}
+
 }  // namespace fovea::cli

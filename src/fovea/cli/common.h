@@ -43,4 +43,8 @@ std::string argument_line(std::string text, std::string_view where);
 /// --threads N, from 1 to 1024; `threads` stays 0, the number of processors, when it is not given.
 void add_threads_option(CLI::App& command, int& threads);
 
+/// --workers N, from 1 to 1024, among which the threads are parted; `workers` stays 0, a thread each, when it
+/// is not given.
+void add_workers_option(CLI::App& command, int& workers);
+
 }  // namespace fovea::cli

@@ -2,54 +2,29 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <filesystem>
+#include <string_view>
 
 #include "fovea/base/error.h"
-#include "fovea/formats/json.h"
-#include "fovea/kernels/top_k.h"
+#include "fovea/decoding/generation.h"
 
 namespace fovea::cli {
 namespace {
 
-constexpr std::int64_t widest_beam = kernels::top_k_limit / 2;
-
-decoding::LengthPenalty::Kind kind_named(std::string_view name) {
-  return name == "gnmt" ? decoding::LengthPenalty::Kind::gnmt : decoding::LengthPenalty::Kind::power;
+models::LengthPenaltyKind kind_named(std::string_view name) {
+  return name == "gnmt" ? models::LengthPenaltyKind::gnmt : models::LengthPenaltyKind::power;
 }
 
-void read_defaults(const std::filesystem::path& folder, decoding::TranslateOptions& options) {
-  decoding::BeamOptions& beam = options.beam;
-  const auto path = folder / "generation_config.json";
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) return;
-  const auto json = formats::read_json(path, Error::Kind::model);
-  beam.beam = std::min(widest_beam, json.integer_or("num_beams", beam.beam, 1, 1024));
-  beam.length_penalty.alpha = json.number_or("length_penalty", 1.0, -10, 10);
-  beam.length_penalty.kind = kind_named(json.text_or("fovea_length_penalty_kind", "power"));
-  beam.coverage_penalty.beta = json.number_or("fovea_coverage_penalty", 0.0, 0, 100);
-  options.replace_unknown = json.boolean_or("fovea_replace_unknown", false);
-  // Hugging Face counts the start token in lengths. The greatest is usually that of the model's positions,
-  // which a translation may fill here.
-  beam.min_length = std::max<std::int64_t>(0, json.integer_or("min_length", 0, 0, 1 << 20) - 1);
-  beam.max_length = json.integer_or("max_length", beam.max_length, 1, 1 << 20);
-  beam.diverse = {json.integer_or("num_beam_groups", 1, 1, 1024),
-                  json.number_or("diversity_penalty", 0.0, 0, 1e3)};
-  if (beam.beam % beam.diverse.groups != 0) beam.diverse.groups = 1;
-  options.repetition_penalty = json.number_or("repetition_penalty", 1.0, 1e-3, 1e3);
-  options.no_repeat_ngram = json.integer_or("no_repeat_ngram_size", 0, 0, 1 << 20);
-  if (!json.boolean_or("do_sample", false)) return;
-  beam.sampling = decoding::Sampling{.temperature = json.number_or("temperature", 1.0, 1e-3, 1e3),
-                                     .top_k = json.integer_or("top_k", 50, 0, 1 << 30),
-                                     .top_p = json.number_or("top_p", 1.0, 1e-9, 1),
-                                     .min_p = json.number_or("min_p", 0.0, 0, 1)};
-  beam.beam = 1;
+decoding::Stop stop_named(std::string_view name) {
+  return name == "true"    ? decoding::Stop::first
+         : name == "never" ? decoding::Stop::exact
+                           : decoding::Stop::bound;
 }
 
 }  // namespace
 
 void DecodingFlags::add_to(CLI::App& command) {
   command.add_option("--beam", beam, "Hypotheses kept alive (default: the model's own)")
-      ->check(CLI::Range(std::int64_t{1}, widest_beam))
+      ->check(CLI::Range(std::int64_t{1}, decoding::widest_beam))
       ->type_name("N");
   command.add_option("--length-penalty", length_penalty, "Exponent of the length that scores are divided by")
       ->check(CLI::Range(-10.0, 10.0))
@@ -60,12 +35,19 @@ void DecodingFlags::add_to(CLI::App& command) {
       ->check(CLI::IsMember({"power", "gnmt"}))
       ->type_name("");
   command
+      .add_option("--early-stopping", early_stopping,
+                  "Once --beam translations are complete: go on while one may well be better (false), while "
+                  "one can be (never), or stop (true)")
+      ->check(CLI::IsMember({"false", "true", "never"}))
+      ->type_name("");
+  command
       .add_option("--coverage-penalty", coverage_penalty,
                   "Above 0 favours translations that looked at the whole source; 0.2 is usual")
       ->check(CLI::Range(0.0, 100.0))
       ->type_name("B");
   command.add_flag("--replace-unknown", replace_unknown,
                    "Words the model cannot spell become the words of the source it looked at");
+  command.add_flag("--no-defaults", no_defaults, "Leave the model's generation_config.json aside");
   command
       .add_option("--max-tokens", max_tokens, "A longer line is cut into sentences or parts and joined again")
       ->check(CLI::Range(2, 1 << 20))
@@ -89,8 +71,8 @@ std::shared_ptr<const models::Shortlist> DecodingFlags::read_shortlist(
 
 decoding::TranslateOptions translate_options(const std::string& folder, const DecodingFlags& flags,
                                              std::int64_t nbest) {
-  decoding::TranslateOptions options;
-  read_defaults(folder, options);
+  decoding::TranslateOptions options = decoding::options_of(
+      flags.no_defaults ? models::GenerationDefaults() : models::read_generation_defaults(folder));
   if (flags.beam > 0 && nbest > flags.beam)
     throw Error(Error::Kind::usage, "--nbest",
                 std::to_string(nbest) + " translations of " + std::to_string(flags.beam) + " hypotheses",
@@ -103,10 +85,13 @@ decoding::TranslateOptions translate_options(const std::string& folder, const De
   if (flags.length_penalty) options.beam.length_penalty.alpha = *flags.length_penalty;
   if (!flags.length_penalty_kind.empty())
     options.beam.length_penalty.kind = kind_named(flags.length_penalty_kind);
+  if (!flags.early_stopping.empty()) options.beam.stop = stop_named(flags.early_stopping);
   if (flags.coverage_penalty) options.beam.coverage_penalty.beta = *flags.coverage_penalty;
   options.replace_unknown = options.replace_unknown || flags.replace_unknown;
-  options.beam.nbest = nbest;
-  if (!options.beam.sampling) options.beam.beam = std::max(options.beam.beam, nbest);
+  if (nbest > 0) options.beam.nbest = nbest;
+  if (flags.beam > 0) options.beam.nbest = std::min(options.beam.nbest, flags.beam);
+  if (!options.beam.sampling) options.beam.beam = std::max(options.beam.beam, options.beam.nbest);
+  if (options.beam.beam % options.beam.diverse.groups != 0) options.beam.diverse.groups = 1;
   options.max_tokens = flags.max_tokens;
   options.batches.max_rows = flags.batch;
   return options;

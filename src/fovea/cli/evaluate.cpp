@@ -104,15 +104,15 @@ void check_line_counts(const Options& options, std::size_t segments, const metri
 std::vector<std::string> translate(const std::vector<std::string>& source, const Options& options) {
   const std::string folder = model_folder(options.model);
   auto how = translate_options(folder, options.decoding);
-  const kernels::ExecutionOwner exec(options.threads);
-  const LoadedModel loaded = load_model(folder, exec.get(), options.dtype);
+  decoding::Crew crew(options.threads);
+  const LoadedModel loaded = load_model(folder, crew.together(), options.dtype);
   how.shortlist = options.decoding.read_shortlist(loaded.tokenizer);
   const auto& languages = loaded.tokenizer.settings();
   for (const std::string& reference : options.references)
     if (const auto doubt = data::swapped_languages(options.source, reference, languages.source_language,
                                                    languages.target_language))
       warn(*doubt);
-  const decoding::Translator translator(*loaded.model, loaded.tokenizer, exec.get());
+  const decoding::Translator translator(*loaded.model, loaded.tokenizer, crew);
   std::vector<std::string> translations;
   for (const auto& translation : translator.translate(source, how))
     translations.push_back(translation.text());

@@ -63,6 +63,11 @@ std::string model_folder(const std::string& name) {
               "name one with --model DIR");
 }
 
+void add_model_option(CLI::App& command, std::string& folder) {
+  command.add_option("--model", folder, "Model directory (default: the bundled English-German model)")
+      ->type_name("DIR");
+}
+
 void refuse_checkpoint(const std::filesystem::path& folder) {
   std::error_code error;
   if (!std::filesystem::exists(folder / "training_state.json", error) ||
@@ -85,6 +90,8 @@ std::vector<std::string> doubts(const std::string& folder, const models::Transla
   const auto json = formats::read_json(std::filesystem::path(folder) / "config.json", Error::Kind::model);
   for (const char* key : {"auto_map", "custom_pipelines"})
     if (json.has(key)) found.push_back(std::string("config.json: ") + key + " names code to be run: ignored");
+  for (const std::string& key : models::ignored_generation_keys(folder))
+    found.push_back(key + " is not built here: ignored");
   return found;
 }
 

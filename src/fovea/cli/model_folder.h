@@ -19,6 +19,9 @@ namespace fovea::cli {
 /// program's source tree or installation. Throws Error(model) if there is none.
 std::string model_folder(const std::string& name);
 
+/// --model DIR, written to `folder`; it stays empty, the bundled model, when it is not given.
+void add_model_option(CLI::App& command, std::string& folder);
+
 /// A model and its tokenizer.
 struct LoadedModel {
   std::unique_ptr<models::TranslationModel> model;

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "fovea/base/decimal.h"
 #include "fovea/base/error.h"
 #include "fovea/cli/command.h"
 #include "fovea/cli/common.h"
@@ -18,11 +19,7 @@ struct Options {
   std::string model, to, output;
 };
 
-std::string megabytes(std::uint64_t bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f MB", static_cast<double>(bytes) / 1e6);
-  return text;
-}
+std::string megabytes(std::uint64_t bytes) { return fixed(static_cast<double>(bytes) / 1e6, 1) + " MB"; }
 
 void quantize(const Options& options) {
   const std::filesystem::path from = model_folder(options.model);
@@ -50,9 +47,7 @@ void add_quantize(CLI::App& fovea) {
   CLI::App* command =
       fovea.add_subcommand("quantize", "Store a model's weights as 8-bit integers or bfloat16");
   const auto options = std::make_shared<Options>();
-  command
-      ->add_option("--model", options->model, "Model directory (default: the bundled English-German model)")
-      ->type_name("DIR");
+  add_model_option(*command, options->model);
   command->add_option("--to", options->to, "Type of the weights")
       ->required()
       ->check(CLI::IsMember({"int8", "bf16"}))

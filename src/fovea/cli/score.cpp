@@ -1,15 +1,15 @@
-// fovea score: how probable a model finds translations that are given.
+// fovea score: how probable models find translations that are given.
 #include <CLI/CLI.hpp>
 #include <cmath>
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "fovea/base/decimal.h"
 #include "fovea/base/error.h"
 #include "fovea/cli/command.h"
 #include "fovea/cli/common.h"
-#include "fovea/cli/model_folder.h"
+#include "fovea/cli/ensemble_flags.h"
 #include "fovea/cli/signals.h"
 #include "fovea/data/lines.h"
 #include "fovea/decoding/pair_scorer.h"
@@ -18,7 +18,8 @@ namespace fovea::cli {
 namespace {
 
 struct Options {
-  std::string model, source, target;
+  EnsembleFlags ensemble;
+  std::string source, target;
   bool mean = false, tokens = false;
   int threads = 0;
 };
@@ -31,11 +32,7 @@ double sum_of(const PairScorer::Scores& scores) {
   return sum;
 }
 
-std::string number(double value) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.4f", value);
-  return text;
-}
+std::string number(double value) { return fixed(value, 4); }
 
 class Scoring {
  public:
@@ -44,8 +41,8 @@ class Scoring {
         source_(options.source),
         target_(options.target),
         exec_(options.threads),
-        loaded_(load_model(model_folder(options.model), exec_.get())),
-        scorer_(*loaded_.model, loaded_.tokenizer, exec_.get()) {}
+        loaded_(options.ensemble, exec_.get()),
+        scorer_(loaded_.models, loaded_.tokenizer, exec_.get(), options.ensemble.mean()) {}
 
   void run() {
     while (read()) {
@@ -91,7 +88,7 @@ class Scoring {
   }
 
   void write_tokens(std::vector<std::int32_t> target, const PairScorer::Scores& scores) {
-    target.push_back(loaded_.model->vocabulary().eos);
+    target.push_back(loaded_.first().vocabulary().eos);
     const auto pieces = loaded_.tokenizer.target_pieces(target);
     for (std::size_t t = 0; t < scores.size(); ++t)
       out_.write((t == 0 ? "\t" : " ") + pieces[t] + " " + number(static_cast<double>(scores[t])));
@@ -100,7 +97,7 @@ class Scoring {
   const Options& options_;
   data::LineReader source_, target_;
   kernels::ExecutionOwner exec_;
-  LoadedModel loaded_;
+  LoadedModels loaded_;
   PairScorer scorer_;
   std::vector<PairScorer::Pair> pairs_;
   Output out_;
@@ -111,11 +108,10 @@ class Scoring {
 }  // namespace
 
 void add_score(CLI::App& fovea) {
-  CLI::App* command = fovea.add_subcommand("score", "How probable a model finds given translations");
+  CLI::App* command =
+      fovea.add_subcommand("score", "How probable a model, or several, find given translations");
   const auto options = std::make_shared<Options>();
-  command
-      ->add_option("--model", options->model, "Model directory (default: the bundled English-German model)")
-      ->type_name("DIR");
+  options->ensemble.add_to(*command);
   command
       ->add_option("--source", options->source, "Text, a sentence a line, plain or .gz; - is standard input")
       ->required()
@@ -127,7 +123,9 @@ void add_score(CLI::App& fovea) {
   command->add_flag("--tokens", options->tokens, "After a tab each token and its log-probability");
   add_threads_option(*command, options->threads);
   command->footer(
-      "One line a pair: the log-probability of the translation, in nats, its end of sentence included.\n"
+      "One line a pair: the log-probability of the translation, in nats, its end of sentence included; of "
+      "several models,\n"
+      "by their mean distributions of each token.\n"
       "Example: fovea score --source <(echo Tom is here.) --target <(echo Tom ist hier.)");
   command->callback([options] { Scoring(*options).run(); });
 }

@@ -69,10 +69,10 @@ void SearchFlags::apply(decoding::TranslateOptions& options, const text::Transla
             .top_p = top_p.value_or(draw.top_p),
             .min_p = min_p.value_or(draw.min_p),
             .seed = seed.value_or(draw.seed)};
-    search.beam = 1;
+    search.beam = search.diverse.groups = 1;
   }
   if (alternatives) search.alternatives = decoding::Alternatives{min_alternative.value_or(0.0)};
-  if (search.numbered()) search.nbest = nbest;
+  if (search.numbered() && nbest > 0) search.nbest = nbest;
   if (diverse_groups) search.diverse.groups = *diverse_groups;
   if (diversity) search.diverse.penalty = *diversity;
   if (min_length) search.min_length = *min_length;

@@ -32,8 +32,8 @@ struct SearchFlags {
   /// Whether --nbest counts something else than what is left of a beam.
   bool numbered() const { return samples() || alternatives; }
 
-  /// Sets what was given. `beam` is what the command line says of it, 0: nothing; `nbest` how many
-  /// translations are wanted. Throws Error(usage) for what excludes each other.
+  /// Sets what was given. `beam` and `nbest` are what the command line says of them, 0: nothing. Throws
+  /// Error(usage) for what excludes each other.
   void apply(decoding::TranslateOptions& options, const text::TranslationTokenizer& tokenizer,
              std::int64_t beam, std::int64_t nbest) const;
 };

@@ -4,22 +4,25 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "fovea/base/decimal.h"
 #include "fovea/base/error.h"
 #include "fovea/base/file.h"
 #include "fovea/cli/command.h"
 #include "fovea/cli/common.h"
 #include "fovea/cli/decoding_options.h"
-#include "fovea/cli/model_folder.h"
+#include "fovea/cli/ensemble_flags.h"
 #include "fovea/cli/search_flags.h"
 #include "fovea/cli/signals.h"
-#include "fovea/cli/text_stream.h"
 #include "fovea/data/lines.h"
+#include "fovea/decoding/line_parts.h"
+#include "fovea/decoding/text_stream.h"
 #include "fovea/decoding/translator.h"
 #include "fovea/models/alignment.h"
 #include "fovea/text/utf8.h"
@@ -34,15 +37,14 @@ using decoding::Translation;
 
 struct Options {
   std::vector<std::string> text;
-  std::vector<std::string> models;
-  std::string input, output = "-", bad_utf8 = "replace", ensemble_mean = "log";
+  std::string input, output = "-", bad_utf8 = "replace";
   std::string prefix, prefix_file;
-  std::int64_t nbest = 1;
+  std::int64_t nbest = 0;  // not given
+  EnsembleFlags ensemble;
   DecodingFlags decoding;
-  DTypeFlag dtype;
   SearchFlags search;
   bool no_picture = false, stream = false;
-  int threads = 0;
+  int threads = 0, workers = 0;
 
   data::BadUtf8 policy() const { return bad_utf8 == "error" ? data::BadUtf8::error : data::BadUtf8::replace; }
 };
@@ -96,71 +98,46 @@ std::vector<std::string> argument_lines(const Options& options) {
   return lines;
 }
 
-/// Models that translate together, and the one tokenizer they have.
-struct LoadedModels {
-  std::string folder;  ///< of the first
-  std::vector<std::unique_ptr<models::TranslationModel>> models;
-  std::vector<text::TranslationTokenizer> tokenizers;
-
-  LoadedModels(const std::vector<std::string>& names, const kernels::Execution& exec,
-               const DTypeFlag& dtype) {
-    for (const std::string& name : names.empty() ? std::vector<std::string>{""} : names) {
-      const std::string path = model_folder(name);
-      auto loaded = load_model(path, exec, dtype);
-      if (models.empty()) folder = path;
-      if (!models.empty() && !same_pieces(loaded.tokenizer, tokenizers.front()))
-        throw Error(Error::Kind::model, path, "its tokenizer is another than that of " + folder,
-                    "models translate together only if they were trained with one tokenizer");
-      models.push_back(std::move(loaded.model));
-      tokenizers.push_back(std::move(loaded.tokenizer));
-    }
-  }
-  const text::TranslationTokenizer& tokenizer() const { return tokenizers.front(); }
-
- private:
-  static bool same_pieces(const text::TranslationTokenizer& a, const text::TranslationTokenizer& b) {
-    const auto pieces = [](const text::TranslationTokenizer& tokenizer) {
-      auto files = tokenizer.files();
-      files.erase("tokenizer_config.json");
-      return files;
-    };
-    return pieces(a) == pieces(b);
-  }
-};
-
-decoding::Ensemble::Mean mean_named(std::string_view name) {
-  return name == "probability" ? decoding::Ensemble::Mean::probabilities
-                               : decoding::Ensemble::Mean::log_probabilities;
-}
-
 data::LineOptions line_options(const Options& options) { return {.bad_utf8 = options.policy()}; }
 
 class Translating {
  public:
   explicit Translating(const Options& options)
       : options_(options),
-        exec_(options.threads),
-        loaded_(options.models, exec_.get(), options.dtype),
+        crew_(options.threads, options.workers),
+        loaded_(options.ensemble, crew_.together()),
         translate_(translate_options(loaded_.folder, options.decoding,
-                                     options.search.numbered() ? 1 : options.nbest)),
-        translator_(loaded_.models, loaded_.tokenizer(), exec_.get(), mean_named(options.ensemble_mean)),
-        text_(loaded_.tokenizer()),
+                                     options.search.numbered() ? 0 : options.nbest)),
+        translator_(loaded_.models, loaded_.tokenizer, crew_, options.ensemble.mean()),
+        text_(loaded_.tokenizer),
         sink_(options.output) {
-    options.search.apply(translate_, loaded_.tokenizer(), options.decoding.beam, options.nbest);
-    translate_.shortlist = options.decoding.read_shortlist(loaded_.tokenizer());
+    options.search.apply(translate_, loaded_.tokenizer, options.decoding.beam, options.nbest);
+    translate_.shortlist = options.decoding.read_shortlist(loaded_.tokenizer);
     if (options.stream) stream();
     if (!options.prefix_file.empty()) prefixes_.emplace(options.prefix_file, line_options(options));
   }
 
   void arguments() {
-    translate(argument_lines(options_));
+    const auto lines = argument_lines(options_);
+    for (std::size_t i = 0; i < lines.size();)
+      translate([&, first = i] {
+        return i == lines.size() || (i > first && options_.stream) ? std::nullopt : std::optional(lines[i++]);
+      });
     finish();
   }
 
+  // Lines that have arrived are translated together, but none waits for one that has not.
   void lines(data::LineReader& reader) {
     const bool asks = options_.input.empty() && isatty(STDIN_FILENO);
     if (asks) std::fprintf(stderr, "fovea: type a sentence and press Enter; Ctrl-D ends.\n");
-    translate_stream(reader, asks);
+    const bool one_by_one = asks || options_.stream;
+    while (auto line = text_of(reader.next())) {
+      translate([&] {
+        auto given = std::exchange(line, {});
+        if (!given && !one_by_one && reader.has_line()) given = text_of(reader.next());
+        return given;
+      });
+    }
     if (const auto& found = reader.statistics(); found.invalid_lines > 0)
       warn(found.first_invalid + ": not UTF-8; replaced by U+FFFD in " +
            counted(static_cast<std::size_t>(found.invalid_lines), "line"));
@@ -179,72 +156,69 @@ class Translating {
   // Tokens are written as soon as they are sure, a sentence at a time.
   void stream() {
     translate_.batches.max_rows = 1;
+    translate_.beam.nbest = 1;
     translate_.replace_unknown = false;
     translate_.beam.on_token = [this](const decoding::StreamedToken& token) {
-      sink_.write(text_.add(token.token));
+      sink_.write(text_.add(token));
       return true;
     };
   }
 
-  std::vector<std::string> prefixes_of(std::size_t lines) {
-    if (!options_.prefix.empty()) return std::vector<std::string>(lines, options_.prefix);
-    std::vector<std::string> prefixes;
-    while (prefixes_ && prefixes.size() < lines) {
-      const auto line = prefixes_->next();
-      if (!line)
-        throw Error(Error::Kind::data, prefixes_->name(), "has fewer lines than there are to translate",
-                    "give one prefix a line; an empty one is none");
-      prefixes.emplace_back(*line);
-    }
-    return prefixes;
+  static std::optional<std::string> text_of(std::optional<std::string_view> line) {
+    return line ? std::optional<std::string>(*line) : std::nullopt;
   }
 
-  // Lines that have arrived are translated together, but none waits for one that has not.
-  void translate_stream(data::LineReader& reader, bool one_by_one) {
-    constexpr std::size_t most_lines = 4096;
-    std::vector<std::string> lines;
-    while (const auto line = reader.next()) {
-      lines.emplace_back(*line);
-      if (!one_by_one && lines.size() < most_lines && reader.has_line()) continue;
-      translate(lines);
-      lines.clear();
-    }
+  std::string next_prefix() {
+    if (!prefixes_) return options_.prefix;
+    const auto line = prefixes_->next();
+    if (!line)
+      throw Error(Error::Kind::data, prefixes_->name(), "has fewer lines than there are to translate",
+                  "give one prefix a line; an empty one is none");
+    return std::string(*line);
   }
 
-  void translate(const std::vector<std::string>& lines) {
-    if (!options_.stream) return translate_together(lines);
-    for (const std::string& line : lines) translate_together({line});
+  // Its text is written part by part, as its tokens come.
+  void begin_stream(const std::string& line) {
+    streamed_ = line;
+    text_.begin(decoding::line_parts(streamed_, loaded_.tokenizer.encode_source(streamed_).size(),
+                                     loaded_.tokenizer,
+                                     std::min(translate_.max_tokens, translator_.max_positions())));
   }
 
-  void translate_together(const std::vector<std::string>& lines) {
-    const auto prefixes = prefixes_of(lines.size());
+  // The lines that `next` gives until it gives none; one, where it is streamed.
+  void translate(const std::function<std::optional<std::string>()>& next) {
     const Signals signals;  // while something is under way: between, they end the program as ever
     translate_.beam.cancelled = &signals.caught();
     translate_.first_line = static_cast<std::uint64_t>(line_);
-    const auto translations = translator_.translate(lines, translate_, prefixes);
-    std::string text;
-    for (const Translation& translation : translations) {
-      ++line_;
-      report(translation);
-      text += options_.stream ? text_.finish(translation.text()) + "\n" : shown(translation);
-    }
-    sink_.write(text);
+    const std::int64_t before = line_;
+    Translation last;
+    translator_.translate(
+        [&]() -> std::optional<decoding::Line> {
+          auto text = next();
+          if (!text) return {};
+          if (options_.stream) begin_stream(*text);
+          return decoding::Line{std::move(*text), next_prefix()};
+        },
+        [&](Translation translation) {
+          ++line_;
+          report(translation);
+          sink_.write(options_.stream ? text_.finish(translation.text()) + "\n" : shown(translation));
+          last = std::move(translation);
+        },
+        translate_);
     if (signals.caught()) {
       sink_.abandon();
       signals.exit_as_caught();
     }
-    if (lines.size() == 1) show_attention(translations.front());
+    if (line_ == before + 1) show_attention(last);
   }
 
   // A line each; of n best, "LINE TAB SCORE TAB TEXT" each.
   std::string shown(const Translation& translation) const {
-    if (options_.nbest == 1) return translation.text() + "\n";
+    if (translate_.beam.nbest == 1) return translation.text() + "\n";
     std::string text;
-    for (const auto& candidate : translation.candidates) {
-      char score[64];
-      std::snprintf(score, sizeof score, "%lld\t%.4f\t", static_cast<long long>(line_), candidate.score);
-      text += score + candidate.text + "\n";
-    }
+    for (const auto& candidate : translation.candidates)
+      text += std::to_string(line_) + "\t" + fixed(candidate.score, 4) + "\t" + candidate.text + "\n";
     return text;
   }
 
@@ -262,10 +236,10 @@ class Translating {
     const auto& target = translation.candidates.front().tokens;
     if (translation.source.empty() || target.empty()) return;
     // The decoder reads one token more than it wrote: a translation cut at the last position has no picture.
-    if (std::cmp_greater_equal(target.size(), loaded_.models.front()->max_positions())) return;
+    if (std::cmp_greater_equal(target.size(), loaded_.first().max_positions())) return;
     ops::Context ctx;
-    ctx.exec = exec_.get();
-    const Tensor weights = models::cross_attention(ctx, *loaded_.models.front(), translation.source, target);
+    ctx.exec = crew_.together();
+    const Tensor weights = models::cross_attention(ctx, loaded_.first(), translation.source, target);
     const auto map = views::heat_map(views::merge_pieces(without_eos(translation, weights)), style);
     std::fprintf(stderr, "\n%s", map.c_str());
   }
@@ -275,8 +249,8 @@ class Translating {
     const auto& target = translation.candidates.front().tokens;
     const std::size_t S = translation.source.size() - 1;
     views::AttentionMatrix matrix;
-    matrix.source = loaded_.tokenizer().source_pieces(std::span(translation.source).first(S));
-    matrix.target = loaded_.tokenizer().target_pieces(target);
+    matrix.source = loaded_.tokenizer.source_pieces(std::span(translation.source).first(S));
+    matrix.target = loaded_.tokenizer.target_pieces(target);
     for (std::size_t t = 0; t < target.size(); ++t) {
       const float* row = weights.f32() + t * (S + 1);
       const float rest = 1.0f - row[S];
@@ -286,11 +260,12 @@ class Translating {
   }
 
   const Options& options_;
-  kernels::ExecutionOwner exec_;
+  decoding::Crew crew_;
   LoadedModels loaded_;
   decoding::TranslateOptions translate_;
   decoding::Translator translator_;
-  TextStream text_;
+  std::string streamed_;  // the line whose tokens come
+  decoding::TextStream text_;
   Sink sink_;
   std::optional<data::LineReader> prefixes_;
   LineWarnings warnings_;
@@ -327,17 +302,7 @@ void add_translate(CLI::App& fovea) {
   const auto options = std::make_shared<Options>();
   command->add_option("text", options->text, "Sentences, one an argument; none: read --input")
       ->type_name("TEXT");
-  command
-      ->add_option("--model", options->models,
-                   "Model directory (default: the bundled English-German model); several translate together")
-      ->allow_extra_args(false)
-      ->type_name("DIR");
-  command
-      ->add_option("--ensemble-mean", options->ensemble_mean,
-                   "What several models are averaged by: log (of probabilities) or probability")
-      ->check(CLI::IsMember({"log", "probability"}))
-      ->type_name("")
-      ->capture_default_str();
+  options->ensemble.add_to(*command);
   command
       ->add_option("--input", options->input,
                    "Text, a sentence a line, plain or .gz; - (the default) is standard input")
@@ -348,13 +313,13 @@ void add_translate(CLI::App& fovea) {
       ->type_name("FILE")
       ->capture_default_str();
   options->decoding.add_to(*command);
-  options->dtype.add_to(*command);
   command
-      ->add_option("--nbest", options->nbest,
-                   "Translations a line, as LINE TAB SCORE TAB TEXT if more than one")
+      ->add_option(
+          "--nbest", options->nbest,
+          "Translations a line (default: the model's own, as a rule 1), as LINE TAB SCORE TAB TEXT if "
+          "more than one")
       ->check(CLI::Range(1, 32))
-      ->type_name("N")
-      ->capture_default_str();
+      ->type_name("N");
   command->add_option("--on-bad-utf8", options->bad_utf8, "What is not UTF-8: replace (and warn) or error")
       ->check(CLI::IsMember({"replace", "error"}))
       ->type_name("")
@@ -366,6 +331,7 @@ void add_translate(CLI::App& fovea) {
   command->add_flag("--stream", options->stream, "Write words as soon as they are sure, a line at a time");
   options->search.add_to(*command);
   add_threads_option(*command, options->threads);
+  add_workers_option(*command, options->workers);
   command->footer(
       "N lines in, N lines out, in order, whatever they hold. A line ends in LF; a CR before it is dropped, "
       "NUL bytes\n"

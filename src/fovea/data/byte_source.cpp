@@ -1,6 +1,7 @@
 #include "fovea/data/byte_source.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -139,6 +140,12 @@ std::size_t ByteSource::read(std::span<char> into) {
   if (into.empty()) return 0;
   if (!detected_) detect_gzip();
   return inflater_ ? read_gzip(into) : read_plain(into);
+}
+
+bool ByteSource::ready() const {
+  if (begin_ != end_) return true;
+  pollfd file{file_.number(), POLLIN, 0};
+  return poll(&file, 1, 0) > 0;
 }
 
 std::size_t ByteSource::read_plain(std::span<char> into) {

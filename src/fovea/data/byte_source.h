@@ -44,6 +44,9 @@ class ByteSource {
   /// Fills a leading part of `into` and returns its size in bytes: 0 only at the end (or if `into` is empty).
   /// Throws Error(data) naming the file if reading fails or the gzip data are truncated or corrupt.
   std::size_t read(std::span<char> into);
+  /// Whether bytes, or the end, have arrived, so that read() need not wait for them (of gzip data it may
+  /// still: too few of them unpack to nothing).
+  bool ready() const;
 
   const std::string& name() const { return name_; }
 

@@ -64,8 +64,15 @@ void LineReader::drop_byte_order_mark() {
   if (head.starts_with(byte_order_mark)) begin_ += byte_order_mark.size();
 }
 
-bool LineReader::has_line() const {
-  return std::memchr(buffer_.data() + begin_, '\n', end_ - begin_) != nullptr;
+bool LineReader::has_line() {
+  std::size_t searched = 0;  // bytes from begin_ known to hold no '\n'
+  while (!std::memchr(buffer_.data() + begin_ + searched, '\n', end_ - begin_ - searched)) {
+    searched = end_ - begin_;
+    if (at_end_) return true;
+    if (!source_.ready()) return false;
+    refill();
+  }
+  return true;
 }
 
 std::optional<std::string_view> LineReader::next_raw() {

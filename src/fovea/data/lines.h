@@ -53,8 +53,8 @@ class LineReader {
   /// its end.
   std::optional<std::string_view> next();
 
-  /// Whether the next line has been read already, so that next() will not wait for it.
-  bool has_line() const;
+  /// Whether the next line, or the end, has arrived, so that next() will not wait for it; reads what has.
+  bool has_line();
 
   /// Number of the line that next() gave last, from 1 (skipped lines count).
   std::int64_t line_number() const { return statistics_.lines; }

@@ -4,20 +4,9 @@
 #include <string>
 
 #include "fovea/base/error.h"
+#include "fovea/data/fingerprint.h"
 
 namespace fovea::data {
-namespace {
-
-// FNV-1a takes a byte a step; a 32-bit word a step is four times as fast, and each step is still one to one.
-constexpr std::uint64_t fnv_offset = 0xcbf29ce484222325u, fnv_prime = 0x100000001b3u;
-
-std::uint64_t hash_sentence(std::uint64_t hash, std::span<const std::int32_t> ids) {
-  hash = (hash ^ static_cast<std::uint32_t>(ids.size())) * fnv_prime;
-  for (const std::int32_t id : ids) hash = (hash ^ static_cast<std::uint32_t>(id)) * fnv_prime;
-  return hash;
-}
-
-}  // namespace
 
 TokenCorpus::TokenCorpus(std::int64_t max_tokens) : max_tokens_(max_tokens) {
   if (max_tokens < 2)
@@ -58,9 +47,12 @@ void TokenCorpus::expect_pairs(std::string_view where) const {
 }
 
 std::uint64_t TokenCorpus::fingerprint() const {
-  std::uint64_t hash = fnv_offset;
-  for (std::int64_t i = 0; i < size(); ++i) hash = hash_sentence(hash_sentence(hash, source(i)), target(i));
-  return hash;
+  Fingerprint fingerprint;
+  for (std::int64_t i = 0; i < size(); ++i) {
+    fingerprint.add(source(i));
+    fingerprint.add(target(i));
+  }
+  return fingerprint.value();
 }
 
 }  // namespace fovea::data

@@ -41,9 +41,8 @@ void check_numbered(const BeamOptions& options, const StepModel& model) {
 
 void check(const BeamOptions& options, const BatchLimits& limits, const StepModel& model) {
   using std::to_string;
-  const std::int64_t widest = kernels::top_k_limit / 2;
-  expect(options.beam >= 1 && (options.beam <= widest || model.vocabulary() <= kernels::top_k_limit), "beam",
-         to_string(options.beam), "use 1 to " + to_string(widest));
+  expect(options.beam >= 1 && (options.beam <= widest_beam || model.vocabulary() <= kernels::top_k_limit),
+         "beam", to_string(options.beam), "use 1 to " + to_string(widest_beam));
   check_numbered(options, model);
   const auto& [groups, penalty] = options.diverse;
   expect(groups >= 1 && options.beam % groups == 0, "diverse groups",
@@ -64,19 +63,30 @@ void check(const BeamOptions& options, const BatchLimits& limits, const StepMode
   expect(limits.max_tokens >= 1, "tokens of a batch", to_string(limits.max_tokens), "use at least 1");
 }
 
+// A row of -infinity alone is no fault: nothing can follow there.
+bool can_be_ranked(std::span<const float> logits) {
+  return std::ranges::all_of(logits, [](float x) { return x < infinity; });
+}
+
+// Bits of all ids but these.
+std::vector<std::uint64_t> all_but(std::span<const std::int32_t> ids, std::int64_t vocabulary) {
+  std::vector<std::uint64_t> bits(static_cast<std::size_t>(vocabulary / 64 + 1), ~std::uint64_t{0});
+  for (const auto id : ids) bits[static_cast<std::size_t>(id / 64)] &= ~(std::uint64_t{1} << (id % 64));
+  return bits;
+}
+
 class Search {
  public:
   Search(const StepModel& model, const BeamOptions& options, const BatchLimits& limits);
-  using Next = std::function<std::optional<Request>()>;
-  using Found = std::function<void(std::size_t, std::vector<Hypothesis>)>;
-  bool run(const Next& next, const Found& found);
+  bool run(Exchange& exchange);
 
  private:
   std::int64_t greatest_length(const Request& request, std::size_t index) const;
   void forbid();
+  void allow_always();
   bool has_room() const;
   bool fits(const Request& request) const;
-  void admit(const Next& next);
+  void admit(Exchange& exchange);
   void enter(Request request);
   void restrict_rows();
   void name_tokens();
@@ -85,10 +95,12 @@ class Search {
   Tensor step();
   void constrain(const Tensor& logits);
   void find_candidates(const Tensor& logits);
+  void rank_rows();
+  void make_room_for_candidates();
   void draw(const Tensor& logits);
   [[noreturn]] void diagnose(const Tensor& logits, std::size_t row) const;
   StepOffer offer_to(const SentenceSearch& sentence, std::size_t row, std::size_t& drawn);
-  void advance(const Found& found);
+  void advance(Exchange& exchange);
   bool ranks() const { return k_ > 0; }  // whether the most probable tokens are asked for
   static std::span<float> row_of(const Tensor& logits, std::size_t row) {
     const auto width = static_cast<std::size_t>(logits.dim(1));
@@ -104,18 +116,21 @@ class Search {
   std::optional<Request> waiting_;                              // the next request, if it did not fit
   std::size_t entered_ = 0;                                     // requests so far
   std::int64_t source_tokens_ = 0;                              // of those alive
-  bool at_end_ = false;
 
   std::vector<std::int32_t> tokens_,
-      parents_;                           // a row: what the model is fed next, and which row it continues
-  StepAttention attention_;               // of this step, if it is asked for
-  std::vector<std::int32_t> forbidden_;   // ids that no row may choose
-  bool restricted_ = false;               // whether sentences have tokens of their own
-  std::vector<float> all_tokens_;         // logits of a row, -infinity for tokens that are not its own
-  std::int64_t k_ = 0;                    // candidates a row
-  std::vector<float> log_probabilities_;  // [rows, k]
-  std::vector<std::int32_t> ids_;         // [rows, k]
-  std::vector<std::int32_t> past_;        // of one hypothesis, for the processors
+      parents_;                          // a row: what the model is fed next, and which row it continues
+  StepAttention attention_;              // of this step, if it is asked for
+  std::vector<std::int32_t> forbidden_;  // ids that no row may choose
+  std::vector<std::uint64_t> permitted_, without_end_;  // bits of the others; and of those but the end
+  bool needs_logits_ = true;                            // whether anybody looks at more than candidates
+  std::vector<std::int32_t> always_;                    // ids that are every sentence's own
+  bool restricted_ = false;                             // whether sentences have tokens of their own
+  std::vector<float> all_tokens_;              // logits of a row, -infinity for tokens that are not its own
+  std::vector<const std::uint64_t*> allowed_;  // [rows] of those bits
+  std::int64_t k_ = 0;                         // candidates a row
+  std::vector<float> log_probabilities_;       // [rows, k]
+  std::vector<std::int32_t> ids_;              // [rows, k]
+  std::vector<std::int32_t> past_;             // of one hypothesis, for the processors
 
   struct PlannedDraw {
     std::size_t row;
@@ -139,7 +154,8 @@ Search::Search(const StepModel& model, const BeamOptions& options, const BatchLi
     samplers_.assign(static_cast<std::size_t>(model.execution().pool->size()), Sampler(*options.sampling));
 }
 
-// Decides which ids no row may choose, and how many candidates a row can have.
+// Decides which ids no row may choose, how many candidates a row can have, and whether they are all that is
+// asked for.
 void Search::forbid() {
   std::set<std::int32_t> ids(model_.banned().begin(), model_.banned().end());
   ids.insert(options_.suppressed.begin(), options_.suppressed.end());
@@ -153,6 +169,19 @@ void Search::forbid() {
     k_ = options_.sampling->top_k;
   if (options_.alternatives) k_ = std::max(k_, options_.nbest + 1);
   k_ = std::min(k_, allowed);
+  permitted_ = without_end_ = all_but(forbidden_, model_.vocabulary());
+  without_end_[static_cast<std::size_t>(model_.eos() / 64)] &= ~(std::uint64_t{1} << (model_.eos() % 64));
+  allow_always();
+  needs_logits_ = !model_.ranks() || watches_ || options_.sampling || !options_.processors.empty();
+}
+
+// What a sentence may hold that has tokens of its own, whatever they are.
+void Search::allow_always() {
+  std::set<std::int32_t> ids{model_.eos()};
+  for (const auto& processor : options_.processors)
+    if (const auto token = processor->forced(); token && *token >= 0 && *token < model_.vocabulary())
+      ids.insert(*token);
+  always_.assign(ids.begin(), ids.end());
 }
 
 std::int64_t Search::greatest_length(const Request& request, std::size_t index) const {
@@ -171,18 +200,23 @@ std::int64_t Search::greatest_length(const Request& request, std::size_t index) 
   return std::max({std::int64_t{1}, static_cast<std::int64_t>(wanted), std::ssize(request.prefix) + 1});
 }
 
-bool Search::run(const Next& next, const Found& found) {
+bool Search::run(Exchange& exchange) {
+  const auto stopped = [&] { return (options_.cancelled && *options_.cancelled) || exchange.stopped(); };
   for (;;) {
-    if (options_.cancelled && *options_.cancelled) return false;
-    admit(next);
-    if (alive_.empty()) return true;
-    const Tensor logits = step();
-    expect_shape(logits, {std::ssize(tokens_), restricted_ ? -1 : model_.vocabulary()},
-                 "decoding: logits of a step");
-    constrain(logits);
-    if (ranks()) find_candidates(logits);
-    if (options_.sampling) draw(logits);
-    advance(found);
+    if (stopped()) return false;
+    admit(exchange);
+    if (alive_.empty()) return !stopped();
+    if (needs_logits_ || restricted_) {
+      const Tensor logits = step();
+      expect_shape(logits, {std::ssize(tokens_), restricted_ ? -1 : model_.vocabulary()},
+                   "decoding: logits of a step");
+      constrain(logits);
+      if (ranks()) find_candidates(logits);
+      if (options_.sampling) draw(logits);
+    } else {
+      rank_rows();
+    }
+    advance(exchange);
   }
 }
 
@@ -197,13 +231,12 @@ bool Search::fits(const Request& request) const {
 }
 
 // Fills the batch with new sentences.
-void Search::admit(const Next& next) {
+void Search::admit(Exchange& exchange) {
   if (!has_room() && !alive_.empty()) return;
   std::vector<std::vector<std::int32_t>> sources;
   const bool others = !alive_.empty();
-  while (!at_end_ || waiting_) {
-    if (!waiting_) waiting_ = next();
-    if (!waiting_) at_end_ = true;
+  for (;;) {
+    if (!waiting_) waiting_ = exchange.next(alive_.empty());
     if (!waiting_ || !fits(*waiting_)) break;
     sources.push_back(waiting_->source);
     enter(*std::exchange(waiting_, {}));
@@ -228,12 +261,15 @@ void Search::restrict_rows() {
 }
 
 void Search::enter(Request request) {
-  const std::string own_tokens = "allowed tokens of sentence " + std::to_string(entered_);
-  if (entered_ == 0) restricted_ = request.allowed != nullptr;
+  const bool is_first = alive_.empty() && spare_.empty();
+  const std::size_t number = request.number.value_or(entered_++);
+  const std::string own_tokens = "allowed tokens of sentence " + std::to_string(number);
+  if (is_first) restricted_ = request.allowed != nullptr;
   if (restricted_ != (request.allowed != nullptr))
     throw Error(Error::Kind::usage, own_tokens, "are given for some sentences alone",
                 "give them for all or none");
-  if (restricted_) request.allowed = possible_tokens(*request.allowed, forbidden_, model_, own_tokens);
+  if (restricted_)
+    request.allowed = possible_tokens(*request.allowed, always_, forbidden_, model_.vocabulary(), own_tokens);
   if (spare_.empty()) {
     alive_.push_back(std::make_unique<SentenceSearch>(options_, model_.eos()));
   } else {
@@ -241,8 +277,8 @@ void Search::enter(Request request) {
     spare_.pop_back();
   }
   source_tokens_ += std::ssize(request.source);
-  const std::int64_t longest = greatest_length(request, entered_);
-  alive_.back()->begin(entered_++, std::move(request), longest);
+  const std::int64_t longest = greatest_length(request, number);
+  alive_.back()->begin(number, std::move(request), longest);
 }
 
 // Logits; where the rows looked is asked only if somebody wants to know.
@@ -303,18 +339,36 @@ std::optional<std::size_t> Search::column_of(const SentenceSearch& sentence, std
   return static_cast<std::size_t>(place - own.begin());
 }
 
+// Candidates from a model that ranks by itself: rows may choose by bitmaps, logits exist nowhere.
+void Search::rank_rows() {
+  make_room_for_candidates();
+  allowed_.clear();
+  for (const auto& sentence : alive_) {
+    const bool open = sentence->length() < options_.min_length && !sentence->is_forced();
+    allowed_.insert(allowed_.end(), sentence->rows(), (open ? without_end_ : permitted_).data());
+  }
+  model_.step_top(*state_, tokens_, {k_, allowed_.data(), nullptr}, log_probabilities_.data(), ids_.data());
+  for (std::size_t row = 0; row < tokens_.size(); ++row)
+    if (std::isnan(log_probabilities_[row * static_cast<std::size_t>(k_)])) {
+      const Tensor logits = model_.last_logits(*state_);
+      if (!can_be_ranked(row_of(logits, row))) diagnose(logits, row);
+    }
+}
+
+void Search::make_room_for_candidates() {
+  log_probabilities_.resize(tokens_.size() * static_cast<std::size_t>(k_));
+  ids_.resize(log_probabilities_.size());
+}
+
 void Search::find_candidates(const Tensor& logits) {
   const std::size_t rows = tokens_.size();
-  log_probabilities_.resize(rows * static_cast<std::size_t>(k_));
-  ids_.resize(log_probabilities_.size());
+  make_room_for_candidates();
   const std::int64_t forbidden = restricted_ ? 0 : std::ssize(forbidden_);
   kernels::top_k_log_softmax(model_.execution(), std::ssize(tokens_), logits.dim(1), k_, logits.f32(),
                              forbidden_.data(), forbidden, log_probabilities_.data(), ids_.data());
   for (std::size_t row = 0; row < rows; ++row) {
     if (!std::isnan(log_probabilities_[row * static_cast<std::size_t>(k_)])) continue;
-    // A row of -infinity alone is no fault: nothing can follow there.
-    const auto values = row_of(logits, row);
-    if (std::ranges::any_of(values, [](float x) { return !(x < infinity); })) diagnose(logits, row);
+    if (!can_be_ranked(row_of(logits, row))) diagnose(logits, row);
   }
   if (restricted_) name_tokens();
 }
@@ -400,7 +454,7 @@ StepOffer Search::offer_to(const SentenceSearch& sentence, std::size_t row, std:
 
 // Every sentence goes on by a token; those that are finished leave. Sets the model's rows to the hypotheses
 // that run, and the tokens it is fed next.
-void Search::advance(const Found& found) {
+void Search::advance(Exchange& exchange) {
   const std::size_t rows_before = tokens_.size();
   tokens_.clear();
   parents_.clear();
@@ -410,7 +464,7 @@ void Search::advance(const Found& found) {
     sentence->advance(offer_to(*sentence, row, drawn));
     if (sentence->finished()) {
       source_tokens_ -= std::ssize(sentence->request().source);
-      found(sentence->index(), sentence->results());
+      exchange.found(sentence->index(), sentence->results());
       spare_.push_back(std::move(sentence));
     } else {
       sentence->next_rows(tokens_, parents_);
@@ -426,13 +480,41 @@ void Search::advance(const Found& found) {
   if (!same) state_->reorder(parents_);
 }
 
+// An exchange of two functions.
+class Functions : public Exchange {
+ public:
+  using Next = std::function<std::optional<Request>()>;
+  using Found = std::function<void(std::size_t, std::vector<Hypothesis>)>;
+  Functions(const Next& next, const Found& found) : next_(next), found_(found) {}
+
+  std::optional<Request> next(bool) override {
+    auto request = at_end_ ? std::nullopt : next_();
+    at_end_ = !request;
+    return request;
+  }
+  void found(std::size_t number, std::vector<Hypothesis> hypotheses) override {
+    found_(number, std::move(hypotheses));
+  }
+
+ private:
+  const Next& next_;
+  const Found& found_;
+  bool at_end_ = false;
+};
+
 }  // namespace
+
+bool beam_search(const StepModel& model, Exchange& exchange, const BeamOptions& options,
+                 const BatchLimits& limits) {
+  check(options, limits, model);
+  return Search(model, options, limits).run(exchange);
+}
 
 bool beam_search(const StepModel& model, const std::function<std::optional<Request>()>& next,
                  const std::function<void(std::size_t, std::vector<Hypothesis>)>& found,
                  const BeamOptions& options, const BatchLimits& limits) {
-  check(options, limits, model);
-  return Search(model, options, limits).run(next, found);
+  Functions exchange(next, found);
+  return beam_search(model, exchange, options, limits);
 }
 
 std::vector<std::vector<Hypothesis>> beam_search(const StepModel& model, std::vector<Request> requests,

@@ -43,7 +43,33 @@ void log_mean_exp(const std::vector<std::span<float>>& rows) {
   }
 }
 
+// The mean, entry by entry, into the first row.
+void mean_of_rows(const std::vector<std::span<float>>& rows) {
+  for (std::size_t m = 1; m < rows.size(); ++m)
+    for (std::size_t v = 0; v < rows[m].size(); ++v) rows.front()[v] += rows[m][v];
+  for (float& x : rows.front()) x /= static_cast<float>(rows.size());
+}
+
 }  // namespace
+
+void average_logits(const kernels::Execution& exec, std::span<const Tensor> logits,
+                    std::span<const std::int32_t> banned, EnsembleMean mean) {
+  const std::int64_t R = logits.front().dim(0), V = logits.front().dim(1);
+  for (const Tensor& one : logits) expect_shape(one, {R, V}, "ensemble: logits of a step");
+  exec.pool->parallel_for(R, 1, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<std::span<float>> rows(logits.size());
+    for (std::int64_t r = begin; r < end; ++r) {
+      for (std::size_t m = 0; m < logits.size(); ++m) {
+        rows[m] = std::span(logits[m].f32() + r * V, static_cast<std::size_t>(V));
+        log_softmax(rows[m], banned);
+      }
+      if (mean == EnsembleMean::probabilities)
+        log_mean_exp(rows);
+      else
+        mean_of_rows(rows);
+    }
+  });
+}
 
 Ensemble::Ensemble(std::vector<std::unique_ptr<const StepModel>> models, Mean mean)
     : models_(std::move(models)), mean_(mean) {
@@ -109,27 +135,8 @@ Tensor Ensemble::step_watched(DecodingState& begun, std::span<const std::int32_t
 
 // Of a row that is restricted banned ids are no part.
 Tensor Ensemble::mean_of(const std::vector<Tensor>& logits, bool restricted) const {
-  const Tensor& mean = logits.front();
-  const std::int64_t R = mean.dim(0), V = restricted ? mean.dim(1) : vocabulary();
-  const auto absent = restricted ? std::span<const std::int32_t>() : banned();
-  for (const Tensor& one : logits) expect_shape(one, {R, V}, "ensemble: logits of a step");
-  execution().pool->parallel_for(R, 1, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<std::span<float>> rows(logits.size());
-    for (std::int64_t r = begin; r < end; ++r) {
-      for (std::size_t m = 0; m < logits.size(); ++m) {
-        rows[m] = std::span(logits[m].f32() + r * V, static_cast<std::size_t>(V));
-        log_softmax(rows[m], absent);
-      }
-      if (mean_ == Mean::probabilities) {
-        log_mean_exp(rows);
-        continue;
-      }
-      for (std::size_t m = 1; m < rows.size(); ++m)
-        for (std::size_t v = 0; v < rows[m].size(); ++v) rows.front()[v] += rows[m][v];
-      for (float& x : rows.front()) x /= static_cast<float>(rows.size());
-    }
-  });
-  return mean;
+  average_logits(execution(), logits, restricted ? std::span<const std::int32_t>() : banned(), mean_);
+  return logits.front();
 }
 
 }  // namespace fovea::decoding

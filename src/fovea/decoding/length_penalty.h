@@ -3,14 +3,13 @@
 #include <cmath>
 #include <cstdint>
 
+#include "fovea/models/generation_defaults.h"
+
 namespace fovea::decoding {
 
 /// What a sum of log-probabilities is divided by, so that long hypotheses are not at a disadvantage.
 struct LengthPenalty {
-  enum class Kind {
-    power,  ///< length^alpha, as Hugging Face's `length_penalty`; 1 = mean log-probability a token
-    gnmt,   ///< (5 + length)^alpha / 6^alpha, Wu et al. 2016, equation (14)
-  };
+  using Kind = models::LengthPenaltyKind;
   Kind kind = Kind::power;
   double alpha = 1.0;  ///< 0 = no normalisation
 

@@ -9,6 +9,11 @@
 #include "fovea/base/error.h"
 
 namespace fovea::decoding {
+namespace {
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+}  // namespace
 
 NoRepeatNgram::NoRepeatNgram(std::int64_t n) : n_(static_cast<std::size_t>(n)) {
   if (n < 1)
@@ -22,7 +27,7 @@ void NoRepeatNgram::process(std::size_t, std::span<const std::int32_t> tokens,
   const auto last = tokens.last(n_ - 1);  // what came after the same tokens before must not come again
   for (std::size_t begin = 0; begin + n_ <= tokens.size(); ++begin)
     if (std::ranges::equal(tokens.subspan(begin, n_ - 1), last))
-      logits[static_cast<std::size_t>(tokens[begin + n_ - 1])] = -std::numeric_limits<float>::infinity();
+      logits[static_cast<std::size_t>(tokens[begin + n_ - 1])] = -infinity;
 }
 
 RepetitionPenalty::RepetitionPenalty(double penalty) : penalty_(static_cast<float>(penalty)) {
@@ -54,8 +59,26 @@ void SuppressSequences::process(std::size_t, std::span<const std::int32_t> token
     const auto last = static_cast<std::size_t>(sequence.back());
     if (before.size() <= tokens.size() && last < logits.size() &&
         std::ranges::equal(before, tokens.last(before.size())))
-      logits[last] = -std::numeric_limits<float>::infinity();
+      logits[last] = -infinity;
   }
+}
+
+void SuppressFirst::process(std::size_t, std::span<const std::int32_t> tokens,
+                            std::span<float> logits) const {
+  if (!tokens.empty()) return;
+  for (const auto token : tokens_)
+    if (token >= 0 && token < std::ssize(logits)) logits[static_cast<std::size_t>(token)] = -infinity;
+}
+
+void ForceFirst::process(std::size_t, std::span<const std::int32_t> tokens, std::span<float> logits) const {
+  if (!tokens.empty()) return;
+  if (token_ < 0 || token_ >= std::ssize(logits))
+    throw Error(
+        Error::Kind::model, "forced_bos_token_id",
+        std::to_string(token_) + " is not among the model's " + std::to_string(logits.size()) + " tokens",
+        "mend generation_config.json");
+  std::ranges::fill(logits, -infinity);
+  logits[static_cast<std::size_t>(token_)] = 0.0f;
 }
 
 }  // namespace fovea::decoding

@@ -2,7 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace fovea::decoding {
@@ -19,6 +21,10 @@ class LogitProcessor {
   /// alone.
   virtual void process(std::size_t source, std::span<const std::int32_t> tokens,
                        std::span<float> logits) const = 0;
+
+  /// A token that it may make the only possible one whatever the model says: a sentence that is restricted to
+  /// tokens of its own (Request::allowed) may hold it too. None by default.
+  virtual std::optional<std::int32_t> forced() const { return {}; }
 };
 
 /// No n tokens in a row occur twice in a hypothesis (Paulus et al. 2018, section 2.5;
@@ -59,6 +65,32 @@ class SuppressSequences : public LogitProcessor {
 
  private:
   std::vector<std::vector<std::int32_t>> sequences_;
+};
+
+/// Tokens that no hypothesis begins with (`begin_suppress_tokens`). A prefix is no choice: after one nothing
+/// is the first token any more.
+class SuppressFirst : public LogitProcessor {
+ public:
+  explicit SuppressFirst(std::vector<std::int32_t> tokens) : tokens_(std::move(tokens)) {}
+  void process(std::size_t source, std::span<const std::int32_t> tokens,
+               std::span<float> logits) const override;
+
+ private:
+  std::vector<std::int32_t> tokens_;
+};
+
+/// The token that every hypothesis without a prefix begins with, with probability 1
+/// (`forced_bos_token_id`: the language of a multilingual model).
+class ForceFirst : public LogitProcessor {
+ public:
+  explicit ForceFirst(std::int32_t token) : token_(token) {}
+  /// Throws Error(model) if the vocabulary has no such token.
+  void process(std::size_t source, std::span<const std::int32_t> tokens,
+               std::span<float> logits) const override;
+  std::optional<std::int32_t> forced() const override { return token_; }
+
+ private:
+  std::int32_t token_;
 };
 
 }  // namespace fovea::decoding

@@ -11,6 +11,15 @@ void StepModel::restrict_to(DecodingState&, std::span<const TokenSet>) const {
               "do without a shortlist");
 }
 
+void StepModel::step_top(DecodingState&, std::span<const std::int32_t>, const kernels::TopKChoice&, float*,
+                         std::int32_t*) const {
+  throw Error(Error::Kind::bug, "decoding", "the model ranks no tokens by itself");
+}
+
+Tensor StepModel::last_logits(const DecodingState&) const {
+  throw Error(Error::Kind::bug, "decoding", "the model ranks no tokens by itself");
+}
+
 Error no_attention() {
   return Error(Error::Kind::usage, "decoding", "the model has no attention to its source",
                "do without coverage penalty, alignment and replacement of unknown words");

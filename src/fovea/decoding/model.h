@@ -7,6 +7,7 @@
 
 #include "fovea/base/error.h"
 #include "fovea/kernels/execution.h"
+#include "fovea/kernels/top_k.h"
 #include "fovea/tensor/tensor.h"
 
 /// All that a search sees of a model: start(sources), then step(state, tokens) again and again.
@@ -68,6 +69,16 @@ class StepModel {
   /// row gives depends on its own set alone. Throws Error(usage) if the model cannot compute some outputs
   /// alone, as by default.
   virtual void restrict_to(DecodingState& state, std::span<const TokenSet> sets) const;
+
+  /// Whether step_top() serves.
+  virtual bool ranks() const { return false; }
+  /// As step(), for who wants no logits but the best of each row, log_probs and ids [rows, k]: to the bit
+  /// what kernels::top_k_log_softmax makes of them. Throws Error(bug) unless ranks(), and after
+  /// restrict_to().
+  virtual void step_top(DecodingState& state, std::span<const std::int32_t> tokens,
+                        const kernels::TopKChoice& choice, float* log_probs, std::int32_t* ids) const;
+  /// The logits that step_top() did not write the last time.
+  virtual Tensor last_logits(const DecodingState& state) const;
 
   virtual std::int32_t start_token() const = 0;    ///< fed at the first step
   virtual std::int32_t eos() const = 0;            ///< ends a hypothesis

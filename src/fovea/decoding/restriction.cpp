@@ -9,16 +9,15 @@
 
 namespace fovea::decoding {
 
-TokenSet possible_tokens(const std::vector<std::int32_t>& asked, std::span<const std::int32_t> forbidden,
-                         const StepModel& model, const std::string& where) {
+TokenSet possible_tokens(const std::vector<std::int32_t>& asked, std::span<const std::int32_t> always,
+                         std::span<const std::int32_t> forbidden, std::int64_t vocabulary,
+                         const std::string& where) {
   for (std::size_t i = 0; i < asked.size(); ++i)
-    if (asked[i] < 0 || asked[i] >= model.vocabulary() || (i > 0 && asked[i] <= asked[i - 1]))
+    if (asked[i] < 0 || asked[i] >= vocabulary || (i > 0 && asked[i] <= asked[i - 1]))
       throw Error(Error::Kind::usage, where, "are not ascending ids of the vocabulary");
-  std::vector<std::int32_t> possible;
-  std::ranges::set_difference(asked, forbidden, std::back_inserter(possible));
-  const auto place = std::ranges::lower_bound(possible, model.eos());
-  const bool ends = place != possible.end() && *place == model.eos();
-  if (!ends && !std::ranges::binary_search(forbidden, model.eos())) possible.insert(place, model.eos());
+  std::vector<std::int32_t> wanted, possible;
+  std::ranges::set_union(asked, always, std::back_inserter(wanted));
+  std::ranges::set_difference(wanted, forbidden, std::back_inserter(possible));
   return std::make_shared<const std::vector<std::int32_t>>(std::move(possible));
 }
 
@@ -56,10 +55,9 @@ void Restriction::unite() {
 
 void Restriction::reorder(std::span<const std::int32_t> parents) {
   if (!active()) return;
-  std::vector<std::int32_t> rows;
-  rows.reserve(parents.size());
-  for (const auto parent : parents) rows.push_back(rows_[static_cast<std::size_t>(parent)]);
-  rows_ = std::move(rows);
+  next_rows_.clear();
+  for (const auto parent : parents) next_rows_.push_back(rows_[static_cast<std::size_t>(parent)]);
+  rows_.swap(next_rows_);
 }
 
 Tensor Restriction::narrow(const kernels::Execution& exec, const Tensor& logits) const {

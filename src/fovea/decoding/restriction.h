@@ -9,11 +9,11 @@
 
 namespace fovea::decoding {
 
-/// What a sentence may become: the tokens of `asked` that are not `forbidden` (ascending), and the end of
-/// sentence unless it is. Throws Error(usage) naming `where` if `asked` is not of ascending ids of the
-/// model's vocabulary.
-TokenSet possible_tokens(const std::vector<std::int32_t>& asked, std::span<const std::int32_t> forbidden,
-                         const StepModel& model, const std::string& where);
+/// What a sentence may become: the tokens of `asked` and `always` that are not `forbidden`, all ascending.
+/// Throws Error(usage) naming `where` if `asked` is not of ascending ids of a vocabulary of that size.
+TokenSet possible_tokens(const std::vector<std::int32_t>& asked, std::span<const std::int32_t> always,
+                         std::span<const std::int32_t> forbidden, std::int64_t vocabulary,
+                         const std::string& where);
 
 /// Which tokens the rows of a batch may become, each by its sentence, and which outputs a model computes for
 /// all of them: the union. Rows are then narrowed to what is their own, so that what stands beside a sentence
@@ -40,8 +40,8 @@ class Restriction {
   };
   void unite();
 
-  std::vector<Part> parts_;         // one a sentence
-  std::vector<std::int32_t> rows_;  // the part of each row
+  std::vector<Part> parts_;                     // one a sentence
+  std::vector<std::int32_t> rows_, next_rows_;  // the part of each row
   std::vector<std::int32_t> tokens_;
 };
 

@@ -12,6 +12,7 @@
 #include "fovea/decoding/length_penalty.h"
 #include "fovea/decoding/logit_processor.h"
 #include "fovea/decoding/sampling.h"
+#include "fovea/kernels/top_k.h"
 
 namespace fovea::decoding {
 
@@ -22,9 +23,11 @@ struct Request {
   /// probability 1, in lengths too.
   std::vector<std::int32_t> prefix = {};
   std::uint64_t draw = 0;  ///< which random numbers sampling takes, such as the number of a line
-  /// The only tokens that hypotheses may hold after the prefix, ascending; the end of sentence is one of them
-  /// in any case. None: all tokens. All requests of a search have such a set, or none has. Probabilities are
-  /// shares of these tokens alone.
+  /// What results, streamed tokens, processors and messages call it; not given: the how manieth it came.
+  std::optional<std::size_t> number = {};
+  /// The only tokens that hypotheses may hold after the prefix, ascending; the end of sentence and what a
+  /// processor forces are of them in any case. None: all tokens. All requests of a search have such a set, or
+  /// none has. Probabilities are shares of these tokens alone.
   std::shared_ptr<const std::vector<std::int32_t>> allowed = {};
 };
 
@@ -72,18 +75,22 @@ struct Alternatives {
 
 /// A token that will stay: every hypothesis that can still be returned as number `hypothesis` has it.
 struct StreamedToken {
-  std::size_t sentence;     ///< as in the results
+  std::size_t sentence;     ///< number of its request
   std::int64_t hypothesis;  ///< which of those returned: 0, or any if they are drawn or alternatives
   std::int64_t position;    ///< in its tokens
   std::int32_t token;
   float log_probability;
+  std::size_t part = 0;  ///< of a line that was cut: which of line_parts()
 };
 /// Returns whether to go on; if not, the hypothesis ends with this token, complete = false, and is the only
 /// one of its sentence unless they are drawn or alternatives.
 using OnToken = std::function<bool(const StreamedToken&)>;
 
+/// A step looks at twice as many candidates as there are hypotheses.
+inline constexpr std::int64_t widest_beam = kernels::top_k_limit / 2;
+
 struct BeamOptions {
-  std::int64_t beam = 5;   ///< hypotheses kept alive a sentence; 1 = greedy search
+  std::int64_t beam = 5;   ///< hypotheses kept alive a sentence, up to widest_beam; 1 = greedy search
   std::int64_t nbest = 1;  ///< hypotheses returned: at most `beam`, unless drawn or alternatives
   LengthPenalty length_penalty{};
   CoveragePenalty coverage_penalty{};

@@ -18,9 +18,10 @@ class State : public DecodingState {
   std::int64_t rows() const override { return state->rows(); }
   void reorder(std::span<const std::int32_t> parents) override {
     state->reorder(parents);
-    std::vector<std::size_t> lengths;
-    for (const auto parent : parents) lengths.push_back(source_lengths[static_cast<std::size_t>(parent)]);
-    source_lengths = std::move(lengths);
+    next_lengths_.clear();
+    for (const auto parent : parents)
+      next_lengths_.push_back(source_lengths[static_cast<std::size_t>(parent)]);
+    source_lengths.swap(next_lengths_);
     restriction.reorder(parents);
   }
   // Logits as the caller wants them.
@@ -31,6 +32,9 @@ class State : public DecodingState {
   std::unique_ptr<models::TranslationState> state;
   std::vector<std::size_t> source_lengths;  // of each row
   Restriction restriction;
+
+ private:
+  std::vector<std::size_t> next_lengths_;
 };
 
 /// Keeps the cross-attention of a step, that of the last layer to say something.
@@ -89,6 +93,19 @@ void TranslationDecoder::restrict_to(DecodingState& begun, std::span<const Token
 Tensor TranslationDecoder::step(DecodingState& begun, std::span<const std::int32_t> tokens) const {
   auto& state = static_cast<State&>(begun);
   return state.narrowed(ctx_.exec, model_.step(ctx_, *state.state, tokens));
+}
+
+void TranslationDecoder::step_top(DecodingState& begun, std::span<const std::int32_t> tokens,
+                                  const kernels::TopKChoice& choice, float* log_probs,
+                                  std::int32_t* ids) const {
+  auto& state = static_cast<State&>(begun);
+  if (state.restriction.active())
+    throw Error(Error::Kind::bug, "decoding", "rows with tokens of their own are not ranked by the model");
+  model_.step_top(ctx_, *state.state, tokens, choice, log_probs, ids);
+}
+
+Tensor TranslationDecoder::last_logits(const DecodingState& state) const {
+  return model_.last_logits(ctx_, *static_cast<const State&>(state).state);
 }
 
 Tensor TranslationDecoder::step_watched(DecodingState& begun, std::span<const std::int32_t> tokens,

@@ -20,6 +20,11 @@ class TranslationDecoder : public StepModel {
   void admit(DecodingState& state, const std::vector<std::vector<std::int32_t>>& sources) const override;
   Tensor step(DecodingState& state, std::span<const std::int32_t> tokens) const override;
 
+  bool ranks() const override { return model_.ranks(); }
+  void step_top(DecodingState& state, std::span<const std::int32_t> tokens, const kernels::TopKChoice& choice,
+                float* log_probs, std::int32_t* ids) const override;
+  Tensor last_logits(const DecodingState& state) const override;
+
   /// Where a row looked is the mean over the heads of what the decoder's last cross-attention saw.
   Tensor step_watched(DecodingState& state, std::span<const std::int32_t> tokens,
                       StepAttention& attention) const override;

@@ -107,9 +107,6 @@ void linear_serial(const Execution& exec, int worker, std::int64_t M, const floa
 /// to[k] = scale * W[n,k] for all k; of i8 the integers, without their scale.
 void unpack_row(const PackedLinear& weights, std::int64_t n, float scale, float* to);
 
-/// Row n of W as it is held: K elements of its dtype; of i8 the integers, whose scale is weights.scales()[n].
-void copy_row(const PackedLinear& weights, std::int64_t n, std::byte* to);
-
 /// out[i,:] = scale * W[ids[i],:], [count,K], widened: embeddings tied to an output layer. The caller has
 /// checked ids.
 void look_up_rows(const Execution& exec, const PackedLinear& weights, std::int64_t count,

@@ -1,4 +1,4 @@
-// Packing the weights of packed_linear.h, and reading rows of them back.
+// Packing the weights of packed_linear.h, and reading rows of them back (packed_rows.h).
 
 #include <algorithm>
 #include <cstring>
@@ -9,6 +9,7 @@
 #include "fovea/base/checked.h"
 #include "fovea/base/error.h"
 #include "fovea/kernels/cpu/packed_linear.h"
+#include "fovea/kernels/packed_rows.h"
 #include "fovea/kernels/quantise_row.h"
 
 namespace fovea::kernels {

@@ -1,36 +1,20 @@
 #include "fovea/models/marian.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "fovea/formats/json_writer.h"
 #include "fovea/formats/safetensors.h"
+#include "fovea/models/activation_names.h"
+#include "fovea/models/config_checks.h"
 #include "fovea/models/weights_on_disk.h"
 
 namespace fovea::models {
 namespace {
 
 using formats::Json;
-using kernels::Activation;
 using Norm = TransformerConfig::Norm;
 using Positions = TransformerConfig::Positions;
-
-struct ActivationName {
-  std::string_view name;
-  Activation activation;
-};
-constexpr std::array activation_names{
-    ActivationName{"relu", Activation::relu},  ActivationName{"gelu", Activation::gelu},
-    ActivationName{"swish", Activation::silu}, ActivationName{"silu", Activation::silu},
-    ActivationName{"tanh", Activation::tanh},  ActivationName{"linear", Activation::identity}};
-
-Activation activation_of(const Json& value) {
-  for (const auto& entry : activation_names)
-    if (entry.name == value.text()) return entry.activation;
-  value.reject("unknown activation '" + printable(value.text()) + "'",
-               "known are relu, gelu, swish, tanh, linear");
-}
 
 constexpr std::int64_t largest = 4'000'000;
 
@@ -47,15 +31,6 @@ std::int64_t same(const Json& config, const char* encoder_key, const char* decod
         .reject(std::to_string(other) + ", but " + encoder_key + " is " + std::to_string(value),
                 "encoder and decoder must agree");
   return value;
-}
-
-float share(const Json& config, std::string_view key) {
-  return static_cast<float>(config.number_or(key, 0.0, 0.0, 0.999));
-}
-
-void expect_flag(const Json& config, std::string_view key, bool value) {
-  if (config.boolean_or(key, value) != value)
-    config.at(key).reject(value ? "false is not supported" : "true is not supported");
 }
 
 constexpr std::string_view shared_embedding = "model.shared.weight";
@@ -120,12 +95,6 @@ double parameter_count(const TransformerConfig& config) {
   if (!config.tie_output) rows += number(config.target_vocabulary);
   if (config.positions == Positions::learned) rows += 2 * number(config.max_positions);
   return rows * D + stacks + (config.norm == Norm::pre ? 2 * norm : 0);
-}
-
-std::string_view activation_name(Activation activation) {
-  for (const auto& entry : activation_names)
-    if (entry.activation == activation) return entry.name;
-  throw Error(Error::Kind::bug, "config.json", "an activation has no name");
 }
 
 std::string why_not_marian(const TransformerConfig& config) {
@@ -204,9 +173,9 @@ TransformerConfig read_config(const Json& config) {
       config.boolean_or("static_position_embeddings", true) ? Positions::sinusoidal : Positions::learned;
   model.key_width = config.integer_or("fovea_key_width", 0, 0, 4096);
   model.value_width = config.integer_or("fovea_value_width", 0, 0, 4096);
-  model.dropout = share(config, "dropout");
-  model.attention_dropout = share(config, "attention_dropout");
-  model.activation_dropout = share(config, "activation_dropout");
+  model.dropout = share_of(config, "dropout");
+  model.attention_dropout = share_of(config, "attention_dropout");
+  model.activation_dropout = share_of(config, "activation_dropout");
   model.eos = token_id(config, "eos_token_id");
   model.pad = token_id(config, "pad_token_id");
   model.unk = static_cast<std::int32_t>(config.integer_or("unk_token_id", 1, 0, largest));
@@ -239,11 +208,7 @@ formats::SafetensorsWriter Transformer::weights_file(
 
 void Transformer::read_weights(const formats::Weights& file, const Packing* packing) {
   const auto redundant = [&](std::string_view name) { return is_redundant(name, config_); };
-  parameters_.release_packed();
-  if (packing)
-    packed_non_finite_ = read_packed_parameters(file, parameters_, *packing, redundant);
-  else
-    read_parameters(file, parameters_, redundant);
+  packed_non_finite_ = read_parameters(file, parameters_, packing, {.is_redundant = redundant});
   expect_ties(file, config_);
   if (!file.has("final_logits_bias")) return;
   const Tensor bias = read_tensor(file, "final_logits_bias", {1, config_.target_vocabulary});

@@ -18,9 +18,6 @@ namespace fovea::models {
 /// Whether MarianMT can hold this model, and if not, the first reason: "pre-norm", "learned positions", ...
 std::string why_not_marian(const TransformerConfig& config);
 
-/// As config.json spells it: "relu", "gelu", "swish", ...
-std::string_view activation_name(kernels::Activation activation);
-
 /// config.json: MarianMT's keys; a model that MarianMT cannot hold is "fovea-transformer", with the same keys
 /// and ours.
 std::string config_json(const TransformerConfig& config, const GenerationDefaults& generation, DType weights);

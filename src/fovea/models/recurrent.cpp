@@ -230,11 +230,7 @@ formats::SafetensorsWriter RecurrentModel::weights_file(
 }
 
 void RecurrentModel::read_weights(const formats::Weights& file, const Packing* packing) {
-  parameters_.release_packed();
-  if (packing)
-    packed_non_finite_ = read_packed_parameters(file, parameters_, *packing);
-  else
-    read_parameters(file, parameters_);
+  packed_non_finite_ = read_parameters(file, parameters_, packing);
 }
 
 }  // namespace fovea::models

@@ -5,6 +5,7 @@
 
 #include "fovea/attention/match_score.h"
 #include "fovea/formats/json_writer.h"
+#include "fovea/models/config_checks.h"
 
 namespace fovea::models {
 namespace {
@@ -60,28 +61,7 @@ std::int32_t token_id(const Json& config, std::string_view key) {
   return static_cast<std::int32_t>(config.at(key).integer(0, largest));
 }
 
-float share(const Json& config, std::string_view key) {
-  return static_cast<float>(config.number_or(key, 0.0, 0.0, 0.999));
-}
-
-/// The conditions on a config, the first that fails thrown.
-class Checks {
- public:
-  Checks(Error::Kind kind, std::string_view where) : kind_(kind), where_(where) {}
-  void require(bool good, const std::string& what, const std::string& remedy = {}) const {
-    if (!good) throw Error(kind_, where_, what, remedy);
-  }
-  void within(std::int64_t value, std::int64_t least, std::int64_t most, const std::string& name) const {
-    require(value >= least && value <= most, name + " is " + std::to_string(value) + ", must be from " +
-                                                 std::to_string(least) + " to " + std::to_string(most));
-  }
-
- private:
-  Error::Kind kind_;
-  std::string_view where_;
-};
-
-void check_sizes(const RecurrentConfig& config, const Checks& check) {
+void check_sizes(const RecurrentConfig& config, const ConfigChecks& check) {
   check.within(config.source_vocabulary, 4, largest, "source vocabulary");
   check.within(config.target_vocabulary, 4, largest, "target vocabulary");
   check.within(config.encoder_layers, 1, 100, "number of encoder layers");
@@ -93,14 +73,12 @@ void check_sizes(const RecurrentConfig& config, const Checks& check) {
   check.within(config.match_layers, 1, 100, "number of match layers");
   check.within(config.reach, 0, 1 << 20, "reach of the attention window");
   check.within(config.max_positions, 1, 1 << 20, "number of positions");
-  for (const std::int32_t id : {config.eos, config.unk, config.pad})
-    check.require(id >= 0 && id < std::min(config.source_vocabulary, config.target_vocabulary),
-                  "special token " + std::to_string(id) + " is outside the vocabulary");
-  for (const float p : {config.dropout, config.attention_dropout})
-    check.require(p >= 0.0f && p < 1.0f, "a dropout is not in [0, 1)");
+  check.tokens({config.eos, config.unk, config.pad},
+               std::min(config.source_vocabulary, config.target_vocabulary));
+  check.shares({config.dropout, config.attention_dropout});
 }
 
-void check_attention(const RecurrentConfig& config, const Checks& check) {
+void check_attention(const RecurrentConfig& config, const ConfigChecks& check) {
   check.require(is_known_score(config.score), "there is no attention '" + printable(config.score) + "'");
   const bool plain =
       config.normaliser == Normaliser::softmax && config.window == Window::global && !config.coverage;
@@ -135,7 +113,7 @@ std::string_view name_of(Start start) { return name_in(starts, start); }
 std::string_view name_of(Recurrence cell) { return name_in(cells, cell); }
 
 void validate(const RecurrentConfig& config, Error::Kind kind, std::string_view where) {
-  const Checks check(kind, where);
+  const ConfigChecks check{kind, where};
   check_sizes(config, check);
   check_attention(config, check);
   check.require(!config.tie_source_target || config.source_vocabulary == config.target_vocabulary,
@@ -221,9 +199,9 @@ RecurrentConfig read_recurrent_config(const Json& config) {
   model.target_vocabulary = config.at("decoder_vocab_size").integer(1, largest);
   model.tie_source_target = config.at("share_encoder_decoder_embeddings").boolean();
   model.tie_output = config.at("tie_word_embeddings").boolean();
-  model.dropout = share(config, "dropout");
+  model.dropout = share_of(config, "dropout");
   model.variational = config.boolean_or("variational_dropout", false);
-  model.attention_dropout = share(config, "attention_dropout");
+  model.attention_dropout = share_of(config, "attention_dropout");
   model.eos = token_id(config, "eos_token_id");
   model.unk = token_id(config, "unk_token_id");
   model.pad = token_id(config, "pad_token_id");

@@ -4,6 +4,7 @@
 
 #include "fovea/attention/positions.h"
 #include "fovea/kernels/gemm.h"
+#include "fovea/models/config_checks.h"
 
 namespace fovea::models {
 namespace {
@@ -24,34 +25,25 @@ std::vector<std::int32_t> positions_of(const Sequences& sentences, std::size_t t
 }  // namespace
 
 void validate(const TransformerConfig& config, Error::Kind kind, std::string_view where) {
-  const auto require = [&](bool good, const std::string& what) {
-    if (!good) throw Error(kind, where, what);
-  };
-  const auto within = [&](std::int64_t value, std::int64_t least, std::int64_t most, const char* name) {
-    require(value >= least && value <= most, std::string(name) + " is " + std::to_string(value) +
-                                                 ", must be from " + std::to_string(least) + " to " +
-                                                 std::to_string(most));
-  };
-  within(config.source_vocabulary, 4, 4'000'000, "source vocabulary");
-  within(config.target_vocabulary, 4, 4'000'000, "target vocabulary");
-  within(config.encoder_layers, 1, 1000, "number of encoder layers");
-  within(config.decoder_layers, 1, 1000, "number of decoder layers");
-  within(config.width, 1, 65536, "width");
-  within(config.feed_forward, 1, 1 << 20, "feed-forward width");
-  within(config.heads, 1, 1024, "number of heads");
-  within(config.key_width, 0, 4096, "key width");
-  within(config.value_width, 0, 4096, "value width");
-  within(config.max_positions, 1, 1 << 20, "number of positions");
-  require((config.key_width && config.value_width) || config.width % config.heads == 0,
-          "width " + std::to_string(config.width) + " is not a multiple of " + std::to_string(config.heads) +
-              " heads");
-  require(!config.tie_source_target || config.source_vocabulary == config.target_vocabulary,
-          "tied source and target embeddings need one vocabulary");
-  for (const float p : {config.dropout, config.attention_dropout, config.activation_dropout})
-    require(p >= 0.0f && p < 1.0f, "a dropout is not in [0, 1)");
-  for (const std::int32_t id : {config.eos, config.unk, config.pad})
-    require(id >= 0 && id < std::min(config.source_vocabulary, config.target_vocabulary),
-            "special token " + std::to_string(id) + " is outside the vocabulary");
+  const ConfigChecks expect{kind, where};
+  expect.within(config.source_vocabulary, 4, 4'000'000, "source vocabulary");
+  expect.within(config.target_vocabulary, 4, 4'000'000, "target vocabulary");
+  expect.within(config.encoder_layers, 1, 1000, "number of encoder layers");
+  expect.within(config.decoder_layers, 1, 1000, "number of decoder layers");
+  expect.within(config.width, 1, 65536, "width");
+  expect.within(config.feed_forward, 1, 1 << 20, "feed-forward width");
+  expect.within(config.heads, 1, 1024, "number of heads");
+  expect.within(config.key_width, 0, 4096, "key width");
+  expect.within(config.value_width, 0, 4096, "value width");
+  expect.within(config.max_positions, 1, 1 << 20, "number of positions");
+  expect.require((config.key_width && config.value_width) || config.width % config.heads == 0,
+                 "width " + std::to_string(config.width) + " is not a multiple of " +
+                     std::to_string(config.heads) + " heads");
+  expect.require(!config.tie_source_target || config.source_vocabulary == config.target_vocabulary,
+                 "tied source and target embeddings need one vocabulary");
+  expect.shares({config.dropout, config.attention_dropout, config.activation_dropout});
+  expect.tokens({config.eos, config.unk, config.pad},
+                std::min(config.source_vocabulary, config.target_vocabulary));
 }
 
 void clear_dropout(TransformerConfig& config) {
@@ -98,32 +90,31 @@ DecoderLayer::DecoderLayer(nn::Builder& builder, const std::string& name, const 
       feed_forward_(builder, name, config),
       feed_forward_residual_(builder, name + ".final_layer_norm", config) {}
 
-template <class SelfAttention>
-Tensor DecoderLayer::sublayers(const ops::Context& ctx, Tensor x_ND, const SelfAttention& self,
-                               const Tensor& keys_values, const std::shared_ptr<const Sequences>& target,
-                               const std::shared_ptr<const Sequences>& source) const {
-  x_ND = self_residual_(ctx, x_ND, self);
-  x_ND = cross_residual_(ctx, x_ND, [&](const Tensor& x) {
-    return cross_attention_(ctx, x, keys_values, target, source, cross_place_);
-  });
-  return feed_forward_residual_(ctx, x_ND, [&](const Tensor& x) { return feed_forward_(ctx, x); });
-}
-
 Tensor DecoderLayer::forward(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
                              const std::shared_ptr<const Sequences>& target,
                              const std::shared_ptr<const Sequences>& source) const {
-  const auto self = [&](const Tensor& x) {
+  Tensor y_ND = self_residual_(ctx, x_ND, [&](const Tensor& x) {
     return self_attention_(ctx, x, target, /*causal=*/true, self_place_);
-  };
-  return sublayers(ctx, x_ND, self, keys_values, target, source);
+  });
+  y_ND = cross_residual_(ctx, y_ND, [&](const Tensor& x) {
+    return cross_attention_(ctx, x, keys_values, target, source, cross_place_);
+  });
+  return feed_forward_residual_(ctx, y_ND, [&](const Tensor& x) { return feed_forward_(ctx, x); });
 }
 
-Tensor DecoderLayer::step(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
-                          const attention::HypothesisCache& cache, const StepRows& rows) const {
-  const auto self = [&](const Tensor& x) {
-    return self_attention_.step(ctx, x, cache, rows.at, rows.tokens, rows.past, self_place_);
-  };
-  return sublayers(ctx, x_ND, self, keys_values, rows.tokens, rows.source);
+void DecoderLayer::step(const ops::Context& ctx, float* x, const attention::HypothesisCache& cache,
+                        const attention::SelfAttention::Past& past,
+                        std::span<const kernels::BeamQueries> sentences, const StepRoom& room) const {
+  const std::int64_t N = past.rows;
+  self_residual_.step(ctx.exec, N, x, room, [&](const float* in, float* out) {
+    self_attention_.step(ctx, in, cache, past, room.wide, room.context, out, self_place_);
+  });
+  cross_residual_.step(ctx.exec, N, x, room, [&](const float* in, float* out) {
+    cross_attention_.step(ctx, N, in, sentences, room.wide, room.context, out, cross_place_);
+  });
+  feed_forward_residual_.step(ctx.exec, N, x, room, [&](const float* in, float* out) {
+    feed_forward_.step(ctx.exec, N, in, room.wide, out);
+  });
 }
 
 Transformer::Transformer(const TransformerConfig& config, std::uint64_t seed)
@@ -175,8 +166,11 @@ Transformer::Transformer(const TransformerConfig& config, Declared) : config_(co
 Tensor Transformer::embed(const ops::Context& ctx, std::span<const std::int32_t> ids,
                           std::span<const std::int32_t> position, const nn::Parameter* table,
                           const Tensor& positions, ops::Dropping dropping) const {
-  const float scale = config_.scale_embedding ? std::sqrt(static_cast<float>(config_.width)) : 1.0f;
-  return nn::embed(ctx, ids, *table, scale, position, positions, dropping);
+  return nn::embed(ctx, ids, *table, embedding_scale(), position, positions, dropping);
+}
+
+float Transformer::embedding_scale() const {
+  return config_.scale_embedding ? std::sqrt(static_cast<float>(config_.width)) : 1.0f;
 }
 
 Tensor Transformer::encode(const ops::Context& ctx, std::span<const std::int32_t> source,
@@ -212,30 +206,6 @@ ops::LossSums Transformer::loss(const ops::Context& ctx, const TranslationBatch&
 
 Tensor Transformer::logits(const ops::Context& ctx, const Tensor& states_ND) const {
   return nn::linear(ctx, states_ND, *output_, output_bias());
-}
-
-std::unique_ptr<TranslationState> Transformer::start(
-    const ops::Context& ctx, std::span<const std::vector<std::int32_t>> sources) const {
-  auto begun = std::make_unique<TransformerState>();
-  TransformerState& state = *begun;
-  std::vector<std::int32_t> packed;
-  state.source_start.push_back(0);
-  for (const auto& source : sources) {
-    packed.insert(packed.end(), source.begin(), source.end());
-    state.source_start.push_back(static_cast<std::int32_t>(packed.size()));
-    state.sentence.push_back(static_cast<std::int32_t>(state.sentence.size()));
-  }
-  const Tensor memory_MD = encode(ctx, packed, Sequences::packed(state.source_start));
-  for (const auto& layer : decoder_) state.keys_values.push_back(layer.keys_values(ctx, memory_MD));
-  state.cache.resize(decoder_.size());
-  state.past.resize(sources.size());
-  return begun;
-}
-
-void Transformer::admit(const ops::Context& ctx, TranslationState& state,
-                        std::span<const std::vector<std::int32_t>> sources) const {
-  const auto fresh = start(ctx, sources);
-  static_cast<TransformerState&>(state).append(static_cast<const TransformerState&>(*fresh));
 }
 
 Tensor Transformer::predict(const ops::Context& ctx, const TranslationBatch& batch) const {

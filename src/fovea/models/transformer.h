@@ -9,6 +9,8 @@
 
 #include "fovea/attention/multi_head.h"
 #include "fovea/base/error.h"
+#include "fovea/kernels/dropout.h"
+#include "fovea/models/transformer_state.h"
 #include "fovea/models/translation_model.h"
 #include "fovea/ops/embed.h"
 
@@ -61,6 +63,18 @@ class Residual {
     if (pre_norm_) return ops::add_residual(ctx, sublayer(norm_(ctx, x_ND)), x_ND, dropping_);
     return norm_.add(ctx, sublayer(x_ND), x_ND, dropping_);
   }
+  /// The same of x [N, D] in its place; sublayer(in, out) writes its rows to `out`.
+  template <class Sublayer>
+  void step(const kernels::Execution& exec, std::int64_t N, float* x, const StepRoom& room,
+            const Sublayer& sublayer) const {
+    if (!pre_norm_) {
+      sublayer(x, room.out);
+      return norm_.rows(exec, N, room.out, x, x);
+    }
+    norm_.rows(exec, N, x, nullptr, room.normed);
+    sublayer(room.normed, room.out);
+    kernels::residual_dropout(exec, N * norm_.width(), {}, room.out, x, x);
+  }
 
  private:
   bool pre_norm_;
@@ -74,6 +88,11 @@ class FeedForward {
   FeedForward(nn::Builder& builder, const std::string& name, const TransformerConfig& config);
   Tensor operator()(const ops::Context& ctx, const Tensor& x_ND) const {
     return out_(ctx, in_(ctx, x_ND, inner_));
+  }
+  /// The same of rows [N, D]; `inner` has room for [N, d_ff].
+  void step(const kernels::Execution& exec, std::int64_t N, const float* x, float* inner, float* out) const {
+    in_.rows(exec, N, x, inner, inner_.activation);
+    out_.rows(exec, N, inner, out);
   }
 
  private:
@@ -97,15 +116,6 @@ class EncoderLayer {
   Residual feed_forward_residual_;
 };
 
-/// Rows of a decoder's step: tokens of hypotheses, one each.
-struct StepRows {
-  std::int64_t at = 0;                     ///< row of the caches that the first of them becomes
-  std::vector<std::int32_t> position;      ///< of each in its sentence
-  std::shared_ptr<Sequences> tokens = {};  ///< each is a query sequence of one token,
-  std::shared_ptr<Sequences> past = {};    ///< looks at its past and itself, rows of the caches,
-  std::shared_ptr<Sequences> source = {};  ///< and at its sentence, rows of the encoder's output
-};
-
 /// Masked self-attention, attention over the encoder's output, feed-forward; section 3.1.
 class DecoderLayer {
  public:
@@ -120,16 +130,12 @@ class DecoderLayer {
                  const std::shared_ptr<const Sequences>& target,
                  const std::shared_ptr<const Sequences>& source) const;
   std::int64_t cache_width() const { return self_attention_.cache_width(); }
-  /// One token a row; see SelfAttention::step.
-  Tensor step(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
-              const attention::HypothesisCache& cache, const StepRows& rows) const;
+  /// One token a row: x [N, D] becomes the layer's output. `sentences` are those of this layer.
+  void step(const ops::Context& ctx, float* x, const attention::HypothesisCache& cache,
+            const attention::SelfAttention::Past& past, std::span<const kernels::BeamQueries> sentences,
+            const StepRoom& room) const;
 
  private:
-  template <class SelfAttention>
-  Tensor sublayers(const ops::Context& ctx, Tensor x_ND, const SelfAttention& self, const Tensor& keys_values,
-                   const std::shared_ptr<const Sequences>& target,
-                   const std::shared_ptr<const Sequences>& source) const;
-
   std::string self_place_, cross_place_;
   attention::SelfAttention self_attention_;
   Residual self_residual_;
@@ -137,33 +143,6 @@ class DecoderLayer {
   Residual cross_residual_;
   FeedForward feed_forward_;
   Residual feed_forward_residual_;
-};
-
-/// A part of a step's rows that one thread takes through all layers.
-struct StepShare {
-  explicit StepShare(kernels::KernelSet set) : alone(1, set) {}
-  kernels::ExecutionOwner alone;
-  StepRows rows;
-};
-
-/// A decoder in mid-sentence: for each row its past, as rows of the caches, and the sentence that it
-/// translates.
-struct TransformerState : TranslationState {
-  std::vector<Tensor> keys_values;                 ///< of the encoder's output, a layer each
-  std::vector<attention::HypothesisCache> cache;   ///< of the tokens so far, a layer each
-  std::vector<std::int32_t> source_start;          ///< [sentences + 1]
-  std::vector<std::int32_t> sentence;              ///< [rows]
-  std::vector<std::vector<std::int32_t>> past;     ///< [rows][tokens so far], rows of the caches
-  std::vector<std::unique_ptr<StepShare>> shares;  ///< what steps work with, kept from one to the next
-
-  std::int64_t rows() const override { return static_cast<std::int64_t>(sentence.size()); }
-  void reorder(std::span<const std::int32_t> parents) override;
-  /// Adds the rows of a state that has not stepped yet; drops sentences and cached tokens of no row.
-  void append(const TransformerState& fresh);
-
- private:
-  void drop_sentences();
-  void drop_tokens();
 };
 
 /// The Transformer (Vaswani et al. 2017), as MarianMT arranges it: post-norm, biases everywhere, the decoder
@@ -202,6 +181,10 @@ class Transformer : public TranslationModel {
               std::span<const std::int32_t> tokens) const override;
   std::shared_ptr<const nn::PartialLinear> output_for(const kernels::Execution& exec,
                                                       std::span<const std::int32_t> tokens) const override;
+  bool ranks() const override { return true; }
+  void step_top(const ops::Context& ctx, TranslationState& state, std::span<const std::int32_t> tokens,
+                const kernels::TopKChoice& choice, float* log_probs, std::int32_t* ids) const override;
+  Tensor last_logits(const ops::Context& ctx, const TranslationState& state) const override;
   Tensor predict(const ops::Context& ctx, const TranslationBatch& batch) const override;
   void read(const ops::Context& ctx, std::span<const std::int32_t> source,
             std::span<const std::int32_t> target) const override;
@@ -214,8 +197,12 @@ class Transformer : public TranslationModel {
  private:
   int shares_of(const ops::Context& ctx, std::int64_t rows, std::int64_t outputs) const;
   double step_cost(std::int64_t rows, std::int64_t outputs) const;
-  Tensor step_rows(const ops::Context& ctx, const TransformerState& state,
-                   std::span<const std::int32_t> tokens, std::int64_t first, StepRows& rows) const;
+  ops::Context advance(const ops::Context& ctx, TransformerState& state,
+                       std::span<const std::int32_t> tokens) const;
+  void step_rows(const ops::Context& ctx, TransformerState& state, std::span<const std::int32_t> tokens,
+                 std::int64_t first, StepShare& share) const;
+  StepRoom room_for(std::int64_t rows, kernels::Workspace& memory) const;
+  float embedding_scale() const;
   Tensor embed(const ops::Context& ctx, std::span<const std::int32_t> ids,
                std::span<const std::int32_t> position, const nn::Parameter* table, const Tensor& positions,
                ops::Dropping dropping) const;

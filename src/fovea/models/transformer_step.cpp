@@ -1,36 +1,34 @@
+// The decoder, a token for each of its rows at a time, in memory that is kept from step to step.
+
 #include <algorithm>
 #include <string>
 #include <utility>
 
+#include "fovea/kernels/linear_top_k.h"
 #include "fovea/models/transformer.h"
 
 namespace fovea::models {
 namespace {
 
-// What rows first .. first + count - 1 of a step look at; their own keys and values become rows of the caches
-// from `at` on. Vectors keep their memory from step to step.
-void describe(const TransformerState& state, std::int64_t at, std::int64_t first, std::int64_t count,
-              StepRows& rows) {
-  for (auto* sequences : {&rows.tokens, &rows.past, &rows.source}) {
-    if (!*sequences) *sequences = std::make_shared<Sequences>();
-    (*sequences)->start.clear();
-    (*sequences)->count.clear();
-    (*sequences)->rows.clear();
+// Neighbouring rows first .. first + count - 1 that translate one sentence, in layer n.
+void find_sentences(const TransformerState& state, std::int64_t n, std::int64_t first, std::int64_t count,
+                    std::vector<kernels::BeamQueries>& found) {
+  found.clear();
+  const auto sentence = [&](std::int64_t row) { return state.sentence[static_cast<std::size_t>(row)].get(); };
+  for (std::int64_t row = first, next; row < first + count; row = next) {
+    for (next = row + 1; next < first + count && sentence(next) == sentence(row);) ++next;
+    found.push_back(sentence(row)->queries(n, row - first, next - row));
   }
-  rows.at = at;
-  rows.position.clear();
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto& past = state.past[static_cast<std::size_t>(first + i)];
-    const auto sentence = static_cast<std::size_t>(state.sentence[static_cast<std::size_t>(first + i)]);
-    rows.position.push_back(static_cast<std::int32_t>(past.size()) - 1);
-    rows.tokens->start.push_back(i);
-    rows.tokens->count.push_back(1);
-    rows.past->start.push_back(std::ssize(rows.past->rows));
-    rows.past->count.push_back(std::ssize(past));
-    rows.past->rows.insert(rows.past->rows.end(), past.begin(), past.end());
-    rows.source->start.push_back(state.source_start[sentence]);
-    rows.source->count.push_back(state.source_start[sentence + 1] - state.source_start[sentence]);
-  }
+}
+
+// Whether reading so few tokens is not worth waking anyone: some hundred microseconds of one core, in which
+// the others would mostly wake up.
+bool reads_alone(const TransformerConfig& config, std::int64_t tokens) {
+  constexpr double worth_waking = 800e3;
+  const std::int64_t D = config.width, heads = config.heads * (config.d_k() + config.d_v());
+  const std::int64_t weights =
+      config.encoder_layers * 2 * D * (heads + config.feed_forward) + config.decoder_layers * D * heads;
+  return static_cast<double>(weights * tokens) / 16 < worth_waking;
 }
 
 }  // namespace
@@ -57,58 +55,136 @@ int Transformer::shares_of(const ops::Context& ctx, std::int64_t rows, std::int6
   return layers <= shared_cache && static_cast<double>(rows) >= least_rows * threads ? threads : 0;
 }
 
-// Rows first on, through all layers: their states [N, D].
-Tensor Transformer::step_rows(const ops::Context& ctx, const TransformerState& state,
-                              std::span<const std::int32_t> tokens, std::int64_t first,
-                              StepRows& rows) const {
-  const std::int64_t before = state.cache.front().rows() - state.rows();
-  describe(state, before + first, first, std::ssize(tokens), rows);
-  Tensor x_ND = embed(ctx, tokens, rows.position, target_embedding_, positions(decoder_positions_), {});
-  for (std::size_t n = 0; n < decoder_.size(); ++n)
-    x_ND = decoder_[n].step(ctx, x_ND, state.keys_values[n], state.cache[n], rows);
-  return decoder_norm_ ? (*decoder_norm_)(ctx, x_ND) : x_ND;
+StepRoom Transformer::room_for(std::int64_t rows, kernels::Workspace& memory) const {
+  const std::int64_t D = config_.width, K = config_.heads * config_.d_k(), V = config_.heads * config_.d_v();
+  const auto room = [&](int slot, std::int64_t columns) {
+    return memory.get(0, slot, static_cast<std::size_t>(rows * columns));
+  };
+  return {room(0, std::max(2 * K + V, config_.feed_forward)), room(1, V), room(2, D),
+          config_.norm == TransformerConfig::Norm::pre ? room(3, D) : nullptr};
 }
 
-Tensor Transformer::step(const ops::Context& ctx, TranslationState& begun,
-                         std::span<const std::int32_t> tokens) const {
-  auto& state = static_cast<TransformerState&>(begun);
+// Rows first on, through all layers, into their rows of state.states.
+void Transformer::step_rows(const ops::Context& ctx, TransformerState& state,
+                            std::span<const std::int32_t> tokens, std::int64_t first,
+                            StepShare& share) const {
+  const std::int64_t N = std::ssize(tokens);
+  const auto past = state.past_of(first, N);
+  share.position.clear();
+  for (std::int64_t i = 0; i < N; ++i) share.position.push_back(static_cast<std::int32_t>(past.count[i]) - 1);
+  float* x = state.states.f32() + first * config_.width;
+  nn::embed_rows(ctx.exec, tokens, *target_embedding_, embedding_scale(), share.position,
+                 positions(decoder_positions_), x);
+  const StepRoom room = room_for(N, share.memory);
+  for (std::size_t n = 0; n < decoder_.size(); ++n) {
+    find_sentences(state, static_cast<std::int64_t>(n), first, N, share.sentences);
+    decoder_[n].step(ctx, x, state.cache[n], past, share.sentences, room);
+  }
+  if (decoder_norm_) decoder_norm_->rows(ctx.exec, N, x, nullptr, x);
+}
+
+// All rows through all layers. Returns how what follows is best computed: by all threads, or by this one.
+ops::Context Transformer::advance(const ops::Context& ctx, TransformerState& state,
+                                  std::span<const std::int32_t> tokens) const {
   const std::int64_t N = state.rows();
   if (std::ssize(tokens) != N)
     throw Error(Error::Kind::bug, "transformer: step",
                 std::to_string(tokens.size()) + " tokens for " + std::to_string(N) + " rows");
-  for (std::int64_t i = 0; i < N; ++i)
-    state.past[static_cast<std::size_t>(i)].push_back(
-        static_cast<std::int32_t>(state.cache.front().rows() + i));
-  for (std::size_t n = 0; n < decoder_.size(); ++n) state.cache[n].extend(N, decoder_[n].cache_width());
+  const std::int64_t cached = state.add_tokens();
+  for (std::size_t n = 0; n < decoder_.size(); ++n) state.cache[n].reserve(cached, decoder_[n].cache_width());
+  if (!state.states.defined() || state.states.dim(0) < N) state.states = Tensor::empty({N, config_.width});
 
-  const auto through_output = [&](const ops::Context& how, const Tensor& x_ND) {
-    return state.output ? (*state.output)(how, x_ND) : logits(how, x_ND);
-  };
   const int shares = shares_of(ctx, N, state.output ? state.output->outputs() : config_.target_vocabulary);
   while (std::cmp_less(state.shares.size(), std::max(shares, 1)))
     state.shares.push_back(std::make_unique<StepShare>(ctx.exec.kernels));
-  ops::Context alone = ctx;
-  alone.exec = state.shares[0]->alone.get();
+  ops::Context how = ctx;
+  if (shares == 1) how.exec = state.shares[0]->alone.get();
   if (shares <= 1) {
-    const ops::Context& how = shares == 0 ? ctx : alone;
-    return through_output(how, step_rows(how, state, tokens, 0, state.shares[0]->rows));
+    step_rows(how, state, tokens, 0, *state.shares[0]);
+    return how;
   }
-  const Tensor states_ND = Tensor::empty({N, config_.width});
   ctx.exec.pool->run([&](int worker) {
     const std::int64_t first = N * worker / shares, count = N * (worker + 1) / shares - first;
     StepShare& share = *state.shares[static_cast<std::size_t>(worker)];
     ops::Context own = ctx;
     own.exec = share.alone.get();
-    const auto some = tokens.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
-    const Tensor x_ND = step_rows(own, state, some, first, share.rows);
-    std::ranges::copy(x_ND.values(), states_ND.f32() + first * config_.width);
+    step_rows(own, state, tokens.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)),
+              first, share);
   });
-  return through_output(ctx, states_ND);
+  return how;
+}
+
+Tensor Transformer::step(const ops::Context& ctx, TranslationState& begun,
+                         std::span<const std::int32_t> tokens) const {
+  auto& state = static_cast<TransformerState&>(begun);
+  const ops::Context how = advance(ctx, state, tokens);
+  const Tensor states_ND = state.states.rows(0, state.rows());
+  return state.output ? (*state.output)(how, states_ND) : logits(how, states_ND);
 }
 
 std::shared_ptr<const nn::PartialLinear> Transformer::output_for(const kernels::Execution& exec,
                                                                  std::span<const std::int32_t> tokens) const {
   return std::make_shared<nn::PartialLinear>(exec, *output_, output_bias(), tokens);
+}
+
+void Transformer::step_top(const ops::Context& ctx, TranslationState& begun,
+                           std::span<const std::int32_t> tokens, const kernels::TopKChoice& choice,
+                           float* log_probs, std::int32_t* ids) const {
+  auto& state = static_cast<TransformerState&>(begun);
+  const ops::Context how = advance(ctx, state, tokens);
+  if (const auto* packed = nn::packed_for(how.exec, *output_))
+    return kernels::linear_top_k(how.exec, state.rows(), state.states.f32(), *packed,
+                                 output_bias().defined() ? output_bias().f32() : nullptr, choice, log_probs,
+                                 ids);
+  const Tensor all = logits(how, state.states.rows(0, state.rows()));
+  kernels::top_k_log_softmax(how.exec, state.rows(), config_.target_vocabulary, choice, all.f32(), log_probs,
+                             ids);
+}
+
+Tensor Transformer::last_logits(const ops::Context& ctx, const TranslationState& begun) const {
+  const auto& state = static_cast<const TransformerState&>(begun);
+  return logits(ctx, state.states.rows(0, state.rows()));
+}
+
+std::unique_ptr<TranslationState> Transformer::start(
+    const ops::Context& ctx, std::span<const std::vector<std::int32_t>> sources) const {
+  auto state = std::make_unique<TransformerState>();
+  std::vector<std::int32_t> packed, start{0};
+  std::vector<std::shared_ptr<SourceMemory>> memories;
+  const auto layers = static_cast<std::int64_t>(decoder_.size());
+  for (const auto& source : sources) {
+    packed.insert(packed.end(), source.begin(), source.end());
+    start.push_back(static_cast<std::int32_t>(packed.size()));
+    memories.push_back(std::make_shared<SourceMemory>(
+        attention::HeadShape{config_.width, config_.heads, config_.d_k(), config_.d_v()}, layers,
+        std::ssize(source)));
+  }
+  ops::Context how = ctx;
+  if (ctx.exec.pool->size() > 1 && reads_alone(config_, start.back())) {
+    state->shares.push_back(std::make_unique<StepShare>(ctx.exec.kernels));
+    how.exec = state->shares[0]->alone.get();
+  }
+  const Tensor memory_MD = encode(how, packed, Sequences::packed(start));
+  for (std::size_t n = 0; n < decoder_.size(); ++n) {
+    const Tensor keys_values = decoder_[n].keys_values(how, memory_MD);
+    how.exec.pool->parallel_for(std::ssize(memories), 4, [&](std::int64_t begin, std::int64_t end) {
+      for (auto b = static_cast<std::size_t>(begin); b < static_cast<std::size_t>(end); ++b)
+        memories[b]->set(ctx.exec.kernels, static_cast<std::int64_t>(n),
+                         keys_values.f32() + start[b] * keys_values.dim(1));
+    });
+  }
+  state->cache.resize(decoder_.size());
+  for (auto& memory : memories) {
+    state->sentence.push_back(std::move(memory));
+    state->past.add({});
+  }
+  return state;
+}
+
+void Transformer::admit(const ops::Context& ctx, TranslationState& state,
+                        std::span<const std::vector<std::int32_t>> sources) const {
+  const auto fresh = start(ctx, sources);
+  static_cast<TransformerState&>(state).append(static_cast<const TransformerState&>(*fresh));
 }
 
 }  // namespace fovea::models

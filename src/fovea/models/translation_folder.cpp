@@ -1,6 +1,5 @@
 #include "fovea/models/translation_folder.h"
 
-#include "fovea/formats/json_writer.h"
 #include "fovea/models/marian.h"
 #include "fovea/models/weights_on_disk.h"
 
@@ -61,24 +60,7 @@ std::string config_json(const TranslationConfig& config, const GenerationDefault
 }
 
 std::string generation_config_json(const TranslationConfig& config, const GenerationDefaults& generation) {
-  const auto vocabulary = vocabulary_of(config);
-  formats::JsonWriter json;
-  json.begin_object();
-  json.key("bad_words_ids").begin_array().begin_array().value(vocabulary.pad).end_array().end_array();
-  json.field("bos_token_id", vocabulary.eos)
-      .field("decoder_start_token_id", vocabulary.pad)
-      .field("eos_token_id", vocabulary.eos)
-      .field("forced_eos_token_id", vocabulary.eos)
-      .field("pad_token_id", vocabulary.pad)
-      .field("max_length", max_positions_of(config))
-      .field("num_beams", generation.beam)
-      .field("length_penalty", generation.length_penalty)
-      .field("renormalize_logits", true);
-  // What Hugging Face has no word for.
-  if (generation.gnmt_length_penalty) json.field("fovea_length_penalty_kind", "gnmt");
-  if (generation.coverage_penalty != 0.0) json.field("fovea_coverage_penalty", generation.coverage_penalty);
-  if (generation.replace_unknown) json.field("fovea_replace_unknown", true);
-  return json.end_object().finish();
+  return generation_config_json(vocabulary_of(config), max_positions_of(config), generation);
 }
 
 TranslationConfig read_translation_config(const formats::Json& config) {

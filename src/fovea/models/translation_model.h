@@ -1,16 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <span>
-#include <string>
 #include <vector>
 
-#include "fovea/base/dtype.h"
-#include "fovea/formats/safetensors.h"
-#include "fovea/formats/weights.h"
-#include "fovea/nn/parameters.h"
+#include "fovea/kernels/top_k.h"
+#include "fovea/models/model.h"
 #include "fovea/nn/partial_linear.h"
 #include "fovea/ops/context.h"
 #include "fovea/ops/cross_entropy.h"
@@ -33,6 +29,7 @@ struct TranslationBatch {
 struct TranslationVocabulary {
   std::int64_t source = 0, target = 0;     ///< how many there are on a side
   std::int32_t eos = 0, unk = 1, pad = 2;  ///< the decoder starts from pad, which is never generated
+  bool operator==(const TranslationVocabulary&) const = default;
 };
 
 /// A decoder in mid-sentence: for each row what it has read and the sentence that it translates. A row is one
@@ -48,29 +45,11 @@ class TranslationState {
   std::shared_ptr<const nn::PartialLinear> output = {};
 };
 
-/// How weights are held by a model that only answers: packed for these kernels, as f32, bf16 or i8.
-struct Packing {
-  const kernels::Execution& exec;
-  DType dtype = DType::f32;
-};
-
-/// Says that a model's parameters are to be declared, and nothing allocated: read_weights() with a packing
-/// follows.
-struct Declared {};
-
 /// A model that translates, whatever it is built of: what training, decoding and the views see of it.
-class TranslationModel {
+class TranslationModel : public Model {
  public:
-  TranslationModel() = default;
-  virtual ~TranslationModel() = default;
-  TranslationModel(const TranslationModel&) = delete;
-  TranslationModel& operator=(const TranslationModel&) = delete;
-
   virtual TranslationVocabulary vocabulary() const = 0;
   virtual std::int64_t max_positions() const = 0;  ///< tokens of a side
-
-  nn::Parameters& parameters() { return parameters_; }
-  const nn::Parameters& parameters() const { return parameters_; }
 
   /// Cross-entropy of a batch; with a tape, backward() then adds the gradients of weight * (sum of losses).
   virtual ops::LossSums loss(const ops::Context& ctx, const TranslationBatch& batch, float label_smoothing,
@@ -94,6 +73,17 @@ class TranslationModel {
   virtual std::shared_ptr<const nn::PartialLinear> output_for(const kernels::Execution& exec,
                                                               std::span<const std::int32_t> tokens) const = 0;
 
+  /// Whether step_top() serves: else there are logits alone.
+  virtual bool ranks() const { return false; }
+  /// As step() of the whole output layer, but the best of each row alone, log_probs and ids [rows, k]: to the
+  /// bit what kernels::top_k_log_softmax makes of the logits, which are not written. Throws Error(bug) unless
+  /// ranks().
+  virtual void step_top(const ops::Context& ctx, TranslationState& state,
+                        std::span<const std::int32_t> tokens, const kernels::TopKChoice& choice,
+                        float* log_probs, std::int32_t* ids) const;
+  /// The logits that step_top() did not write the last time.
+  virtual Tensor last_logits(const ops::Context& ctx, const TranslationState& state) const;
+
   /// Logits [N, V] of every target_out token, given all before it; what step() says of them, but for
   /// rounding. Without gradient.
   virtual Tensor predict(const ops::Context& ctx, const TranslationBatch& batch) const = 0;
@@ -103,35 +93,6 @@ class TranslationModel {
   /// last row the one that produced eos.
   virtual void read(const ops::Context& ctx, std::span<const std::int32_t> source,
                     std::span<const std::int32_t> target) const = 0;
-
-  /// Makes the weights ready to be read again and again by exec's kernels; see Parameters::pack. What the
-  /// model answers stays the same, bit for bit.
-  void prepare_inference(const kernels::Execution& exec) { parameters_.pack(exec); }
-
-  /// A fixed shift [V] of the logits, as MarianMT's final_logits_bias; undefined: none. It is not learned.
-  const Tensor& output_bias() const { return output_bias_; }
-  void set_output_bias(Tensor bias) { output_bias_ = std::move(bias); }
-
-  /// The weights as a file to be, stored as `dtype`: f32, bf16, or i8 (see add_parameters in
-  /// models/weights_on_disk.h).
-  virtual formats::SafetensorsWriter weights_file(
-      DType dtype, const std::map<std::string, std::string>& metadata = {}) const = 0;
-  /// Fills the parameters. Throws Error(model) listing missing and unknown tensors (up to ten of each), or
-  /// naming the tensor whose shape disagrees and both shapes; the model may then be partly filled.
-  /// With a packing, each tensor is packed as soon as it is read, and the model can only answer from then on.
-  virtual void read_weights(const formats::Weights& file, const Packing* packing = nullptr) = 0;
-  /// Tensors that were found to hold NaN or infinities while they were packed.
-  const std::vector<std::string>& packed_non_finite() const { return packed_non_finite_; }
-
- protected:
-  nn::Parameters parameters_;
-  std::vector<std::string> packed_non_finite_;
-
- private:
-  Tensor output_bias_;
 };
-
-/// The tensors, by their names on disk, that hold NaN or infinities.
-std::vector<std::string> non_finite_tensors(const TranslationModel& model);
 
 }  // namespace fovea::models

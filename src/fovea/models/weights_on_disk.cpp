@@ -36,8 +36,7 @@ bool is_quantised(const formats::Weights& file, const std::string& name) {
   return file.has(name) && file.info(name).type == formats::StoredType::i8;
 }
 
-void expect_names(const formats::Weights& file, const nn::Parameters& parameters,
-                  const std::function<bool(std::string_view)>& is_redundant) {
+void expect_names(const formats::Weights& file, const nn::Parameters& parameters, const FileNames& names) {
   std::vector<std::string> missing, unknown;
   std::set<std::string> known;
   const auto expect = [&](const std::string& name) {
@@ -45,11 +44,12 @@ void expect_names(const formats::Weights& file, const nn::Parameters& parameters
     if (!file.has(name)) missing.push_back(name);
   };
   for (const auto& view : parameters.views()) {
-    expect(view.name);
-    if (is_quantised(file, view.name)) expect(scale_name(view.name));
+    const std::string name = names.of(view.name);
+    expect(name);
+    if (is_quantised(file, name)) expect(scale_name(name));
   }
   for (const auto& name : file.names())
-    if (!known.contains(name) && !(is_redundant && is_redundant(name))) unknown.push_back(name);
+    if (!known.contains(name) && !(names.is_redundant && names.is_redundant(name))) unknown.push_back(name);
   if (missing.empty() && unknown.empty()) return;
   std::string what;
   if (!missing.empty()) what = "missing tensors: " + listed(missing);
@@ -71,8 +71,25 @@ Tensor read_scales(const formats::Weights& file, const std::string& name, std::i
   return scales;
 }
 
-nn::StoredRows read_stored(const formats::Weights& file, const std::string& name, const Shape& shape) {
+// A matrix [K, N] as [N, K].
+Tensor transposed(const Tensor& matrix) {
+  const std::int64_t K = matrix.dim(0), N = matrix.dim(1);
+  const auto width = static_cast<std::int64_t>(matrix.bytes()) / std::max<std::int64_t>(matrix.elements(), 1);
+  Tensor out = Tensor::empty({N, K}, matrix.dtype());
+  for (std::int64_t n = 0; n < N; ++n)
+    for (std::int64_t k = 0; k < K; ++k)
+      std::copy_n(matrix.raw() + (k * N + n) * width, width, out.raw() + (n * K + k) * width);
+  return out;
+}
+
+// A matrix, as it stands in the file, or exchanged if that has the inputs first.
+nn::StoredRows read_stored(const formats::Weights& file, const std::string& name, const Shape& shape,
+                           bool input_first = false) {
   const bool quantised = is_quantised(file, name);
+  if (input_first && !quantised) {
+    const Shape stored_shape{shape[1], shape[0]};
+    return {transposed(read_stored(file, name, stored_shape).rows), {}};
+  }
   const bool narrow = quantised || file.info(name).type == formats::StoredType::bf16;
   nn::StoredRows stored{narrow ? file.file_of(name).read_stored(name) : file.read(name), {}};
   if (!(stored.rows.shape() == shape))
@@ -117,30 +134,15 @@ void add_quantised(formats::SafetensorsWriter& file, const std::string& name, co
   file.add(scale_name(name), scales);
 }
 
-}  // namespace
-
-Tensor read_tensor(const formats::Weights& file, const std::string& name, const Shape& shape) {
-  return nn::widened(read_stored(file, name, shape));
-}
-
-void read_parameters(const formats::Weights& file, const nn::Parameters& parameters,
-                     const std::function<bool(std::string_view)>& is_redundant) {
-  expect_names(file, parameters, is_redundant);
-  for (const auto& view : parameters.views())
-    std::ranges::copy(read_tensor(file, view.name, view.shape).values(), view.value.f32());
-}
-
-std::vector<std::string> read_packed_parameters(const formats::Weights& file, nn::Parameters& parameters,
-                                                const Packing& packing,
-                                                const std::function<bool(std::string_view)>& is_redundant) {
-  expect_names(file, parameters, is_redundant);
+std::vector<std::string> read_packed(const formats::Weights& file, nn::Parameters& parameters,
+                                     const Packing& packing, const FileNames& names) {
   std::map<const nn::Parameter*, std::vector<nn::Parameters::View>> parts;
   for (auto& view : parameters.views()) parts[view.parameter].push_back(view);
   std::vector<std::string> non_finite;
   parameters.load(packing.exec, packing.dtype, [&](const nn::Parameter& parameter) {
     std::vector<nn::StoredRows> stored;
     for (const auto& part : parts.at(&parameter)) {
-      stored.push_back(read_stored(file, part.name, part.shape));
+      stored.push_back(read_stored(file, names.of(part.name), part.shape, parameter.input_first));
       if (!is_finite(stored.back())) non_finite.push_back(part.name);
     }
     return joined(std::move(stored), parameter.shape);
@@ -148,12 +150,34 @@ std::vector<std::string> read_packed_parameters(const formats::Weights& file, nn
   return non_finite;
 }
 
+}  // namespace
+
+std::string FileNames::of(const std::string& parameter) const {
+  return parameter.starts_with(left_out) ? parameter.substr(left_out.size()) : parameter;
+}
+
+Tensor read_tensor(const formats::Weights& file, const std::string& name, const Shape& shape) {
+  return nn::widened(read_stored(file, name, shape));
+}
+
+std::vector<std::string> read_parameters(const formats::Weights& file, nn::Parameters& parameters,
+                                         const Packing* packing, const FileNames& names) {
+  expect_names(file, parameters, names);
+  if (packing) return read_packed(file, parameters, *packing, names);
+  for (const auto& view : parameters.views()) {
+    const auto stored = read_stored(file, names.of(view.name), view.shape, view.parameter->input_first);
+    std::ranges::copy(nn::widened(stored).values(), view.value.f32());
+  }
+  return {};
+}
+
 void add_parameters(formats::SafetensorsWriter& file, const nn::Parameters& parameters, DType dtype) {
   for (const auto& view : parameters.views()) {
     if (dtype == DType::i8 && view.parameter->packs(dtype))
       add_quantised(file, view.name, view.value);
     else
-      file.add(view.name, view.value, dtype == DType::i8 ? DType::f32 : dtype);
+      file.add(view.name, view.parameter->input_first ? transposed(view.value) : view.value,
+               dtype == DType::i8 ? DType::f32 : dtype);
   }
 }
 

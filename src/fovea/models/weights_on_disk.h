@@ -6,22 +6,28 @@
 #include <vector>
 
 #include "fovea/formats/weights.h"
-#include "fovea/models/translation_model.h"
+#include "fovea/models/model.h"
 #include "fovea/nn/parameters.h"
 
 namespace fovea::models {
 
-/// Fills `parameters` from a file that has a tensor for each of their names. Throws Error(model) listing
-/// missing and unknown tensors (up to ten of each; those that `is_redundant` may be there), or naming the
-/// tensor whose shape disagrees and both shapes.
-void read_parameters(const formats::Weights& file, const nn::Parameters& parameters,
-                     const std::function<bool(std::string_view name)>& is_redundant = {});
+/// How the tensors of a file are named where that is not as their parameters are.
+struct FileNames {
+  /// Tensors that may be there and are not read.
+  std::function<bool(std::string_view name)> is_redundant = {};
+  /// What all names of the file leave out at their beginning, as "transformer." where a GPT-2 was saved
+  /// without its output layer.
+  std::string left_out = {};
 
-/// The same for a model that only answers: each tensor is packed as soon as it is read. Gives the names of
-/// those that hold NaN or infinities.
-std::vector<std::string> read_packed_parameters(
-    const formats::Weights& file, nn::Parameters& parameters, const Packing& packing,
-    const std::function<bool(std::string_view name)>& is_redundant = {});
+  std::string of(const std::string& parameter) const;
+};
+
+/// Fills `parameters` from a file that has a tensor for each of their names. With a packing, for a model that
+/// only answers, each tensor is packed as soon as it is read. Throws Error(model) listing missing and unknown
+/// tensors (up to ten of each), or naming the tensor whose shape disagrees and both shapes. Gives the names
+/// of those that were packed and hold NaN or infinities.
+std::vector<std::string> read_parameters(const formats::Weights& file, nn::Parameters& parameters,
+                                         const Packing* packing = nullptr, const FileNames& names = {});
 
 /// Adds the parameters under their names, as `dtype`: f32, bf16, or i8. As i8 what multiplies or is looked up
 /// is stored as integers with a scale a row, w = scale * q, max |w| / 127, in a second tensor: NAME I8 [out,

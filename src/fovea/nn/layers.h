@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "fovea/nn/parameters.h"
@@ -30,7 +31,23 @@ Tensor linear(const ops::Context& ctx, const Tensor& x_ND, const Parameter& W, c
 Tensor embed(const ops::Context& ctx, std::span<const std::int32_t> ids, const Parameter& table, float scale,
              std::span<const std::int32_t> position, const Tensor& positions, ops::Dropping dropping = {});
 
+/// Both of rows [N, .] in memory of the caller's, for steps that record and allocate nothing: the same bits.
+void linear_rows(const kernels::Execution& exec, std::int64_t N, const float* x, const Parameter& W,
+                 const Tensor& b, kernels::Activation activation, float* y);
+/// Throws Error(bug) for an id or a position that the tables do not have.
+void embed_rows(const kernels::Execution& exec, std::span<const std::int32_t> ids, const Parameter& table,
+                float scale, std::span<const std::int32_t> position, const Tensor& positions, float* y);
+/// The packed form of W, if it serves exec's kernels; null: its values do.
+const kernels::PackedLinear* packed_for(const kernels::Execution& exec, const Parameter& W);
+
 enum class Bias : bool { without, with };
+
+/// How a Linear differs from the usual one.
+struct LinearForm {
+  Bias bias = Bias::with;
+  std::optional<Initial> initial = {};  ///< of W; else by Glorot and Bengio's rule
+  bool input_first = false;             ///< W is stored [in, out], as GPT-2's are
+};
 
 /// y = x W^T + b; W [out, in] begins by Glorot and Bengio's rule, b at zero.
 class Linear {
@@ -40,16 +57,24 @@ class Linear {
   /// Several products of the same input in one: rows of W and b that have names of their own, as q, k, v.
   /// Each part begins as a Linear of its own would, times `gain`.
   Linear(Builder& builder, std::vector<NamedRows> parts, std::int64_t in, float gain);
+  Linear(Builder& builder, const std::string& name, std::int64_t in, std::int64_t out,
+         const LinearForm& form);
+  Linear(Builder& builder, const std::vector<NamedRows>& parts, std::int64_t in, const LinearForm& form);
 
   Tensor operator()(const ops::Context& ctx, const Tensor& x_ND,
                     const ops::LinearOptions& options = {}) const {
     return linear(ctx, x_ND, *weight_, bias_ ? bias_->value : Tensor(), options);
   }
+  /// The same of rows [N, in] to y [N, out]; see linear_rows.
+  void rows(const kernels::Execution& exec, std::int64_t N, const float* x, float* y,
+            kernels::Activation activation = kernels::Activation::identity) const {
+    linear_rows(exec, N, x, *weight_, bias_ ? bias_->value : Tensor(), activation, y);
+  }
   const Tensor& weight() const { return weight_->value; }
 
  private:
   Parameter* weight_;
-  Parameter* bias_;  // or none
+  Parameter* bias_ = nullptr;  // or none
 };
 
 /// Layer normalisation with a learned scale (gamma, begins at 1) and shift (beta, at 0).
@@ -65,10 +90,28 @@ class LayerNorm {
              ops::Dropping dropping) const {
     return ops::add_norm(ctx, x_ND, residual_ND, gamma_->value, beta_->value, eps_, dropping);
   }
+  /// y = norm(residual + x) of rows [N, D]; residual may be null, y may be either. Nothing is recorded.
+  void rows(const kernels::Execution& exec, std::int64_t N, const float* x, const float* residual,
+            float* y) const;
+  std::int64_t width() const { return gamma_->shape[0]; }
 
  private:
   Parameter* gamma_;
   Parameter* beta_;
+  float eps_;
+};
+
+/// Root mean square normalisation with a learned scale (gamma, begins at 1).
+class RmsNorm {
+ public:
+  RmsNorm(Builder& builder, const std::string& name, std::int64_t width, float eps = 1e-6f);
+
+  Tensor operator()(const ops::Context& ctx, const Tensor& x_ND) const {
+    return ops::add_rms_norm(ctx, x_ND, {}, gamma_->value, eps_);
+  }
+
+ private:
+  Parameter* gamma_;
   float eps_;
 };
 

@@ -100,7 +100,7 @@ Tensor widened(const StoredRows& stored) {
 }
 
 Parameter* Parameters::add(std::string name, Shape shape, Initial initial) {
-  parameters_.push_back({std::move(name), shape, std::move(initial), {}, {}, false, false, {}});
+  parameters_.push_back({.name = std::move(name), .shape = shape, .initial = std::move(initial)});
   return &parameters_.back();
 }
 
@@ -109,7 +109,8 @@ Parameter* Parameters::add_packed(std::vector<NamedRows> parts, Shape shape, Ini
   for (const auto& part : parts) rows += part.rows;
   if (rows != shape[0])
     throw Error(Error::Kind::bug, parts.front().name, "parts do not cover " + shape.text());
-  parameters_.push_back({"", shape, std::move(initial), std::move(parts), {}, false, false, {}});
+  parameters_.push_back(
+      {.name = "", .shape = shape, .initial = std::move(initial), .parts = std::move(parts)});
   return &parameters_.back();
 }
 
@@ -151,25 +152,14 @@ void Parameters::pack_one(const kernels::Execution& exec, DType dtype, Parameter
   offset += packed_bytes(exec, dtype, parameter);
 }
 
-void Parameters::pack(const kernels::Execution& exec) {
-  if (gradients_.defined())
-    throw Error(Error::Kind::bug, "parameters", "weights that are being trained cannot be packed");
-  if (!values_.defined()) return;  // loaded packed
-  release_packed();
-  std::int64_t total = 0, offset = 0;
-  for (const auto& parameter : parameters_)
-    if (parameter.multiplies) total += packed_bytes(exec, DType::f32, parameter);
-  packed_ = Tensor::empty({total}, DType::i8);  // one piece: large pages serve all of it
-  for (auto& parameter : parameters_)
-    if (parameter.multiplies) pack_one(exec, DType::f32, parameter, {parameter.value, {}}, offset);
-}
-
 void Parameters::load(const kernels::Execution& exec, DType dtype,
                       const std::function<StoredRows(const Parameter&)>& read) {
+  if (values_.defined())
+    throw Error(Error::Kind::bug, "parameters", "weights that were allocated cannot be loaded packed");
   std::int64_t total = 0, offset = 0;
   for (const auto& parameter : parameters_)
     if (parameter.packs(dtype)) total += packed_bytes(exec, dtype, parameter);
-  packed_ = Tensor::empty({total}, DType::i8);
+  packed_ = Tensor::empty({total}, DType::i8);  // one piece: large pages serve all of it
   for (auto& parameter : parameters_) {
     const StoredRows stored = read(parameter);
     if (parameter.packs(dtype)) pack_one(exec, dtype, parameter, stored, offset);
@@ -178,15 +168,9 @@ void Parameters::load(const kernels::Execution& exec, DType dtype,
   }
 }
 
-void Parameters::release_packed() {
-  for (auto& parameter : parameters_) parameter.packed = {};
-  packed_ = {};
-}
-
 void Parameters::allocate_gradients() {
   if (!values_.defined())
     throw Error(Error::Kind::bug, "parameters", "weights that were loaded packed cannot be trained");
-  release_packed();
   gradients_ = Tensor::zeros(values_.shape());
   std::int64_t offset = 0;
   for (auto& parameter : parameters_) {

@@ -42,11 +42,12 @@ struct Parameter {
   std::string name;  ///< on disk, if it has no parts
   Shape shape;
   Initial initial;
-  std::vector<NamedRows> parts;  ///< on disk, if it is packed of several
-  Tensor value;                  ///< after Parameters::allocate(); undefined where only `packed` was read
-  bool multiplies = false;       ///< x W^T is taken of it (nn::linear), and
-  bool looked_up = false;        ///< rows by number (nn::embed): nothing else, if either is set
-  kernels::PackedLinear packed;  ///< as the kernels read it, while nobody changes `value`; else empty
+  std::vector<NamedRows> parts = {};  ///< on disk, if it is packed of several
+  Tensor value = {};        ///< after Parameters::allocate(); undefined where only `packed` was read
+  bool multiplies = false;  ///< x W^T is taken of it (nn::linear), and
+  bool looked_up = false;   ///< rows by number (nn::embed): nothing else, if either is set
+  kernels::PackedLinear packed = {};  ///< as the kernels read it, if it was loaded so; else empty
+  bool input_first = false;  ///< a matrix stored [in, out], as GPT-2's are; quantised, all are [out, in]
 
   /// Whether it may be held as `dtype` alone.
   bool packs(DType dtype) const { return multiplies || (looked_up && dtype != DType::f32); }
@@ -70,19 +71,14 @@ class Parameters {
 
   /// Makes the arena and sets every parameter to its beginning; `seed` decides the random ones.
   void allocate(std::uint64_t seed);
-  /// Packs every matrix that multiplies, once, for inference with exec's kernels: products without a tape
-  /// then read the packed form, with the same bits. Whoever changes a value afterwards calls release_packed()
-  /// first. Takes as much memory again as those matrices. Throws Error(bug) if the model is being trained
-  /// (has gradients).
-  void pack(const kernels::Execution& exec);
-  void release_packed();
   /// In place of allocate(), for a model that only answers: packs each matrix as `dtype` (f32, bf16, i8) as
   /// soon as `read` has given it, and keeps f32 values of nothing else but the rest (and, as f32, of
-  /// embeddings). What is given back as f32 or bf16 has the parameter's shape.
+  /// embeddings). What is given back as f32 or bf16 has the parameter's shape. Products then read the packed
+  /// form, as f32 with the same bits.
   void load(const kernels::Execution& exec, DType dtype,
             const std::function<StoredRows(const Parameter&)>& read);
 
-  /// Makes the arena of gradients, zero, and releases what is packed. Called for training only.
+  /// Makes the arena of gradients, zero. Called for training only.
   void allocate_gradients();
   void zero_gradients();
 

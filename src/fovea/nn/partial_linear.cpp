@@ -4,6 +4,7 @@
 #include <string>
 
 #include "fovea/base/error.h"
+#include "fovea/kernels/packed_rows.h"
 #include "fovea/ops/linear.h"
 
 namespace fovea::nn {

@@ -3,22 +3,28 @@
 #include "fovea/kernels/rows.h"
 
 namespace fovea::ops {
+namespace {
 
-Tensor add_norm(const Context& ctx, const Tensor& x, const Tensor& residual, const Tensor& gamma,
-                const Tensor& beta, float eps, Dropping dropping) {
-  expect_shape(x, {-1, -1}, "layer norm: x [N, D]");
+using kernels::NormKind;
+
+// beta is undefined for rms.
+Tensor norm(const Context& ctx, NormKind kind, const Tensor& x, const Tensor& residual, const Tensor& gamma,
+            const Tensor& beta, float eps, Dropping dropping) {
+  expect_shape(x, {-1, -1}, "norm: x [N, D]");
   const std::int64_t N = x.dim(0), D = x.dim(1);
-  if (residual.defined()) expect_shape(residual, {N, D}, "layer norm: residual [N, D]");
-  expect_shape(gamma, {D}, "layer norm: gamma [D]");
-  expect_shape(beta, {D}, "layer norm: beta [D]");
+  if (residual.defined()) expect_shape(residual, {N, D}, "norm: residual [N, D]");
+  expect_shape(gamma, {D}, "norm: gamma [D]");
+  const bool centred = kind == NormKind::layer;
+  if (centred) expect_shape(beta, {D}, "norm: beta [D]");
   const bool records = ctx.records({&x, &residual, &gamma, &beta});
-  const kernels::NormExtents extents{N, D, eps, ctx.dropout(dropping.p, dropping.site)};
+  const kernels::NormExtents extents{N, D, eps, ctx.dropout(dropping.p, dropping.site), kind};
   const float* added = residual.defined() ? residual.f32() : nullptr;
+  const float* shift = centred ? beta.f32() : nullptr;
 
   Tensor y = Tensor::empty({N, D});
   if (!records) {
-    kernels::layer_norm_forward(ctx.exec, extents, x.f32(), added, gamma.f32(), beta.f32(), nullptr, y.f32(),
-                                nullptr, nullptr);
+    kernels::norm_forward(ctx.exec, extents, x.f32(), added, gamma.f32(), shift, nullptr, y.f32(), nullptr,
+                          nullptr);
     return y;
   }
   // Without residual and dropout the sum is x itself.
@@ -26,8 +32,8 @@ Tensor add_norm(const Context& ctx, const Tensor& x, const Tensor& residual, con
   Tensor sum = keeps_sum ? Tensor::empty({N, D}) : x.detached();
   Tensor statistics = Tensor::empty({2, N});
   float *mean = statistics.f32(), *rstd = mean + N;
-  kernels::layer_norm_forward(ctx.exec, extents, x.f32(), added, gamma.f32(), beta.f32(),
-                              keeps_sum ? sum.f32() : nullptr, y.f32(), mean, rstd);
+  kernels::norm_forward(ctx.exec, extents, x.f32(), added, gamma.f32(), shift,
+                        keeps_sum ? sum.f32() : nullptr, y.f32(), mean, rstd);
   require_grad(y);
   ctx.tape->record([exec = ctx.exec, extents, x, residual, gamma, beta, y, sum, statistics] {
     const Tensor d_y = arrived_gradient(y);
@@ -47,14 +53,26 @@ Tensor add_norm(const Context& ctx, const Tensor& x, const Tensor& residual, con
       return unused.f32();
     };
     float* d_gamma = target(gamma);
-    float* d_beta = target(beta);
-    kernels::layer_norm_backward(exec, extents, d_y.f32(), sum.f32(), statistics.f32(),
-                                 statistics.f32() + extents.N, gamma.f32(), nullptr, d_sum.f32(),
-                                 two ? d_x.f32() : nullptr, d_gamma, d_beta);
+    float* d_beta = beta.defined() ? target(beta) : nullptr;
+    kernels::norm_backward(exec, extents, d_y.f32(), sum.f32(), statistics.f32(),
+                           statistics.f32() + extents.N, gamma.f32(), nullptr, d_sum.f32(),
+                           two ? d_x.f32() : nullptr, d_gamma, d_beta);
     give_gradient(x, two ? d_x : d_sum);
     if (residual.requires_grad()) give_gradient(residual, d_sum);
   });
   return y;
+}
+
+}  // namespace
+
+Tensor add_norm(const Context& ctx, const Tensor& x, const Tensor& residual, const Tensor& gamma,
+                const Tensor& beta, float eps, Dropping dropping) {
+  return norm(ctx, NormKind::layer, x, residual, gamma, beta, eps, dropping);
+}
+
+Tensor add_rms_norm(const Context& ctx, const Tensor& x, const Tensor& residual, const Tensor& gamma,
+                    float eps, Dropping dropping) {
+  return norm(ctx, NormKind::rms, x, residual, gamma, {}, eps, dropping);
 }
 
 Tensor add_residual(const Context& ctx, const Tensor& x, const Tensor& residual, Dropping dropping) {

@@ -16,6 +16,11 @@ struct Dropping {
 Tensor add_norm(const Context& ctx, const Tensor& x_ND, const Tensor& residual_ND, const Tensor& gamma,
                 const Tensor& beta, float eps, Dropping dropping = {});
 
+/// y = RMSNorm(residual + dropout(x)), s / sqrt(mean(s^2) + eps) * gamma.
+/// Source   Zhang and Sennrich 2019
+Tensor add_rms_norm(const Context& ctx, const Tensor& x_ND, const Tensor& residual_ND, const Tensor& gamma,
+                    float eps, Dropping dropping = {});
+
 /// y = residual + dropout(x); x, residual, y [N, D].
 Tensor add_residual(const Context& ctx, const Tensor& x_ND, const Tensor& residual_ND,
                     Dropping dropping = {});

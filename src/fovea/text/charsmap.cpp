@@ -122,7 +122,7 @@ void Charsmap::find_ascii_pairs() {
   }
 }
 
-Charsmap::Match Charsmap::longest_match(std::string_view text) const {
+Charsmap::Match Charsmap::match(std::string_view text, bool first) const {
   Match match;
   if (units_.empty()) return match;
   std::uint32_t node = 0;
@@ -134,6 +134,7 @@ Charsmap::Match Charsmap::longest_match(std::string_view text) const {
     if (ends_rule(units_[node])) {
       match.length = i + 1;
       value = value_of(units_[node ^ offset_of(units_[node])]);
+      if (first) break;
     }
   }
   if (match.length > 0) match.replacement = std::string_view(replacements_.c_str() + value);

@@ -32,7 +32,9 @@ class Charsmap {
     std::string_view replacement;  ///< a view into the map
   };
   /// The longest rule that `text` begins with. Looks at max_length bytes at most.
-  Match longest_match(std::string_view text) const;
+  Match longest_match(std::string_view text) const { return match(text, false); }
+  /// The shortest one.
+  Match shortest_match(std::string_view text) const { return match(text, true); }
 
   /// Whether a text that begins with these two bytes (ASCII the first) can begin with a rule.
   bool may_match(unsigned char first, unsigned char second) const {
@@ -43,6 +45,7 @@ class Charsmap {
 
  private:
   std::uint32_t child(std::uint32_t node, unsigned char label) const;
+  Match match(std::string_view text, bool first) const;
   void check(std::string_view where) const;
   void check_rule(std::uint32_t node, std::string_view where) const;
   void find_ascii_pairs();

@@ -223,6 +223,17 @@ std::vector<Chunk> split_into_chunks(std::string_view text, std::size_t limit, c
   return text.empty() ? std::vector<Chunk>{} : Splitter(limit, count).split(text);
 }
 
+std::string_view between(std::string_view translation, const Chunk& chunk,
+                         std::string_view next_translation) {
+  const bool ideographs =
+      is_ideographic(last_code_point(translation)) && is_ideographic(first_code_point(next_translation));
+  const char32_t end = last_code_point(chunk.text);
+  const bool cut_after_mark = ends_full_width(end) || ends_clause_full_width(end);
+  if (chunk.separator.empty() && cut_after_mark && !ideographs) return " ";
+  if (chunk.separator == " " && ideographs) return {};
+  return chunk.separator;
+}
+
 std::string join_chunks(std::span<const std::string> translations, std::span<const Chunk> chunks) {
   if (translations.size() != chunks.size())
     throw Error(Error::Kind::bug, "join_chunks",
@@ -230,17 +241,8 @@ std::string join_chunks(std::span<const std::string> translations, std::span<con
                     " chunks");
   std::string out;
   for (std::size_t i = 0; i < chunks.size(); ++i) {
+    if (i > 0) out += between(translations[i - 1], chunks[i - 1], translations[i]);
     out += translations[i];
-    if (i + 1 == chunks.size()) break;
-    const std::string_view separator = chunks[i].separator;
-    const bool ideographs = is_ideographic(last_code_point(translations[i])) &&
-                            is_ideographic(first_code_point(translations[i + 1]));
-    const bool cut_after_mark = ends_full_width(last_code_point(chunks[i].text)) ||
-                                ends_clause_full_width(last_code_point(chunks[i].text));
-    if (separator.empty() && cut_after_mark && !ideographs)
-      out.push_back(' ');
-    else if (!(separator == " " && ideographs))
-      out.append(separator);
   }
   return out;
 }

@@ -27,6 +27,10 @@ using TokenCounter = std::function<std::size_t(std::string_view)>;
 /// beginning. The time is that of counting the text a few times over. `limit` must be at least 1.
 std::vector<Chunk> split_into_chunks(std::string_view text, std::size_t limit, const TokenCounter& count);
 
+/// What stands between the translations of `chunk` and of the one after it: what separated them, or as
+/// join_chunks() has it. Views into the chunk, or a space.
+std::string_view between(std::string_view translation, const Chunk& chunk, std::string_view next_translation);
+
 /// Puts the translations of chunks together with what separated the chunks. Scripts differ in their use of
 /// spaces: between ideographs or kana a single space is left out, and where nothing separated
 /// ("你好。再见。") but letters of other scripts meet, a space is put. The sizes must agree.

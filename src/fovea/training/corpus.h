@@ -9,6 +9,7 @@
 #include "fovea/data/token_corpus.h"
 #include "fovea/text/translation_tokenizer.h"
 #include "fovea/training/recipe.h"
+#include "fovea/training/task.h"
 
 namespace fovea::training {
 
@@ -19,9 +20,6 @@ struct Corpus {
   data::TokenCorpus valid;                              ///< empty without validation data
   std::vector<std::string> valid_source, valid_target;  ///< the same as text
 };
-
-/// Receives what the user should know: pairs left out, text repaired.
-using Notes = std::function<void(const std::string&)>;
 
 /// Reads the text of the recipe from `folder`, trains the tokenizer unless there is one (`tokenizer`, or
 /// recipe.tokenizer.model), and encodes everything.

@@ -13,8 +13,7 @@ struct Candidate {
 };
 
 std::vector<Candidate> candidates(const RunFolder& folder, const TrainingOptions& options,
-                                  const TrainingState& state, const Tensor& average,
-                                  models::TranslationModel& model) {
+                                  const TrainingState& state, const Tensor& average, models::Model& model) {
   std::vector<Candidate> found;
   const Tensor& values = model.parameters().values();
   const Tensor own = values.clone();
@@ -35,8 +34,7 @@ std::vector<Candidate> candidates(const RunFolder& folder, const TrainingOptions
 
 FinalWeights choose_final_weights(const RunFolder& folder, const TrainingOptions& options,
                                   const TrainingState& state, const Tensor& average,
-                                  const std::function<ValidationResult()>& validate,
-                                  models::TranslationModel& model) {
+                                  const std::function<ValidationResult()>& validate, models::Model& model) {
   const auto all = candidates(folder, options, state, average, model);
   const Tensor& values = model.parameters().values();
   if (!validate) {

@@ -23,7 +23,6 @@ struct FinalWeights {
 /// Throws Error(diverged) if no candidate has a finite loss, and what reading the folder throws.
 FinalWeights choose_final_weights(const RunFolder& folder, const TrainingOptions& options,
                                   const TrainingState& state, const Tensor& average,
-                                  const std::function<ValidationResult()>& validate,
-                                  models::TranslationModel& model);
+                                  const std::function<ValidationResult()>& validate, models::Model& model);
 
 }  // namespace fovea::training

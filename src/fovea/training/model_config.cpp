@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "fovea/decoding/generation.h"
+
 namespace fovea::training {
 
 namespace {
@@ -88,34 +90,34 @@ models::RecurrentConfig recurrent_config(const Recipe& recipe, const text::Trans
   return config;
 }
 
+void expect_tokens(const DecodingOptions& options, const text::Vocabulary& vocabulary) {
+  const auto expect = [&](const char* key, std::int32_t id) {
+    if (id >= vocabulary.size())
+      throw Error(Error::Kind::usage, std::string("recipe: decoding.") + key,
+                  std::to_string(id) + " is not among the " + std::to_string(vocabulary.size()) +
+                      " tokens of the tokenizer");
+  };
+  for (const auto id : options.suppress_tokens) expect("suppress_tokens", id);
+  for (const auto id : options.begin_suppress_tokens) expect("begin_suppress_tokens", id);
+  expect("forced_bos_token_id", options.forced_bos_token_id);
+}
+
 }  // namespace
 
 models::TranslationConfig model_config(const Recipe& recipe, const text::TranslationTokenizer& tokenizer) {
+  expect_tokens(recipe.decoding, tokenizer.target_vocabulary());
   if (recipe.model.kind == ModelKind::recurrent) return recurrent_config(recipe, tokenizer);
   return transformer_config(recipe, tokenizer);
 }
 
 decoding::TranslateOptions translate_options(const DecodingOptions& options, std::int64_t beam) {
-  decoding::TranslateOptions translate;
-  translate.beam.beam = beam;
-  translate.beam.length_penalty.kind = options.length_penalty_kind == LengthPenalty::gnmt
-                                           ? decoding::LengthPenalty::Kind::gnmt
-                                           : decoding::LengthPenalty::Kind::power;
-  translate.beam.length_penalty.alpha = options.length_penalty;
-  translate.beam.coverage_penalty.beta = options.coverage_penalty;
-  translate.replace_unknown = options.replace_unknown;
-  translate.beam.max_length_ratio = options.max_length_ratio;
-  translate.beam.max_length_extra = options.max_length_extra;
+  models::GenerationDefaults searching = options;
+  searching.do_sample = false;
+  searching.beam = beam;
+  searching.nbest = searching.num_beam_groups = 1;
+  auto translate = decoding::options_of(searching);
   translate.batches.max_rows = options.batch_sentences;
   return translate;
-}
-
-models::GenerationDefaults generation_defaults(const DecodingOptions& options) {
-  return {.beam = options.beam,
-          .length_penalty = options.length_penalty,
-          .gnmt_length_penalty = options.length_penalty_kind == LengthPenalty::gnmt,
-          .coverage_penalty = options.coverage_penalty,
-          .replace_unknown = options.replace_unknown};
 }
 
 }  // namespace fovea::training

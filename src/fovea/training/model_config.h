@@ -11,10 +11,7 @@ namespace fovea::training {
 /// Throws Error(usage) if it cannot be built.
 models::TranslationConfig model_config(const Recipe& recipe, const text::TranslationTokenizer& tokenizer);
 
-/// How a recipe searches, with `beam` hypotheses.
+/// How a model is validated: by the recipe's constraints, for the best of one beam of so many hypotheses.
 decoding::TranslateOptions translate_options(const DecodingOptions& options, std::int64_t beam);
-
-/// What a model directory says of generation.
-models::GenerationDefaults generation_defaults(const DecodingOptions& options);
 
 }  // namespace fovea::training

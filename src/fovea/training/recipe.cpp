@@ -111,6 +111,24 @@ std::optional<std::array<std::int64_t, 2>> pair_of(const Key& key, const toml::n
   return std::array{*first, *second};
 }
 
+std::optional<List> list_of(const Key& key, const toml::node& node) {
+  const toml::array* array = node.as_array();
+  if (!array) return std::nullopt;
+  List list;
+  for (const toml::node& item : *array) {
+    const auto value = integer_of(key, item);
+    if (!value) return std::nullopt;
+    list.push_back(*value);
+  }
+  return list;
+}
+
+/// A text; of a choice, true and false too, for those that are named so.
+std::optional<std::string> text_of(const Key& key, const toml::node& node) {
+  if (key.type == ValueType::choice && node.is_boolean()) return *node.value<bool>() ? "true" : "false";
+  return node.value_exact<std::string>();
+}
+
 /// The value of `key` in `node`, or nothing if it has the wrong type, is out of range or no choice.
 std::optional<Value> value_of(const Key& key, const toml::node& node) {
   const auto as_value = [](const auto& value) { return value ? std::optional<Value>(*value) : std::nullopt; };
@@ -123,11 +141,13 @@ std::optional<Value> value_of(const Key& key, const toml::node& node) {
       return as_value(number_of(key, node));
     case ValueType::pair:
       return as_value(pair_of(key, node));
+    case ValueType::list:
+      return as_value(list_of(key, node));
     case ValueType::text:
     case ValueType::choice:
       break;
   }
-  const auto text = node.value_exact<std::string>();
+  const auto text = text_of(key, node);
   if (!text || (key.type == ValueType::text && key.choices.empty())) return as_value(text);
   for (const Choice& choice : key.choices)
     if (choice.name == *text) return key.type == ValueType::text ? Value(*text) : Value(choice.value);
@@ -287,6 +307,29 @@ void check_training(const Recipe& recipe, const Consistency& check) {
                 "give data.valid_source and data.valid_target, or data.valid_tsv");
 }
 
+void check_decoding(const Recipe& recipe, const Consistency& check) {
+  const DecodingOptions& decoding = recipe.decoding;
+  const models::GenerationDefaults none;
+  check.require(decoding.beam % decoding.num_beam_groups == 0, "decoding.num_beam_groups",
+                "decoding.num_beam_groups " + std::to_string(decoding.num_beam_groups) +
+                    " does not divide decoding.beam " + std::to_string(decoding.beam),
+                "change one of them");
+  check.require(decoding.do_sample || decoding.nbest <= decoding.beam, "decoding.num_return_sequences",
+                "decoding.num_return_sequences is more than decoding.beam, " + std::to_string(decoding.beam),
+                "widen the beam, or set decoding.do_sample = true");
+  check.require(decoding.max_length == 0 || decoding.min_length < decoding.max_length, "decoding.min_length",
+                "decoding.min_length leaves no room below decoding.max_length", "lower it");
+  const std::string remedy = "set decoding.do_sample = true, or leave it out";
+  const auto only_drawn = [&](bool neutral, const char* key) {
+    check.require(decoding.do_sample || neutral, key,
+                  std::string(key) + " counts only where tokens are drawn", remedy);
+  };
+  only_drawn(decoding.temperature == none.temperature, "decoding.temperature");
+  only_drawn(decoding.top_k == none.top_k, "decoding.top_k");
+  only_drawn(decoding.top_p == none.top_p, "decoding.top_p");
+  only_drawn(decoding.min_p == none.min_p, "decoding.min_p");
+}
+
 Recipe assemble(const GivenValues& given, const std::string& file) {
   Recipe recipe;
   if (const auto kind = given.find(find_key("model.kind")); kind != given.end())
@@ -305,6 +348,7 @@ Recipe assemble(const GivenValues& given, const std::string& file) {
   check_data(recipe, check);
   check_model(recipe, check);
   check_training(recipe, check);
+  check_decoding(recipe, check);
   return recipe;
 }
 
@@ -332,6 +376,10 @@ Recipe parse_recipe(std::string_view toml, const std::string& file,
   add_file(toml, file, given);
   for (const std::string& text : overrides) add_override(text, given);
   return assemble(given, file);
+}
+
+DType stored_type(const ModelOptions& options) {
+  return options.weights == WeightType::bf16 ? DType::bf16 : DType::f32;
 }
 
 Recipe read_recipe(const std::string& path, const std::vector<std::string>& overrides) {

@@ -6,7 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include "fovea/base/dtype.h"
 #include "fovea/kernels/activation.h"
+#include "fovea/models/generation_defaults.h"
 #include "fovea/models/recurrent_config.h"
 
 /// A recipe: everything that decides what a training run does, as one TOML file.
@@ -62,6 +64,9 @@ struct ModelOptions {
   std::int64_t head_value_width() const { return value_width ? value_width : width / heads; }
 };
 
+/// As what a model of this recipe is stored.
+DType stored_type(const ModelOptions& options);
+
 /// What only a recurrent model has; models/recurrent_config.h explains each.
 struct RecurrentOptions {
   nn::Recurrence cell = nn::Recurrence::gru;
@@ -115,16 +120,10 @@ struct TrainingOptions {
   double max_minutes_cpu = 0;  ///< of process time; 0: no limit
 };
 
-enum class LengthPenalty { gnmt, power };
+/// How the trained model translates where nobody says otherwise, and is validated on the way.
+struct DecodingOptions : models::GenerationDefaults {
+  DecodingOptions() { max_length_extra = 20; }
 
-struct DecodingOptions {
-  std::int64_t beam = 5;
-  double length_penalty = 1;
-  LengthPenalty length_penalty_kind = LengthPenalty::power;
-  double coverage_penalty = 0;         ///< beta of Wu et al. 2016; 0: none
-  bool replace_unknown = false;        ///< unknown words by those of the source that were looked at
-  double max_length_ratio = 2;         ///< a translation has at most ratio * source + extra tokens
-  std::int64_t max_length_extra = 20;  ///< tokens
   std::int64_t validation_beam = 1;
   std::int64_t batch_sentences = 64;
 };

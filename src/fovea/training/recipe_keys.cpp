@@ -1,90 +1,12 @@
 #include "fovea/training/recipe_keys.h"
 
-#include <charconv>
-#include <cstdio>
-#include <type_traits>
-
 #include "fovea/attention/match_score.h"
+#include "fovea/training/recipe_key_table.h"
 
 namespace fovea::training {
 namespace {
 
 using kernels::Activation;
-
-std::string_view section_name(std::nullptr_t) { return ""; }
-std::string_view section_name(DataOptions Recipe::*) { return "data"; }
-std::string_view section_name(TokenizerOptions Recipe::*) { return "tokenizer"; }
-std::string_view section_name(ModelOptions Recipe::*) { return "model"; }
-std::string_view section_name(RecurrentOptions Recipe::*) { return "recurrent"; }
-std::string_view section_name(TrainingOptions Recipe::*) { return "training"; }
-std::string_view section_name(DecodingOptions Recipe::*) { return "decoding"; }
-
-template <auto Section, auto Field, class AnyRecipe>
-auto& field_of(AnyRecipe& recipe) {
-  if constexpr (std::is_null_pointer_v<decltype(Section)>) {
-    return recipe.*Field;
-  } else {
-    return recipe.*Section.*Field;
-  }
-}
-
-template <class T>
-constexpr ValueType type_of() {
-  if constexpr (std::is_same_v<T, bool>) return ValueType::boolean;
-  if constexpr (std::is_same_v<T, std::int64_t>) return ValueType::integer;
-  if constexpr (std::is_same_v<T, double>) return ValueType::number;
-  if constexpr (std::is_same_v<T, std::string>) return ValueType::text;
-  if constexpr (std::is_enum_v<T>) return ValueType::choice;
-  return ValueType::pair;
-}
-
-struct Range {
-  double minimum = 0, maximum = 0;
-};
-
-/// The key `name` for recipe.Section.Field. A `range` goes with numbers, `choices` with enumerations.
-template <auto Section, auto Field>
-Key key(std::string_view name, std::string_view explanation, Range range = {},
-        std::vector<Choice> choices = {}) {
-  using T = std::remove_cvref_t<decltype(field_of<Section, Field>(std::declval<Recipe&>()))>;
-  using Stored = std::conditional_t<std::is_enum_v<T>, std::int64_t, T>;
-  Key key{};
-  key.section = section_name(Section);
-  key.name = name;
-  key.explanation = explanation;
-  key.type = type_of<T>();
-  key.minimum = range.minimum;
-  key.maximum = range.maximum;
-  key.choices = std::move(choices);
-  key.get = [](const Recipe& recipe) { return Value(static_cast<Stored>(field_of<Section, Field>(recipe))); };
-  key.set = [](Recipe& recipe, const Value& value) {
-    field_of<Section, Field>(recipe) = static_cast<T>(std::get<Stored>(value));
-  };
-  return key;
-}
-
-/// Names for the enumerators, in their order.
-template <class Enum>
-Choice choice(std::string_view name, Enum value) {
-  return {name, static_cast<std::int64_t>(value)};
-}
-
-Key free_to_change(Key key) {
-  key.may_change = true;
-  return key;
-}
-
-Key of_kind(ModelKind kind, Key key) {
-  key.of_kind = kind;
-  return key;
-}
-
-Key from_preset(Key key) {
-  key.from_preset = true;
-  return key;
-}
-
-constexpr Range count{0, 1e9}, at_least_one{1, 1e9}, probability{0, 0.99}, seed_range{0, 9e15};
 
 void add_general(std::vector<Key>& keys) {
   keys.push_back(free_to_change(
@@ -302,80 +224,7 @@ void add_run(std::vector<Key>& keys) {
       "max_minutes_cpu", "stop after this process time; 0: no limit", {0, 1e9})));
 }
 
-void add_decoding(std::vector<Key>& keys) {
-  constexpr auto section = &Recipe::decoding;
-  using O = DecodingOptions;
-  const std::size_t first = keys.size();
-  keys.push_back(key<section, &O::beam>("beam", "hypotheses kept; 1: greedy", {1, 1024}));
-  keys.push_back(key<section, &O::length_penalty>(
-      "length_penalty", "exponent; above 0 favours longer translations", {-10, 10}));
-  keys.push_back(key<section, &O::length_penalty_kind>(
-      "length_penalty_kind", "divide by ((5+n)/6)^a or by n^a", {},
-      {choice("gnmt", LengthPenalty::gnmt), choice("power", LengthPenalty::power)}));
-  keys.push_back(key<section, &O::coverage_penalty>(
-      "coverage_penalty", "above 0 favours translations that looked at the whole source (GNMT: 0.2)",
-      {0, 100}));
-  keys.push_back(key<section, &O::replace_unknown>(
-      "replace_unknown", "unknown words become the word of the source that was looked at"));
-  keys.push_back(key<section, &O::max_length_ratio>(
-      "max_length_ratio", "a translation has at most this many times the source's tokens", {0, 100}));
-  keys.push_back(key<section, &O::max_length_extra>("max_length_extra", "and this many more", {0, 10000}));
-  keys.push_back(key<section, &O::validation_beam>("validation_beam", "beam of validations", {1, 1024}));
-  keys.push_back(
-      key<section, &O::batch_sentences>("batch_sentences", "sentences translated together", {1, 65536}));
-  for (std::size_t i = first; i < keys.size(); ++i) keys[i].may_change = true;
-}
-
-std::string shortest(double number) {
-  char text[32];
-  return {text, std::to_chars(text, text + sizeof text, number).ptr};
-}
-
-std::string in_quotes(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out.append(1, '\\').append(1, c);
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-      char escaped[8];
-      std::snprintf(escaped, sizeof escaped, "\\u%04X", static_cast<unsigned>(c));
-      out += escaped;
-    } else {
-      out += c;
-    }
-  }
-  return out + '"';
-}
-
 }  // namespace
-
-std::string Key::full_name() const {
-  return section.empty() ? std::string(name) : std::string(section) + "." + std::string(name);
-}
-
-std::string Key::expectation() const {
-  const auto bound = [this](double value) {
-    return type == ValueType::number ? shortest(value) : std::to_string(static_cast<std::int64_t>(value));
-  };
-  const std::string range = " from " + bound(minimum) + " to " + bound(maximum);
-  switch (type) {
-    case ValueType::boolean:
-      return "true or false";
-    case ValueType::integer:
-      return "an integer" + range;
-    case ValueType::number:
-      return "a number" + range;
-    case ValueType::pair:
-      return "a list of two integers" + range;
-    case ValueType::text:
-    case ValueType::choice:
-      break;
-  }
-  if (choices.empty()) return "a text";
-  std::string names;
-  for (const Choice& choice : choices) names.append(names.empty() ? "" : ", ").append(choice.name);
-  return "one of " + names;
-}
 
 std::span<const Key> recipe_keys() {
   static const std::vector<Key> keys = [] {
@@ -392,28 +241,6 @@ const Key* find_key(std::string_view full_name) {
   for (const Key& key : recipe_keys())
     if (key.full_name() == full_name) return &key;
   return nullptr;
-}
-
-std::string to_toml(const Key& key, const Value& value) {
-  switch (key.type) {
-    case ValueType::boolean:
-      return std::get<bool>(value) ? "true" : "false";
-    case ValueType::integer:
-      return std::to_string(std::get<std::int64_t>(value));
-    case ValueType::number:
-      return shortest(std::get<double>(value));
-    case ValueType::text:
-      return in_quotes(std::get<std::string>(value));
-    case ValueType::pair: {
-      const auto& [first, second] = std::get<std::array<std::int64_t, 2>>(value);
-      return "[" + std::to_string(first) + ", " + std::to_string(second) + "]";
-    }
-    case ValueType::choice:
-      break;
-  }
-  for (const Choice& choice : key.choices)
-    if (choice.value == std::get<std::int64_t>(value)) return in_quotes(choice.name);
-  return in_quotes("");
 }
 
 void apply_preset(ModelPreset preset, ModelOptions& model) {

@@ -15,8 +15,9 @@
 namespace fovea::training {
 
 /// What a key holds. The value of a choice is the number of its enumerator.
-using Value = std::variant<bool, std::int64_t, double, std::string, std::array<std::int64_t, 2>>;
-enum class ValueType { boolean, integer, number, text, pair, choice };
+using List = std::vector<std::int64_t>;
+using Value = std::variant<bool, std::int64_t, double, std::string, std::array<std::int64_t, 2>, List>;
+enum class ValueType { boolean, integer, number, text, pair, list, choice };
 
 struct Choice {
   std::string_view name;
@@ -28,7 +29,7 @@ struct Key {
   std::string_view name;
   std::string_view explanation;  ///< one line
   ValueType type;
-  double minimum = 0, maximum = 0;        ///< of integers, numbers and both parts of a pair, inclusive
+  double minimum = 0, maximum = 0;        ///< of integers, numbers, parts of a pair or list, inclusive
   std::vector<Choice> choices;            ///< of choices, and of texts that must be one of them
   bool may_change = false;                ///< between a run and its continuation
   bool from_preset = false;               ///< model.preset gives the default

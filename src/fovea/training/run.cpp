@@ -6,11 +6,9 @@
 #include "fovea/base/file.h"
 #include "fovea/base/run_lock.h"
 #include "fovea/formats/json_writer.h"
-#include "fovea/models/translation_folder.h"
 #include "fovea/training/log.h"
-#include "fovea/training/model_config.h"
 #include "fovea/training/run_folder.h"
-#include "fovea/training/validation.h"
+#include "fovea/training/task.h"
 
 namespace fovea::training {
 namespace {
@@ -19,27 +17,6 @@ Notes notes_of(const Reporter& reporter) {
   return [note = reporter.note](const std::string& text) {
     if (note) note(text);
   };
-}
-
-data::BatcherOptions batcher_options(const Recipe& recipe, const models::TranslationConfig& config) {
-  return {.batch_tokens = recipe.training.batch_tokens,
-          .seed = static_cast<std::uint64_t>(recipe.training.seed),
-          .eos = models::vocabulary_of(config).eos,
-          .decoder_start = models::vocabulary_of(config).pad};
-}
-
-// The model at its beginning: random, or the weights that the recipe starts from.
-std::unique_ptr<models::TranslationModel> beginning(const Recipe& recipe,
-                                                    const models::TranslationConfig& config) {
-  auto model = models::make_translation_model(config, static_cast<std::uint64_t>(recipe.training.seed));
-  if (!recipe.init.empty()) model->read_weights(formats::Weights::open(recipe.init));
-  return model;
-}
-
-// Weights that continue from another model need its tokenizer.
-std::optional<text::TranslationTokenizer> given_tokenizer(const Recipe& recipe) {
-  if (recipe.init.empty()) return std::nullopt;
-  return text::TranslationTokenizer::read(recipe.init);
 }
 
 // Where a run goes on.
@@ -74,21 +51,21 @@ class Run {
         folder_(folder),
         resumption_(std::move(resumption)),
         exec_(options.threads),
-        corpus_(prepare_corpus(recipe, options.data, tokenizer(options.resume), notes_of(reporter))),
-        fingerprint_(corpus_.train.fingerprint()),
-        config_(model_config(recipe, corpus_.tokenizer)),
-        model_(resumption_ ? at_checkpoint(options) : beginning(recipe, config_)),
-        batcher_(corpus_.train, batcher_options(recipe, config_)) {}
+        task_(make_task(recipe, places(options), notes_of(reporter))) {
+    if (!resumption_) return;
+    expect_same_data(options);
+    folder_.read_weights(resumption_->checkpoint, model());
+  }
 
   RunResult train(const std::atomic<bool>& stop) {
     remove_leftovers(folder_.path());
-    folder_.write_beginning(recipe_, corpus_.tokenizer, config_);
+    folder_.write_beginning(recipe_, task_->files());
     folder_.remove_summary();
     const TrainingState begin = resumption_ ? resumption_->stored.state : TrainingState{};
     describe(begin);
     Log log(folder_.path() / log_name, begin);
     log_ = &log;
-    Trainer trainer(recipe_.training, *model_, batcher_, exec_.get(), events(), begin);
+    Trainer trainer(recipe_.training, task_->learner(), exec_.get(), events(), begin);
     trainer_ = &trainer;
     if (resumption_) folder_.read_moments(resumption_->checkpoint, trainer.optimiser());
     RunResult result;
@@ -103,24 +80,26 @@ class Run {
  private:
   static constexpr auto log_name = "log.jsonl";
 
-  std::optional<text::TranslationTokenizer> tokenizer(bool resume) const {
-    return resume ? text::TranslationTokenizer::read(folder_.path()) : given_tokenizer(recipe_);
+  TaskPlaces places(const RunOptions& options) const {
+    return {.data = options.data,
+            .tokenizer = options.resume ? folder_.path() : std::filesystem::path(),
+            .from_beginning = !resumption_};
   }
 
-  std::unique_ptr<models::TranslationModel> at_checkpoint(const RunOptions& options) const {
-    if (resumption_->stored.data != fingerprint_ && !options.allow_changed_data)
+  models::Model& model() { return task_->learner().model(); }
+
+  void expect_same_data(const RunOptions& options) const {
+    if (resumption_->stored.data != task_->fingerprint() && !options.allow_changed_data)
       throw Error(Error::Kind::data, shown(options.data),
                   "the training text is not that of the interrupted run",
                   "restore it, or use --allow-changed-data");
-    auto model = models::make_translation_model(config_);
-    folder_.read_weights(resumption_->checkpoint, *model);
-    return model;
   }
 
   void describe(const TrainingState& begin) {
-    std::string text = std::to_string(corpus_.train.size()) + " pairs, " +
-                       std::to_string(batcher_.batches_in_epoch()) + " batches an epoch, " +
-                       std::to_string(model_->parameters().count()) + " parameters";
+    const Amount amount = task_->amount();
+    std::string text = std::to_string(amount.count) + " " + amount.examples + ", " +
+                       std::to_string(amount.batches) + " batches an epoch, " +
+                       std::to_string(model().parameters().count()) + " parameters";
     if (begin.update > 0) text += "; going on after update " + std::to_string(begin.update);
     notes_of(reporter_)(text);
   }
@@ -133,35 +112,29 @@ class Run {
       log_->write(entry);
       if (reporter_.logged) reporter_.logged(entry);
     };
-    if (validates()) {
-      events.validate = [this] { return score(recipe_.decoding.validation_beam); };
+    if (task_->validates()) {
+      events.validate = [this] { return task_->validate(Care::while_training, exec_.get()); };
       events.validated = [this](const ValidationResult& result, bool best) {
         const std::int64_t update = trainer_->state().update;
-        if (best) folder_.write_model(*model_, recipe_, "update " + std::to_string(update));
+        if (best) folder_.write_model(model(), recipe_, "update " + std::to_string(update));
         log_->write(update, result, best);
         if (reporter_.validated) reporter_.validated(update, result, best);
       };
     }
     events.save = [this](const TrainingState& state) {
       const auto& training = recipe_.training;
-      folder_.write_checkpoint(*model_, trainer_->optimiser(), state, fingerprint_);
+      folder_.write_checkpoint(model(), trainer_->optimiser(), state, task_->fingerprint());
       folder_.prune(std::max(training.keep_last, training.average_last), training.save_every);
     };
     return events;
   }
 
-  bool validates() const { return corpus_.valid.size() > 0; }
-
-  ValidationResult score(std::int64_t beam) const {
-    return validate_model(*model_, corpus_, recipe_, recipe_.training.validate_bleu ? beam : 0, exec_.get());
-  }
-
   void finish(RunResult& result) {
     std::function<ValidationResult()> validate;
-    if (validates()) validate = [this] { return score(recipe_.decoding.beam); };
+    if (task_->validates()) validate = [this] { return task_->validate(Care::at_the_end, exec_.get()); };
     result.final = choose_final_weights(folder_, recipe_.training, result.state,
-                                        trainer_->optimiser().average(), validate, *model_);
-    folder_.write_model(*model_, recipe_, result.final.name);
+                                        trainer_->optimiser().average(), validate, model());
+    folder_.write_model(model(), recipe_, result.final.name);
     folder_.write_summary(summary(result));
   }
 
@@ -173,14 +146,12 @@ class Run {
         .field("updates", result.state.update)
         .field("epochs", result.state.position.epoch)
         .field("target_tokens", result.state.target_tokens)
-        .field("pairs", corpus_.train.size())
         .field("core_minutes", result.state.seconds / 60.0)
         .field("seed", recipe_.training.seed)
         .field("weights", result.final.name);
-    if (const auto& score = result.final.score) {
-      json.field("valid_loss", score->loss);
-      if (score->bleu) json.field("valid_bleu", *score->bleu).field("valid_beam", recipe_.decoding.beam);
-    }
+    const auto& score = result.final.score;
+    if (score) json.field("valid_loss", score->loss);
+    task_->summarise(json, score ? &*score : nullptr);
     return json.end_object().finish();
   }
 
@@ -189,11 +160,7 @@ class Run {
   const RunFolder& folder_;
   std::optional<Resumption> resumption_;
   kernels::ExecutionOwner exec_;
-  Corpus corpus_;
-  std::uint64_t fingerprint_;
-  models::TranslationConfig config_;
-  std::unique_ptr<models::TranslationModel> model_;
-  data::Batcher batcher_;
+  std::unique_ptr<Task> task_;
   Log* log_ = nullptr;
   Trainer* trainer_ = nullptr;
 };
@@ -206,8 +173,7 @@ std::int64_t planned_updates(const TrainingOptions& options, std::int64_t batche
 }
 
 // Seconds of an update: one to warm up, then as many as fit into about two seconds.
-double time_update(const Recipe& recipe, models::TranslationModel& model, data::Batcher& batcher,
-                   const kernels::Execution& exec) {
+double time_update(const Recipe& recipe, Learner& learner, const kernels::Execution& exec) {
   TrainingOptions few = recipe.training;
   few.updates = 20;
   few.epochs = few.patience = few.log_every = few.validate_every = few.save_every = 0;
@@ -216,7 +182,7 @@ double time_update(const Recipe& recipe, models::TranslationModel& model, data::
   std::atomic<bool> stop{false};
   Clock::time_point first, last;
   std::int64_t timed = -1;
-  Trainer trainer(few, model, batcher, exec, {.updated = [&](const LogEntry&) {
+  Trainer trainer(few, learner, exec, {.updated = [&](const LogEntry&) {
                     last = Clock::now();
                     if (++timed == 0) first = last;
                     stop = last - first > std::chrono::seconds(2);
@@ -257,20 +223,14 @@ RunResult run_training(const Recipe& recipe, const RunOptions& options, const st
 
 RunPlan plan_training(const Recipe& recipe, const RunOptions& options, const Reporter& reporter) {
   const kernels::ExecutionOwner exec(options.threads);
-  const Corpus corpus = prepare_corpus(recipe, options.data, given_tokenizer(recipe), notes_of(reporter));
-  const auto config = model_config(recipe, corpus.tokenizer);
-  const auto model = beginning(recipe, config);
-  data::Batcher batcher(corpus.train, batcher_options(recipe, config));
+  const auto task = make_task(recipe, {.data = options.data, .tokenizer = {}}, notes_of(reporter));
   RunPlan plan;
-  plan.pairs = corpus.train.size();
-  plan.source_tokens = corpus.train.statistics().source_tokens;
-  plan.target_tokens = corpus.train.statistics().target_tokens;
-  plan.batches = batcher.batches_in_epoch();
-  plan.parameters = model->parameters().count();
-  plan.seconds_per_update = time_update(recipe, *model, batcher, exec.get());
+  plan.amount = task->amount();
+  plan.parameters = task->learner().model().parameters().count();
+  plan.seconds_per_update = time_update(recipe, task->learner(), exec.get());
   plan.megabytes = static_cast<double>(storage_statistics().in_use + storage_statistics().cached) / 1e6;
   plan.seconds =
-      plan.seconds_per_update * static_cast<double>(planned_updates(recipe.training, plan.batches));
+      plan.seconds_per_update * static_cast<double>(planned_updates(recipe.training, plan.amount.batches));
   return plan;
 }
 

@@ -7,6 +7,7 @@
 
 #include "fovea/training/final_weights.h"
 #include "fovea/training/recipe.h"
+#include "fovea/training/task.h"
 #include "fovea/training/trainer.h"
 
 namespace fovea::training {
@@ -37,7 +38,7 @@ struct RunResult {
 
 /// What a run would be, for --dry-run.
 struct RunPlan {
-  std::int64_t pairs = 0, source_tokens = 0, target_tokens = 0, batches = 0;  ///< an epoch
+  Amount amount;
   std::int64_t parameters = 0;
   double megabytes = 0;           ///< of weights, gradients and moments
   double seconds_per_update = 0;  ///< measured on a few updates, for a couple of seconds

@@ -5,8 +5,6 @@
 #include <set>
 
 #include "fovea/base/file.h"
-#include "fovea/models/translation_folder.h"
-#include "fovea/training/model_config.h"
 
 namespace fovea::training {
 namespace {
@@ -16,10 +14,6 @@ constexpr auto moments_name = "training_state.safetensors";
 constexpr auto state_name = "training_state.json";
 constexpr auto summary_name = "training.json";
 constexpr auto weights_key = "fovea_weights";  // in the metadata of model.safetensors
-
-DType stored_type(const Recipe& recipe) {
-  return recipe.model.weights == WeightType::bf16 ? DType::bf16 : DType::f32;
-}
 
 // Under a name that is no checkpoint's.
 void put_aside(const formats::Checkpoint& damaged) {
@@ -43,24 +37,19 @@ bool RunFolder::holds_run() const {
   return std::filesystem::exists(folder_ / "recipe.toml", error);
 }
 
-void RunFolder::write_beginning(const Recipe& recipe, const text::TranslationTokenizer& tokenizer,
-                                const models::TranslationConfig& config) const {
+void RunFolder::write_beginning(const Recipe& recipe, const FolderFiles& files) const {
   make_folders(checkpoints());
-  const auto generation = generation_defaults(recipe.decoding);
-  for (const auto& [name, content] : tokenizer.files()) write_atomically(folder_ / name, content);
-  write_atomically(folder_ / "config.json", models::config_json(config, generation, stored_type(recipe)));
-  write_atomically(folder_ / "generation_config.json", models::generation_config_json(config, generation));
+  for (const auto& [name, content] : files) write_atomically(folder_ / name, content);
   write_atomically(folder_ / "recipe.toml", to_toml(recipe));  // last: with it, the run has begun
 }
 
 Recipe RunFolder::read_recipe() const { return training::read_recipe((folder_ / "recipe.toml").string()); }
 
-void RunFolder::write_model(const models::TranslationModel& model, const Recipe& recipe,
-                            const std::string& name) const {
-  model.weights_file(stored_type(recipe), {{weights_key, name}}).save(folder_ / weights_name);
+void RunFolder::write_model(const models::Model& model, const Recipe& recipe, const std::string& name) const {
+  model.weights_file(stored_type(recipe.model), {{weights_key, name}}).save(folder_ / weights_name);
 }
 
-std::string RunFolder::read_model(models::TranslationModel& model) const {
+std::string RunFolder::read_model(models::Model& model) const {
   const auto weights = formats::Weights::open(folder_);
   model.read_weights(weights);
   const auto& metadata = weights.shards().front().metadata();
@@ -84,7 +73,7 @@ void RunFolder::remove_summary() const {
     throw Error(Error::Kind::machine, shown(folder_ / summary_name), "cannot be removed: " + error.message());
 }
 
-void RunFolder::write_checkpoint(const models::TranslationModel& model, const Optimiser& optimiser,
+void RunFolder::write_checkpoint(const models::Model& model, const Optimiser& optimiser,
                                  const TrainingState& state, std::uint64_t data) const {
   formats::CheckpointWriter checkpoint(checkpoints(), static_cast<std::uint64_t>(state.update));
   add_tensors(checkpoint, weights_name, model.weights_file(DType::f32));
@@ -128,7 +117,7 @@ StoredState RunFolder::read_state(const formats::Checkpoint& checkpoint) const {
   return training::read_state(formats::read_json(checkpoint.folder / state_name, Error::Kind::model));
 }
 
-void RunFolder::read_weights(const formats::Checkpoint& checkpoint, models::TranslationModel& model) const {
+void RunFolder::read_weights(const formats::Checkpoint& checkpoint, models::Model& model) const {
   model.read_weights(formats::Weights::open(checkpoint.folder));
 }
 
@@ -146,8 +135,7 @@ void RunFolder::read_moments(const formats::Checkpoint& checkpoint, const Optimi
   if (optimiser.average().defined()) read("average", optimiser.average());
 }
 
-void RunFolder::average(const std::vector<formats::Checkpoint>& checkpoints,
-                        models::TranslationModel& model) const {
+void RunFolder::average(const std::vector<formats::Checkpoint>& checkpoints, models::Model& model) const {
   const Tensor& values = model.parameters().values();
   std::vector<double> sum(static_cast<std::size_t>(values.elements()));
   for (const auto& checkpoint : checkpoints) {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "fovea/formats/checkpoint.h"
-#include "fovea/models/translation_folder.h"
-#include "fovea/training/corpus.h"
+#include "fovea/models/model.h"
+#include "fovea/training/task.h"
 #include "fovea/training/trainer.h"
 
 namespace fovea::training {
@@ -28,16 +28,14 @@ class RunFolder {
   /// Whether a run has begun here.
   bool holds_run() const;
   /// Recipe, tokenizer and configuration: what does not change while training.
-  void write_beginning(const Recipe& recipe, const text::TranslationTokenizer& tokenizer,
-                       const models::TranslationConfig& config) const;
+  void write_beginning(const Recipe& recipe, const FolderFiles& files) const;
   Recipe read_recipe() const;
 
   /// model.safetensors of the folder itself; `name` says which weights these are ("update 500") and stays
   /// with them.
-  void write_model(const models::TranslationModel& model, const Recipe& recipe,
-                   const std::string& name) const;
+  void write_model(const models::Model& model, const Recipe& recipe, const std::string& name) const;
   /// Those weights, into the model; gives their name.
-  std::string read_model(models::TranslationModel& model) const;
+  std::string read_model(models::Model& model) const;
 
   /// Marks the run as ended: training.json, with all that `summary` says and "updates".
   void write_summary(const std::string& summary) const;
@@ -46,8 +44,8 @@ class RunFolder {
   /// The run goes on: what training.json says no longer holds.
   void remove_summary() const;
 
-  void write_checkpoint(const models::TranslationModel& model, const Optimiser& optimiser,
-                        const TrainingState& state, std::uint64_t data) const;
+  void write_checkpoint(const models::Model& model, const Optimiser& optimiser, const TrainingState& state,
+                        std::uint64_t data) const;
   /// Keeps the newest `keep` that were written at multiples of `every`, and the newest of all.
   void prune(std::int64_t keep, std::int64_t every) const;
 
@@ -56,13 +54,13 @@ class RunFolder {
   /// are damaged.
   std::optional<formats::Checkpoint> newest(const Notes& notes) const;
   StoredState read_state(const formats::Checkpoint& checkpoint) const;
-  void read_weights(const formats::Checkpoint& checkpoint, models::TranslationModel& model) const;
+  void read_weights(const formats::Checkpoint& checkpoint, models::Model& model) const;
   void read_moments(const formats::Checkpoint& checkpoint, const Optimiser& optimiser) const;
 
   /// The newest checkpoints of multiples of `every`, at most `most`.
   std::vector<formats::Checkpoint> regular(std::int64_t most, std::int64_t every) const;
   /// The mean of the weights of `checkpoints`, into the model.
-  void average(const std::vector<formats::Checkpoint>& checkpoints, models::TranslationModel& model) const;
+  void average(const std::vector<formats::Checkpoint>& checkpoints, models::Model& model) const;
 
  private:
   std::filesystem::path folder_;

@@ -7,9 +7,7 @@
 #include <ctime>
 #include <vector>
 
-#include "fovea/models/translation_folder.h"
 #include "fovea/training/schedule.h"
-#include "fovea/training/scheduled_sampling.h"
 
 namespace fovea::training {
 namespace {
@@ -41,18 +39,18 @@ std::string place(std::int64_t update, const data::BatchPosition& at) {
 
 }  // namespace
 
-Trainer::Trainer(const TrainingOptions& options, models::TranslationModel& model, data::Batcher& batcher,
-                 const kernels::Execution& exec, TrainerEvents events, TrainingState state)
+Trainer::Trainer(const TrainingOptions& options, Learner& learner, const kernels::Execution& exec,
+                 TrainerEvents events, TrainingState state)
     : options_(options),
-      model_(model),
-      batcher_(batcher),
+      learner_(learner),
       exec_(exec),
       events_(std::move(events)),
       state_(std::move(state)),
-      optimiser_(options, model.parameters()),
+      optimiser_(options, learner.model().parameters()),
       saved_(state_.update) {
-  if (!model.parameters().gradients().defined()) model.parameters().allocate_gradients();
-  batcher_.seek(state_.position);
+  nn::Parameters& parameters = learner_.model().parameters();
+  if (!parameters.gradients().defined()) parameters.allocate_gradients();
+  learner_.seek(state_.position);
 }
 
 Ending Trainer::run(const std::atomic<bool>& stop) {
@@ -75,11 +73,11 @@ Ending Trainer::run(const std::atomic<bool>& stop) {
 
 void Trainer::update() {
   const double began = wall_seconds();
-  const data::BatchPosition at = batcher_.position();
-  const ops::LossSums sums = accumulate_gradients(next_batches());
+  const data::BatchPosition at = learner_.position();
+  const ops::LossSums sums = accumulate_gradients();
   const double norm = optimiser_.gradient_norm(exec_);
   const bool good = finite_or_skipped(sums, norm, at);
-  state_.position = batcher_.position();
+  state_.position = learner_.position();
   ++state_.update;
   if (!good) return;
   optimiser_.step(exec_, state_.update, norm);
@@ -93,30 +91,17 @@ void Trainer::update() {
   check_progress(sums.nll / static_cast<double>(sums.tokens));
 }
 
-std::vector<data::Batch> Trainer::next_batches() {
-  std::vector<data::Batch> batches;
-  for (std::int64_t i = 0; i < options_.accumulate; ++i) batches.push_back(batcher_.next());
-  return batches;
-}
-
-// The gradients of the mean loss over all target tokens of `batches`.
-ops::LossSums Trainer::accumulate_gradients(const std::vector<data::Batch>& batches) {
-  std::size_t tokens = 0;
-  for (const auto& batch : batches) tokens += batch.target_out.size();
-  model_.parameters().zero_gradients();
+// The gradients of the mean loss over all tokens of the next batches.
+ops::LossSums Trainer::accumulate_gradients() {
+  const std::int64_t tokens = learner_.take(options_.accumulate, state_.update + 1);
+  learner_.model().parameters().zero_gradients();
   ops::LossSums sums;
-  const auto own_tokens = static_cast<float>(own_token_share(options_, state_.update + 1));
-  for (std::size_t i = 0; i < batches.size(); ++i) {
-    const data::Batch& batch = batches[i];
+  for (std::int64_t i = 0; i < options_.accumulate; ++i) {
     ops::Context ctx{
         .exec = exec_, .tape = &tape_, .training = true, .seed = static_cast<std::uint64_t>(options_.seed)};
     // Each part of an accumulated update draws random numbers of its own.
-    ctx.update =
-        static_cast<std::uint32_t>(state_.update * options_.accumulate + static_cast<std::int64_t>(i));
-    const auto part = model_.loss(
-        ctx,
-        {batch.source, batch.source_start, batch.target_in, batch.target_out, batch.target_start, own_tokens},
-        static_cast<float>(options_.label_smoothing), 1.0f / static_cast<float>(tokens));
+    ctx.update = static_cast<std::uint32_t>(state_.update * options_.accumulate + i);
+    const auto part = learner_.loss(ctx, i, 1.0f / static_cast<float>(tokens));
     tape_.backward();
     sums.loss += part.loss;
     sums.nll += part.nll;
@@ -144,7 +129,7 @@ bool Trainer::finite_or_skipped(const ops::LossSums& sums, double norm, const da
 }
 
 void Trainer::check_progress(double nll_per_token) {
-  const double guessing = std::log(static_cast<double>(model_.vocabulary().target));
+  const double guessing = learner_.guessing();
   state_.hopeless_in_a_row = nll_per_token > hopeless_factor * guessing ? state_.hopeless_in_a_row + 1 : 0;
   if (state_.hopeless_in_a_row < most_hopeless) return;
   throw Error(Error::Kind::diverged, "update " + std::to_string(state_.update),
@@ -192,7 +177,7 @@ void Trainer::validate() {
 
 void Trainer::save() {
   if (saved_ == state_.update) return;
-  if (const auto broken = models::non_finite_tensors(model_); !broken.empty())
+  if (const auto broken = models::non_finite_tensors(learner_.model()); !broken.empty())
     throw Error(Error::Kind::diverged, "update " + std::to_string(state_.update),
                 "weights are not finite, first " + broken.front(), remedy);
   if (events_.save) events_.save(state_);

@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "fovea/data/batcher.h"
-#include "fovea/models/translation_model.h"
+#include "fovea/training/learner.h"
 #include "fovea/training/optimiser.h"
 #include "fovea/training/recipe.h"
 #include "fovea/training/state.h"
+#include "fovea/training/validation.h"
 
 namespace fovea::training {
 
@@ -24,19 +24,6 @@ struct LogEntry {
   double gradient_norm = 0.0;      ///< of the last update that was not skipped
   double tokens_per_second = 0.0;  ///< target tokens a second of wall time, without validations and saves
   std::int64_t skipped = 0;
-};
-
-/// What a validation found.
-struct ValidationResult {
-  double loss = 0.0;  ///< nats a target token, without smoothing
-  std::optional<double> bleu;
-
-  /// What "best" goes by: BLEU where it is measured, else minus the loss.
-  double score() const { return bleu ? *bleu : -loss; }
-  /// A higher score, or the same one (BLEU 0 at the beginning) with a lower loss.
-  bool better_than(double other_score, double other_loss) const {
-    return score() > other_score || (score() == other_score && loss < other_loss);
-  }
 };
 
 /// What the trainer tells and asks of whoever runs it. Empty functions are not called.
@@ -59,8 +46,8 @@ enum class Ending { updates, epochs, patience, minutes, stopped };
 class Trainer {
  public:
   /// All arguments must outlive the trainer. `state` says where to go on (default: at the beginning).
-  Trainer(const TrainingOptions& options, models::TranslationModel& model, data::Batcher& batcher,
-          const kernels::Execution& exec, TrainerEvents events, TrainingState state = {});
+  Trainer(const TrainingOptions& options, Learner& learner, const kernels::Execution& exec,
+          TrainerEvents events, TrainingState state = {});
 
   Optimiser& optimiser() { return optimiser_; }
   const TrainingState& state() const { return state_; }
@@ -75,8 +62,7 @@ class Trainer {
 
  private:
   void update();
-  std::vector<data::Batch> next_batches();
-  ops::LossSums accumulate_gradients(const std::vector<data::Batch>& batches);
+  ops::LossSums accumulate_gradients();
   bool finite_or_skipped(const ops::LossSums& sums, double norm, const data::BatchPosition& at);
   void check_progress(double nll_per_token);
   bool due(std::int64_t every) const { return every > 0 && state_.update % every == 0; }
@@ -87,8 +73,7 @@ class Trainer {
   void count_seconds();
 
   const TrainingOptions& options_;
-  models::TranslationModel& model_;
-  data::Batcher& batcher_;
+  Learner& learner_;
   kernels::Execution exec_;
   TrainerEvents events_;
   TrainingState state_;

@@ -1,13 +1,20 @@
 #pragma once
 
-#include "fovea/models/translation_model.h"
-#include "fovea/training/corpus.h"
-#include "fovea/training/trainer.h"
+#include <optional>
 
 namespace fovea::training {
 
-/// Loss and, if `beam` is above 0, BLEU of the corpus' validation pairs by translating them with that beam.
-ValidationResult validate_model(const models::TranslationModel& model, const Corpus& corpus,
-                                const Recipe& recipe, std::int64_t beam, const kernels::Execution& exec);
+/// What a validation found.
+struct ValidationResult {
+  double loss = 0.0;  ///< nats a target token, without smoothing
+  std::optional<double> bleu;
+
+  /// What "best" goes by: BLEU where it is measured, else minus the loss.
+  double score() const { return bleu ? *bleu : -loss; }
+  /// A higher score, or the same one (BLEU 0 at the beginning) with a lower loss.
+  bool better_than(double other_score, double other_loss) const {
+    return score() > other_score || (score() == other_score && loss < other_loss);
+  }
+};
 
 }  // namespace fovea::training

@@ -2,27 +2,6 @@
 
 #include "fovea/kernels/cpu/activate.inl"
 
-/// derivative of the activation at x, times d.
-template <Activation activation>
-inline Floats chain(Floats x, Floats d) {
-  const Floats one = broadcast(1.0f);
-  if constexpr (activation == Activation::relu)
-    return zero_below(d, x, std::numeric_limits<float>::denorm_min());  // 0 where x <= 0
-  if constexpr (activation == Activation::gelu) {
-    const NormalLaw law = normal_law(x);
-    return mul(d, fma(x, law.density, law.cdf));
-  }
-  if constexpr (activation == Activation::silu) {
-    const Floats s = sigmoid(x);
-    return mul(d, mul(s, fma(x, sub(one, s), one)));
-  }
-  if constexpr (activation == Activation::tanh) {
-    const Floats y = tanh(x);
-    return mul(d, fnma(y, y, one));
-  }
-  return d;
-}
-
 /// A stretch whose multipliers fit in L1: `multipliers` is null without dropout.
 template <Activation activation>
 inline void activate_stretch(std::int64_t count, const float* multipliers, const float* pre, float* out) {
@@ -68,21 +47,9 @@ inline void activation_backward_of(const ActivationBackward<float>& a, std::int6
 }
 
 void activation_forward(const ActivationForward<float>& a, std::int64_t begin, std::int64_t end) {
-  switch (a.activation) {
-    case Activation::identity: return activation_forward_of<Activation::identity>(a, begin, end);
-    case Activation::relu: return activation_forward_of<Activation::relu>(a, begin, end);
-    case Activation::gelu: return activation_forward_of<Activation::gelu>(a, begin, end);
-    case Activation::silu: return activation_forward_of<Activation::silu>(a, begin, end);
-    case Activation::tanh: return activation_forward_of<Activation::tanh>(a, begin, end);
-  }
+  with_activation(a.activation, [&]<Activation activation> { activation_forward_of<activation>(a, begin, end); });
 }
 
 void activation_backward(const ActivationBackward<float>& a, std::int64_t begin, std::int64_t end) {
-  switch (a.activation) {
-    case Activation::identity: return activation_backward_of<Activation::identity>(a, begin, end);
-    case Activation::relu: return activation_backward_of<Activation::relu>(a, begin, end);
-    case Activation::gelu: return activation_backward_of<Activation::gelu>(a, begin, end);
-    case Activation::silu: return activation_backward_of<Activation::silu>(a, begin, end);
-    case Activation::tanh: return activation_backward_of<Activation::tanh>(a, begin, end);
-  }
+  with_activation(a.activation, [&]<Activation activation> { activation_backward_of<activation>(a, begin, end); });
 }

@@ -164,19 +164,9 @@ void activate_rows(std::int64_t rows, std::int64_t columns, float* c, float* pre
 
 inline void finish_rows(Activation activation, std::int64_t rows, std::int64_t columns, float* c, float* pre,
                         const float* residual, std::int64_t ldc) {
-  switch (activation) {
-    case Activation::identity:
-      if (pre || residual) activate_rows<Activation::identity>(rows, columns, c, pre, residual, ldc);
-      return;
-    case Activation::relu:
-      return activate_rows<Activation::relu>(rows, columns, c, pre, residual, ldc);
-    case Activation::gelu:
-      return activate_rows<Activation::gelu>(rows, columns, c, pre, residual, ldc);
-    case Activation::silu:
-      return activate_rows<Activation::silu>(rows, columns, c, pre, residual, ldc);
-    case Activation::tanh:
-      return activate_rows<Activation::tanh>(rows, columns, c, pre, residual, ldc);
-  }
+  if (activation == Activation::identity && !pre && !residual) return;
+  with_activation(activation,
+                  [&]<Activation which> { activate_rows<which>(rows, columns, c, pre, residual, ldc); });
 }
 
 // How a call is cut: blocks of rows of A, of columns of B, and of K.

@@ -23,7 +23,34 @@ inline Moments moments(const float* row, std::int64_t D) {
   return {mean + correction, variance < 0.0f ? 0.0f : variance};  // NaN passes
 }
 
-void layer_norm_forward(const LayerNormForward<float>& a, std::int64_t begin, std::int64_t end) {
+inline Moments mean_square(const float* row, std::int64_t D) {
+  Floats squares = zero();
+  over_vectors(D, [&](std::int64_t d, auto lanes) {
+    const Floats x = lanes.read(row + d);
+    squares = fma(x, x, squares);
+  });
+  return {0.0f, sum(squares) / static_cast<float>(D)};
+}
+
+template <NormKind kind>
+inline void norm_forward_row(const NormForward<float>& a, std::int64_t n, const float* row) {
+  const std::int64_t D = a.extents.D;
+  const Moments m = kind == NormKind::layer ? moments(row, D) : mean_square(row, D);
+  const float rstd = 1.0f / std::sqrt(m.variance + a.extents.eps);
+  over_vectors(D, [&](std::int64_t d, auto lanes) {
+    const Floats x = lanes.read(row + d), gamma = lanes.read(a.gamma + d);
+    if constexpr (kind == NormKind::layer) {
+      const Floats normal = mul(sub(x, broadcast(m.mean)), broadcast(rstd));
+      lanes.write(a.y + n * D + d, fma(normal, gamma, lanes.read(a.beta + d)));
+    } else {
+      lanes.write(a.y + n * D + d, mul(mul(x, broadcast(rstd)), gamma));
+    }
+  });
+  if (a.mean && kind == NormKind::layer) a.mean[n] = m.mean;
+  if (a.rstd) a.rstd[n] = rstd;
+}
+
+void norm_forward(const NormForward<float>& a, std::int64_t begin, std::int64_t end) {
   const std::int64_t D = a.extents.D, group = rows_in_l1(D);
   const bool as_it_is = !a.residual && !a.extents.dropout.active() && (!a.sum || a.sum == a.x);
   float* sums = a.sum ? a.sum : a.y;
@@ -34,47 +61,51 @@ void layer_norm_forward(const LayerNormForward<float>& a, std::int64_t begin, st
                   a.residual ? a.residual + first * D : nullptr, sums + first * D);
     for (std::int64_t n = first; n < last; ++n) {
       const float* row = (as_it_is ? a.x : sums) + n * D;
-      const Moments m = moments(row, D);
-      const float rstd = 1.0f / std::sqrt(m.variance + a.extents.eps);
-      over_vectors(D, [&](std::int64_t d, auto lanes) {
-        const Floats normal = mul(sub(lanes.read(row + d), broadcast(m.mean)), broadcast(rstd));
-        lanes.write(a.y + n * D + d, fma(normal, lanes.read(a.gamma + d), lanes.read(a.beta + d)));
-      });
-      if (a.mean) a.mean[n] = m.mean;
-      if (a.rstd) a.rstd[n] = rstd;
+      if (a.extents.kind == NormKind::layer)
+        norm_forward_row<NormKind::layer>(a, n, row);
+      else
+        norm_forward_row<NormKind::rms>(a, n, row);
     }
   }
 }
 
-inline void layer_norm_backward_row(const LayerNormBackward<float>& a, std::int64_t n, float* d_gamma, float* d_beta) {
+template <NormKind kind>
+inline void norm_backward_row(const NormBackward<float>& a, std::int64_t n, float* d_gamma, float* d_beta) {
+  constexpr bool centred = kind == NormKind::layer;
   const std::int64_t D = a.extents.D;
   const float *d_y = a.d_y + n * D, *row = a.sum + n * D;
   const float* further = a.d_residual_in ? a.d_residual_in + n * D : nullptr;
   const float share = 1.0f / static_cast<float>(D);
-  const Floats mean = broadcast(a.mean[n]), rstd = broadcast(a.rstd[n]);
+  const Floats mean = centred ? broadcast(a.mean[n]) : zero(), rstd = broadcast(a.rstd[n]);
+  const auto normal = [&](Floats x) { return mul(centred ? sub(x, mean) : x, rstd); };
   Floats sum_g = zero(), sum_gh = zero();
   over_vectors(D, [&](std::int64_t d, auto lanes) {
-    const Floats dy = lanes.read(d_y + d), h = mul(sub(lanes.read(row + d), mean), rstd);
+    const Floats dy = lanes.read(d_y + d), h = normal(lanes.read(row + d));
     const Floats g = mul(dy, lanes.read(a.gamma + d));
-    sum_g = add(sum_g, g);
+    if constexpr (centred) sum_g = add(sum_g, g);
     sum_gh = fma(g, h, sum_gh);
     lanes.write(d_gamma + d, fma(dy, h, lanes.read(d_gamma + d)));
-    lanes.write(d_beta + d, add(dy, lanes.read(d_beta + d)));
+    if constexpr (centred) lanes.write(d_beta + d, add(dy, lanes.read(d_beta + d)));
   });
   const Floats mean_g = broadcast(sum(sum_g) * share), mean_gh = broadcast(sum(sum_gh) * share);
   over_vectors(D, [&](std::int64_t d, auto lanes) {
     const Floats g = mul(lanes.read(d_y + d), lanes.read(a.gamma + d));
-    const Floats h = mul(sub(lanes.read(row + d), mean), rstd);
-    const Floats through = mul(rstd, fnma(h, mean_gh, sub(g, mean_g)));
+    const Floats h = normal(lanes.read(row + d));
+    const Floats through = mul(rstd, fnma(h, mean_gh, centred ? sub(g, mean_g) : g));
     lanes.write(a.d_sum + n * D + d, further ? add(through, lanes.read(further + d)) : through);
   });
 }
 
-void layer_norm_backward(const LayerNormBackward<float>& a, std::int64_t begin, std::int64_t end, float* d_gamma_beta) {
+void norm_backward(const NormBackward<float>& a, std::int64_t begin, std::int64_t end, float* d_gamma_beta) {
   const std::int64_t D = a.extents.D, group = rows_in_l1(D);
   for (std::int64_t first = begin; first < end; first += group) {
     const std::int64_t last = std::min(end, first + group);
-    for (std::int64_t n = first; n < last; ++n) layer_norm_backward_row(a, n, d_gamma_beta, d_gamma_beta + D);
+    for (std::int64_t n = first; n < last; ++n) {
+      if (a.extents.kind == NormKind::layer)
+        norm_backward_row<NormKind::layer>(a, n, d_gamma_beta, d_gamma_beta + D);
+      else
+        norm_backward_row<NormKind::rms>(a, n, d_gamma_beta, nullptr);
+    }
     if (a.d_x)
       add_dropped(a.extents.dropout, static_cast<std::uint64_t>(first * D), (last - first) * D, a.d_sum + first * D,
                   nullptr, a.d_x + first * D);

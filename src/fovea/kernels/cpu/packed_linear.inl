@@ -93,13 +93,7 @@ void finish_tile(const LinearFinish& f, int rows, std::int64_t columns, const fl
 }
 
 void linear_finish(const LinearFinish& f, int rows, std::int64_t columns, const float* sums) {
-  switch (f.activation) {
-    case Activation::identity: return finish_tile<Activation::identity>(f, rows, columns, sums);
-    case Activation::relu: return finish_tile<Activation::relu>(f, rows, columns, sums);
-    case Activation::gelu: return finish_tile<Activation::gelu>(f, rows, columns, sums);
-    case Activation::silu: return finish_tile<Activation::silu>(f, rows, columns, sums);
-    case Activation::tanh: return finish_tile<Activation::tanh>(f, rows, columns, sums);
-  }
+  with_activation(f.activation, [&]<Activation activation> { finish_tile<activation>(f, rows, columns, sums); });
 }
 
 // Steps travel as floats, and only travel.

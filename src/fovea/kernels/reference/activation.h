@@ -25,6 +25,13 @@ struct ActivationBackward {
 
 namespace reference {
 
+inline double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
+inline double times_sigmoid(double x, double z) { return std::isinf(x) ? std::fmax(x, 0.0) : x * sigmoid(z); }
+/// Of gelu_tanh: 1 + tanh u = 2 sigmoid(2u).
+inline double tanh_argument(double x) {
+  return std::sqrt(2.0 / 3.141592653589793) * (x + 0.044715 * x * x * x);
+}
+
 inline double activate(Activation activation, double x) {
   switch (activation) {
     case Activation::identity:
@@ -32,11 +39,15 @@ inline double activate(Activation activation, double x) {
     case Activation::relu:
       return x < 0.0 ? 0.0 : x;
     case Activation::gelu:
-      return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
+      return std::isinf(x) ? std::fmax(x, 0.0) : 0.5 * x * std::erfc(-x * std::sqrt(0.5));
     case Activation::silu:
-      return x / (1.0 + std::exp(-x));
+      return times_sigmoid(x, x);
     case Activation::tanh:
       return std::tanh(x);
+    case Activation::gelu_tanh:
+      return times_sigmoid(x, 2.0 * tanh_argument(x));
+    case Activation::gelu_quick:
+      return times_sigmoid(x, 1.702 * x);
   }
   return x;
 }
@@ -50,12 +61,17 @@ inline double derivative(Activation activation, double x) {
     case Activation::gelu:
       return 0.5 * std::erfc(-x / std::sqrt(2.0)) +
              x * std::exp(-0.5 * x * x) / std::sqrt(2.0 * 3.141592653589793);
-    case Activation::silu: {
-      const double s = 1.0 / (1.0 + std::exp(-x));
-      return s * (1.0 + x * (1.0 - s));
-    }
+    case Activation::silu:
+      return sigmoid(x) * (1.0 + x * sigmoid(-x));
     case Activation::tanh:
       return 1.0 - std::tanh(x) * std::tanh(x);
+    case Activation::gelu_tanh: {
+      const double u = tanh_argument(x), s = sigmoid(2.0 * u), fall = sigmoid(-2.0 * u);
+      const double slope = std::sqrt(2.0 / 3.141592653589793) * (1.0 + 3.0 * 0.044715 * x * x);
+      return s + 2.0 * x * s * fall * slope;
+    }
+    case Activation::gelu_quick:
+      return sigmoid(1.702 * x) * (1.0 + 1.702 * x * sigmoid(-1.702 * x));
   }
   return 1.0;
 }

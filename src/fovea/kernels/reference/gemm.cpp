@@ -2,23 +2,9 @@
 
 #include <cmath>
 
-namespace fovea::kernels::reference {
+#include "fovea/kernels/reference/activation.h"
 
-double activate(Activation activation, double x) {
-  switch (activation) {
-    case Activation::identity:
-      return x;
-    case Activation::relu:
-      return x < 0.0 ? 0.0 : x;
-    case Activation::gelu:
-      return std::isinf(x) ? std::fmax(x, 0.0) : 0.5 * x * std::erfc(-x * std::sqrt(0.5));
-    case Activation::silu:
-      return std::isinf(x) ? std::fmax(x, 0.0) : x / (1.0 + std::exp(-x));
-    case Activation::tanh:
-      return std::tanh(x);
-  }
-  return x;
-}
+namespace fovea::kernels::reference {
 
 void gemm(const GemmExtents& e, const float* A, const float* B, float* C, const GemmEpilogue& epilogue) {
   for (std::int64_t m = 0; m < e.M; ++m) {

@@ -8,6 +8,5 @@ namespace fovea::kernels::reference {
 void gemm(const GemmExtents& extents, const float* A, const float* B, float* C, const GemmEpilogue& epilogue);
 
 /// One activation, in double.
-double activate(Activation activation, double x);
 
 }  // namespace fovea::kernels::reference

@@ -4,6 +4,7 @@
 
 #include "fovea/base/bfloat16.h"
 #include "fovea/kernels/quantise_row.h"
+#include "fovea/kernels/reference/activation.h"
 #include "fovea/kernels/reference/gemm.h"
 
 namespace fovea::kernels::reference {
@@ -24,15 +25,14 @@ double rounded_row(DType dtype, const float* x, std::int64_t K, std::vector<doub
 
 }  // namespace
 
-void linear(const LinearProduct& p, const float* W, const LinearOptions& options, LinearColumns columns) {
+void linear(const LinearProduct& p, const float* W, const LinearOptions& options) {
   std::vector<double> x(static_cast<std::size_t>(p.K));
   for (std::int64_t m = 0; m < p.M; ++m) {
     const double row_scale = rounded_row(p.dtype, p.x + m * p.x_stride, p.K, x);
-    for (std::int64_t i = 0; i < columns.count; ++i) {
-      const std::int64_t n = columns.begin + i;
+    for (std::int64_t n = 0; n < p.N; ++n) {
       float& out = p.y[m * p.y_stride + n];
       double c = 0.0;
-      for (std::int64_t k = 0; k < p.K; ++k) c += x[static_cast<std::size_t>(k)] * W[i * p.K + k];
+      for (std::int64_t k = 0; k < p.K; ++k) c += x[static_cast<std::size_t>(k)] * W[n * p.K + k];
       c *= row_scale * (p.scales ? p.scales[n] : 1.0f);
       if (options.accumulate) c += out;
       if (options.bias) c += options.bias[n];

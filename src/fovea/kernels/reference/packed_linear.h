@@ -4,8 +4,7 @@
 
 namespace fovea::kernels::reference {
 
-/// A product of packed bf16 or i8 weights as its formula, summed in double: rows of W come from `row`, which
-/// writes W[n,:] (of i8: its integers) to `to`.
+/// A product of packed bf16 or i8 weights as its formula, summed in double.
 struct LinearProduct {
   DType dtype;
   std::int64_t M, N, K;
@@ -16,8 +15,7 @@ struct LinearProduct {
   std::int64_t y_stride;
 };
 
-/// Columns begin .. begin + count - 1; W [count,K] are their rows.
-void linear(const LinearProduct& product, const float* W, const LinearOptions& options,
-            LinearColumns columns);
+/// W [N,K], of i8 its integers. The strides of `options` are not read.
+void linear(const LinearProduct& product, const float* W, const LinearOptions& options);
 
 }  // namespace fovea::kernels::reference

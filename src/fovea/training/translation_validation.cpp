@@ -1,4 +1,4 @@
-#include "fovea/training/validation.h"
+#include "fovea/training/translation_validation.h"
 
 #include "fovea/metrics/bleu.h"
 #include "fovea/training/model_config.h"
@@ -28,8 +28,9 @@ double mean_loss(const models::TranslationModel& model, const data::TokenCorpus&
 
 }  // namespace
 
-ValidationResult validate_model(const models::TranslationModel& model, const Corpus& corpus,
-                                const Recipe& recipe, std::int64_t beam, const kernels::Execution& exec) {
+ValidationResult validate_translation(const models::TranslationModel& model, const Corpus& corpus,
+                                      const Recipe& recipe, std::int64_t beam,
+                                      const kernels::Execution& exec) {
   ValidationResult result;
   result.loss = mean_loss(model, corpus.valid, exec);
   if (beam <= 0) return result;

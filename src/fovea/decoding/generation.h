@@ -1,0 +1,13 @@
+#pragma once
+
+#include "fovea/decoding/translator.h"
+#include "fovea/models/generation_defaults.h"
+
+namespace fovea::decoding {
+
+/// The search that a model's makers ask for; what their file does not speak of stays as in TranslateOptions.
+/// With do_sample the beam is 1. A beam wider than is built here is narrowed; groups that do not divide the
+/// beam are left out.
+TranslateOptions options_of(const models::GenerationDefaults& generation);
+
+}  // namespace fovea::decoding

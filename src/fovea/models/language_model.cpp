@@ -1,0 +1,84 @@
+#include "fovea/models/language_model.h"
+
+#include <algorithm>
+#include <string>
+
+#include "fovea/base/error.h"
+#include "fovea/nn/layers.h"
+
+namespace fovea::models {
+
+using attention::CausalPass;
+using attention::Sequences;
+
+void LanguageState::reorder(std::span<const std::int32_t> parents) {
+  for (auto& cache : caches_) cache.reorder(parents);
+}
+
+Tensor LanguageModel::states_of(const ops::Context& ctx, std::span<const std::int32_t> tokens,
+                                const CausalPass& pass) const {
+  if (std::ssize(tokens) != pass.rows())
+    throw Error(Error::Kind::bug, "language model",
+                std::to_string(tokens.size()) + " tokens for " + std::to_string(pass.rows()) + " rows");
+  for (const auto position : pass.position())
+    if (position >= max_positions())
+      throw Error(Error::Kind::bug, "language model",
+                  "position " + std::to_string(position) + " is beyond the " +
+                      std::to_string(max_positions()) + " that the model has");
+  return states(ctx, tokens, pass);
+}
+
+ops::LossSums LanguageModel::loss(const ops::Context& ctx, const LanguageBatch& batch, float label_smoothing,
+                                  float weight) const {
+  const Tensor states_ND = states_of(ctx, batch.tokens, CausalPass(Sequences::packed(batch.start)));
+  return ops::linear_cross_entropy(ctx, states_ND, output().value, output_bias(), ops::ids_tensor(batch.next),
+                                   label_smoothing, weight);
+}
+
+Tensor LanguageModel::predict(const ops::Context& ctx, std::span<const std::int32_t> tokens,
+                              std::span<const std::int32_t> start) const {
+  return nn::linear(ctx, states_of(ctx, tokens, CausalPass(Sequences::packed(start))), output(),
+                    output_bias());
+}
+
+void LanguageModel::read(const ops::Context& ctx, std::span<const std::int32_t> tokens) const {
+  const std::vector<std::int32_t> start{0, static_cast<std::int32_t>(tokens.size())};
+  states_of(ctx, tokens, CausalPass(Sequences::packed(start)));
+}
+
+std::unique_ptr<LanguageState> LanguageModel::start(const ops::Context& ctx,
+                                                    std::span<const std::vector<std::int32_t>> texts) const {
+  std::vector<attention::KeyValueCache> caches;
+  for (const auto& layer : heads()) caches.emplace_back(layer.cache());
+  auto state = std::make_unique<LanguageState>(std::move(caches));
+  admit(ctx, *state, texts);
+  return state;
+}
+
+void LanguageModel::admit(const ops::Context& ctx, LanguageState& state,
+                          std::span<const std::vector<std::int32_t>> texts) const {
+  const auto before = static_cast<std::size_t>(state.rows());
+  for (auto& cache : state.caches()) cache.admit(std::ssize(texts));
+  auto tokens = std::make_shared<Sequences>();
+  tokens->start.assign(before, 0);
+  tokens->count.assign(before, 0);
+  std::vector<std::int32_t> packed;
+  for (const auto& text : texts) {
+    tokens->start.push_back(std::ssize(packed));
+    tokens->count.push_back(std::ssize(text));
+    packed.insert(packed.end(), text.begin(), text.end());
+  }
+  if (!packed.empty()) states_of(ctx, packed, CausalPass(state.caches(), tokens));
+}
+
+Tensor LanguageModel::step(const ops::Context& ctx, LanguageState& state,
+                           std::span<const std::int32_t> tokens) const {
+  auto rows = std::make_shared<Sequences>();
+  for (std::int64_t i = 0; i < state.rows(); ++i) {
+    rows->start.push_back(i);
+    rows->count.push_back(1);
+  }
+  return nn::linear(ctx, states_of(ctx, tokens, CausalPass(state.caches(), rows)), output(), output_bias());
+}
+
+}  // namespace fovea::models

@@ -1,0 +1,67 @@
+#include "fovea/text/load_tokenizer.h"
+
+#include "fovea/base/error.h"
+#include "fovea/base/file.h"
+#include "fovea/formats/json.h"
+#include "fovea/text/marian_tokenizer.h"
+#include "fovea/text/tokenizer_json.h"
+
+namespace fovea::text {
+namespace {
+
+using formats::Json;
+
+bool is_there(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error);
+}
+
+/// What the files call a special token: its text, or an object with "content".
+std::int32_t id_of(const Json& settings, std::string_view key, const Tokenizer& tokenizer) {
+  const auto found = settings.find(key);
+  if (!found) return -1;
+  const Json content = found->is_object() ? found->at("content") : *found;
+  return tokenizer.find(content.text());
+}
+
+/// Ids that are not known yet, as `settings` names them.
+void add_special(const Json& settings, const Tokenizer& tokenizer, SpecialIds& ids) {
+  const std::pair<std::string_view, std::int32_t*> names[] = {
+      {"bos_token", &ids.bos}, {"eos_token", &ids.eos}, {"unk_token", &ids.unk},  {"sep_token", &ids.sep},
+      {"pad_token", &ids.pad}, {"cls_token", &ids.cls}, {"mask_token", &ids.mask}};
+  for (const auto& [name, id] : names)
+    if (*id < 0) *id = id_of(settings, name, tokenizer);
+}
+
+/// model_max_length; 0 for none and for one far too large (1e30 is common).
+std::size_t max_length_of(const Json& settings) {
+  const double length = settings.number_or("model_max_length", 0.0, 0.0);
+  return length > 1e9 ? 0 : static_cast<std::size_t>(length);
+}
+
+std::shared_ptr<const Tokenizer> load_json(const std::filesystem::path& directory) {
+  const auto path = directory / "tokenizer.json";
+  const auto limits = formats::JsonLimits::tokenizer();
+  const auto tokenizer = TokenizerJson::parse(read_file(path, limits.bytes, Error::Kind::model), shown(path));
+  SpecialIds ids;
+  for (const char* file : {"tokenizer_config.json", "special_tokens_map.json"}) {
+    if (!is_there(directory / file)) continue;
+    const Json settings = formats::read_json(directory / file, Error::Kind::model);
+    add_special(settings, *tokenizer, ids);
+    if (tokenizer->max_length() == 0) tokenizer->set_max_length(max_length_of(settings));
+  }
+  tokenizer->set_special(ids);
+  return tokenizer;
+}
+
+}  // namespace
+
+std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& directory) {
+  if (is_there(directory / "tokenizer.json")) return load_json(directory);
+  if (is_there(directory / "source.spm"))
+    return std::make_shared<MarianTokenizer>(TranslationTokenizer::read(directory));
+  throw Error(Error::Kind::model, shown(directory), "has no tokenizer",
+              "tokenizer.json, or source.spm, target.spm and vocab.json, were looked for");
+}
+
+}  // namespace fovea::text

@@ -1,0 +1,11 @@
+#include "fovea/training/task.h"
+
+#include "fovea/training/translation_task.h"
+
+namespace fovea::training {
+
+std::unique_ptr<Task> make_task(const Recipe& recipe, const TaskPlaces& places, const Notes& notes) {
+  return std::make_unique<TranslationTask>(recipe, places, notes);
+}
+
+}  // namespace fovea::training

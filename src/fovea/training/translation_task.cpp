@@ -1,0 +1,72 @@
+#include "fovea/training/translation_task.h"
+
+#include "fovea/training/model_config.h"
+#include "fovea/training/translation_validation.h"
+
+namespace fovea::training {
+namespace {
+
+data::BatcherOptions batcher_options(const Recipe& recipe, const models::TranslationConfig& config) {
+  return {.batch_tokens = recipe.training.batch_tokens,
+          .seed = static_cast<std::uint64_t>(recipe.training.seed),
+          .eos = models::vocabulary_of(config).eos,
+          .decoder_start = models::vocabulary_of(config).pad};
+}
+
+// The model at its beginning: random, or the weights that the recipe starts from.
+std::unique_ptr<models::TranslationModel> beginning(const Recipe& recipe,
+                                                    const models::TranslationConfig& config,
+                                                    const TaskPlaces& places) {
+  auto model = models::make_translation_model(config, static_cast<std::uint64_t>(recipe.training.seed));
+  if (places.from_beginning && !recipe.init.empty()) model->read_weights(formats::Weights::open(recipe.init));
+  return model;
+}
+
+// Weights that continue from another model need its tokenizer.
+std::optional<text::TranslationTokenizer> given_tokenizer(const Recipe& recipe, const TaskPlaces& places) {
+  if (!places.tokenizer.empty()) return text::TranslationTokenizer::read(places.tokenizer);
+  if (recipe.init.empty()) return std::nullopt;
+  return text::TranslationTokenizer::read(recipe.init);
+}
+
+}  // namespace
+
+TranslationTask::TranslationTask(const Recipe& recipe, const TaskPlaces& places, const Notes& notes)
+    : recipe_(recipe),
+      corpus_(prepare_corpus(recipe, places.data, given_tokenizer(recipe, places), notes)),
+      fingerprint_(corpus_.train.fingerprint()),
+      config_(model_config(recipe, corpus_.tokenizer)),
+      model_(beginning(recipe, config_, places)),
+      batcher_(corpus_.train, batcher_options(recipe, config_)),
+      learner_(recipe.training, *model_, batcher_) {}
+
+Amount TranslationTask::amount() {
+  const auto& found = corpus_.train.statistics();
+  return {.examples = "pairs",
+          .count = corpus_.train.size(),
+          .source_tokens = found.source_tokens,
+          .target_tokens = found.target_tokens,
+          .batches = batcher_.batches_in_epoch()};
+}
+
+FolderFiles TranslationTask::files() const {
+  FolderFiles files;
+  for (const auto& [name, content] : corpus_.tokenizer.files()) files.emplace_back(name, content);
+  files.emplace_back("config.json",
+                     models::config_json(config_, recipe_.decoding, stored_type(recipe_.model)));
+  files.emplace_back("generation_config.json", models::generation_config_json(config_, recipe_.decoding));
+  return files;
+}
+
+ValidationResult TranslationTask::validate(Care care, const kernels::Execution& exec) const {
+  const std::int64_t beam =
+      care == Care::at_the_end ? recipe_.decoding.beam : recipe_.decoding.validation_beam;
+  return validate_translation(*model_, corpus_, recipe_, recipe_.training.validate_bleu ? beam : 0, exec);
+}
+
+void TranslationTask::summarise(formats::JsonWriter& json, const ValidationResult* final) const {
+  json.field("pairs", corpus_.train.size());
+  if (final && final->bleu) json.field("valid_bleu", *final->bleu).field("valid_beam", recipe_.decoding.beam);
+}
+
+}  // namespace fovea::training
