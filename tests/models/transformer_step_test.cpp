@@ -10,6 +10,8 @@
 #include "fovea/kernels/execution.h"
 #include "fovea/kernels/top_k.h"
 #include "fovea/models/transformer.h"
+#include "tests/base/scratch.h"
+#include "tests/models/saved_model.h"
 #include "tests/models/small_config.h"
 
 namespace {
@@ -51,7 +53,7 @@ TransformerConfig config_of(TransformerConfig::Norm norm) {
 /// Steps with two hypotheses a sentence, which change places.
 class Decoding {
  public:
-  Decoding(const Transformer& model, int threads) : model_(model), owner_(threads) {
+  Decoding(const TranslationModel& model, int threads) : model_(model), owner_(threads) {
     ctx_.exec = owner_.get();
     state_ = model.start(ctx_, sources);
     state_->reorder(Ids{0, 0, 1, 1, 2, 2, 3, 3});
@@ -71,25 +73,33 @@ class Decoding {
   const kernels::Execution& exec() const { return ctx_.exec; }
 
  private:
-  const Transformer& model_;
+  const TranslationModel& model_;
   kernels::ExecutionOwner owner_;
   ops::Context ctx_;
   std::unique_ptr<TranslationState> state_;
   const Ids tokens_{2, 3, 4, 5, 6, 7, 8, 9}, swapped_{1, 0, 2, 2, 5, 4, 7, 6};
 };
 
+// The model saved, and loaded to answer alone.
+std::unique_ptr<TranslationModel> packed_again(const Transformer& model) {
+  const test::ScratchFolder folder;
+  save(model, model.config(), DType::f32, folder.path());
+  const kernels::ExecutionOwner packer(1);
+  return load_for_inference(folder.path(), packer.get());
+}
+
 TEST(TransformerStep, RanksAsItsLogitsDo) {
   constexpr std::int64_t k = 5;
   for (const auto norm : {TransformerConfig::Norm::post, TransformerConfig::Norm::pre})
     for (const bool packed : {false, true})
       for (const int threads : {1, 3}) {
-        Transformer model(config_of(norm), 5);
-        const std::int64_t V = model.config().target_vocabulary;
+        Transformer trained(config_of(norm), 5);
+        const std::int64_t V = trained.config().target_vocabulary;
         Tensor bias = Tensor::zeros({V});
         bias.f32()[7] = 1.5f;
-        model.set_output_bias(bias);
-        const kernels::ExecutionOwner packer(1);
-        if (packed) model.prepare_inference(packer.get());
+        trained.set_output_bias(bias);
+        const auto loaded = packed ? packed_again(trained) : nullptr;
+        const TranslationModel& model = packed ? *loaded : trained;
         Decoding one(model, threads), other(model, threads);
         std::vector<float> log_probs(8 * k), expected(8 * k);
         Ids ids(8 * k), expected_ids(8 * k);
@@ -112,10 +122,8 @@ TEST(TransformerStep, AllocatesNothingInSteadyState) {
   constexpr std::int64_t k = 4;
   for (const auto norm : {TransformerConfig::Norm::post, TransformerConfig::Norm::pre})
     for (const int threads : {1, 2}) {
-      Transformer model(config_of(norm), 5);
-      const kernels::ExecutionOwner packer(1);
-      model.prepare_inference(packer.get());
-      Decoding decoding(model, threads);
+      const auto model = packed_again(Transformer(config_of(norm), 5));
+      Decoding decoding(*model, threads);
       std::vector<float> log_probs(8 * k);
       Ids ids(8 * k);
       const auto allocated_by = [&](int steps) {
