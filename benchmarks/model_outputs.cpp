@@ -12,10 +12,12 @@
 #include <vector>
 
 #include "fovea/base/error.h"
-#include "fovea/decoding/translator.h"
+#include "fovea/decoding/beam_search.h"
+#include "fovea/decoding/translation_decoder.h"
 #include "fovea/formats/json.h"
 #include "fovea/formats/json_writer.h"
 #include "fovea/models/marian.h"
+#include "fovea/text/translation_tokenizer.h"
 
 namespace fovea {
 namespace {

@@ -34,7 +34,7 @@ inline const std::map<std::string, RecurrentChange>& variants() {
       {"additive_normalised", [](auto& c) { c.score = "additive_normalised"; }},
       {"concat", [](auto& c) { c.score = "concat"; }},
       {"dot", [](auto& c) { c.score = "dot"; }},
-      {"scaled_dot", [](auto& c) { c.score = "scaled_dot"; }},
+      {"scaled_dot", [](auto& c) { c.bidirectional = false, c.score = "scaled_dot"; }},
       {"general", [](auto& c) { c.score = "general"; }},
       {"cosine", [](auto& c) { c.score = "cosine"; }},
       {"match", [](auto& c) { c.score = "match"; }},

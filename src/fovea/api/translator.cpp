@@ -173,6 +173,7 @@ TranslationResult Translator::Implementation::stream(std::string_view line, cons
   one.nbest = 1;
   auto search = search_for(one);
   search.replace_unknown = false;  // what has been told cannot be replaced
+  search.batches.max_rows = 1;     // a part of the line after the other
   const std::string whole = line_of(line);
   decoding::TextStream text(tokenizer_);
   text.begin(decoding::line_parts(whole, tokenizer_.encode_source(whole).size(), tokenizer_,

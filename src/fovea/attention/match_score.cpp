@@ -1,5 +1,7 @@
 #include "fovea/attention/match_score.h"
 
+#include <cmath>
+
 #include <algorithm>
 
 #include "fovea/base/nearest.h"
@@ -74,12 +76,15 @@ std::shared_ptr<const Score> make_score(nn::Builder& builder, const std::string&
   const std::string& name = request.name;
   const std::int64_t Dq = request.query_width, Dk = request.key_width, H = request.heads;
   const ScoreHeads hidden{H, H, request.width > 0 ? request.width : Dk};
-  if (name == "dot") return std::make_shared<DotScore>(same_width(request));
-  if (name == "scaled_dot") return std::make_shared<DotScore>(DotScore::scaled(same_width(request)));
+  if (name == "dot" && !request.scaled) return std::make_shared<DotScore>(same_width(request));
+  if (name == "dot" || name == "scaled_dot")
+    return std::make_shared<DotScore>(DotScore::scaled(same_width(request)));
   if (name == "general") {
     ScoreRequest keys = request;
     keys.query_width = Dk;
-    return std::make_shared<GeneralScore>(builder, prefix, Dq, same_width(keys));
+    const ScoreHeads heads = same_width(keys);
+    const float scale = request.scaled ? 1.0f / std::sqrt(static_cast<float>(heads.width)) : 1.0f;
+    return std::make_shared<GeneralScore>(builder, prefix, Dq, heads, scale);
   }
   if (name == "cosine") return std::make_shared<CosineScore>(builder, prefix, same_width(request), 10.0f);
   if (name == "additive") return std::make_shared<AdditiveScore>(builder, prefix, Dq, Dk, hidden);

@@ -76,6 +76,9 @@ struct ScoreRequest {
   std::int64_t heads = 1;           ///< H
   std::int64_t width = 0;           ///< hidden width of additive, concat, location and match; 0: D_k
   std::int64_t layers = 1;          ///< hidden layers of match
+  /// dot and general: times 1/sqrt(E) of a head. Whoever learns the map of queries or keys with Adam wants
+  /// that: its steps are of one size for each weight, so one of 0.0015 moves q W k of 256 by 512 units by 17.
+  bool scaled = false;
 };
 
 /// dot, scaled_dot, general, cosine, additive, additive_normalised, concat, location, match.

@@ -43,8 +43,9 @@ DotScore DotScore::scaled(const ScoreHeads& heads) {
 }
 
 GeneralScore::GeneralScore(nn::Builder& builder, const std::string& name, std::int64_t query_width,
-                           const ScoreHeads& heads)
-    : DotScore(heads), W_(builder, name + ".W", query_width, heads.heads * heads.width, nn::Bias::without) {}
+                           const ScoreHeads& heads, float scale)
+    : DotScore(heads, scale),
+      W_(builder, name + ".W", query_width, heads.heads * heads.width, nn::Bias::without) {}
 
 PackedHeads GeneralScore::queries(const ops::Context& ctx, const PackedHeads& q) const {
   return {W_(ctx, whole_rows(q, name()))};

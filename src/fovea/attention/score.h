@@ -91,12 +91,12 @@ class DotScore : public Score {
   float scale_;
 };
 
-/// s[h] = q W_h k_h, bilinear; W [H*E, D_q] maps a whole query to what each head's key is compared with.
-/// Source   Luong et al. 2015, "general"
+/// s[h] = scale * q W_h k_h, bilinear; W [H*E, D_q] maps a whole query to what each head's key is compared
+/// with. Source   Luong et al. 2015, "general"
 class GeneralScore : public DotScore {
  public:
   GeneralScore(nn::Builder& builder, const std::string& name, std::int64_t query_width,
-               const ScoreHeads& heads);
+               const ScoreHeads& heads, float scale = 1.0f);
 
   std::string_view name() const override { return "general"; }
   PackedHeads queries(const ops::Context& ctx, const PackedHeads& q) const override;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "fovea/kernels/packed_linear_part.h"
+#include "fovea/kernels/cpu/packed_linear_part.h"
 #include "fovea/kernels/top_k_selection.h"
 
 namespace fovea::kernels {

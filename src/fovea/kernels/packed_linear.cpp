@@ -4,7 +4,7 @@
 #include <string>
 
 #include "fovea/base/error.h"
-#include "fovea/kernels/packed_linear_part.h"
+#include "fovea/kernels/cpu/packed_linear_part.h"
 
 namespace fovea::kernels {
 namespace {

@@ -5,7 +5,6 @@
 #include "fovea/formats/json_writer.h"
 #include "fovea/models/activation_names.h"
 #include "fovea/models/config_checks.h"
-#include "fovea/models/weights_on_disk.h"
 
 namespace fovea::models {
 namespace {
@@ -124,17 +123,9 @@ std::vector<attention::CausalHeads> Gpt2::heads() const {
   return heads;
 }
 
-formats::SafetensorsWriter Gpt2::weights_file(DType dtype,
-                                              const std::map<std::string, std::string>& metadata) const {
-  formats::SafetensorsWriter file(metadata);
-  add_parameters(file, parameters_, dtype);
-  return file;
-}
-
-void Gpt2::read_weights(const formats::Weights& file, const Packing* packing) {
-  const FileNames names{.is_redundant = [&](std::string_view name) { return is_redundant(name, config_); },
-                        .left_out = file.has("wte.weight") ? std::string(prefix) : ""};
-  packed_non_finite_ = read_parameters(file, parameters_, packing, names);
+FileNames Gpt2::names_in(const formats::Weights& file) const {
+  return {.is_redundant = [this](std::string_view name) { return is_redundant(name, config_); },
+          .left_out = file.has("wte.weight") ? std::string(prefix) : ""};
 }
 
 std::string config_json(const Gpt2Config& config, DType weights) {

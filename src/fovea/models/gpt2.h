@@ -70,13 +70,10 @@ class Gpt2 : public LanguageModel {
   LanguageVocabulary vocabulary() const override { return {config_.vocabulary, config_.bos, config_.eos}; }
   std::int64_t max_positions() const override { return config_.max_positions; }
 
-  formats::SafetensorsWriter weights_file(
-      DType dtype, const std::map<std::string, std::string>& metadata = {}) const override;
-  void read_weights(const formats::Weights& file, const Packing* packing = nullptr) override;
-
  protected:
   Tensor states(const ops::Context& ctx, std::span<const std::int32_t> tokens,
                 const attention::CausalPass& pass) const override;
+  FileNames names_in(const formats::Weights& file) const override;
   const nn::Parameter& output() const override { return *output_; }
   std::vector<attention::CausalHeads> heads() const override;
 

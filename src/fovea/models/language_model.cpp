@@ -15,6 +15,17 @@ void LanguageState::reorder(std::span<const std::int32_t> parents) {
   for (auto& cache : caches_) cache.reorder(parents);
 }
 
+formats::SafetensorsWriter LanguageModel::weights_file(
+    DType dtype, const std::map<std::string, std::string>& metadata) const {
+  formats::SafetensorsWriter file(metadata);
+  add_parameters(file, parameters_, dtype);
+  return file;
+}
+
+void LanguageModel::read_weights(const formats::Weights& file, const Packing* packing) {
+  packed_non_finite_ = read_parameters(file, parameters_, packing, names_in(file));
+}
+
 Tensor LanguageModel::states_of(const ops::Context& ctx, std::span<const std::int32_t> tokens,
                                 const CausalPass& pass) const {
   if (std::ssize(tokens) != pass.rows())

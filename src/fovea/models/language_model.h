@@ -8,6 +8,7 @@
 
 #include "fovea/attention/causal.h"
 #include "fovea/models/model.h"
+#include "fovea/models/weights_on_disk.h"
 #include "fovea/ops/context.h"
 #include "fovea/ops/cross_entropy.h"
 
@@ -51,6 +52,10 @@ class LanguageModel : public Model {
   virtual LanguageVocabulary vocabulary() const = 0;
   virtual std::int64_t max_positions() const = 0;  ///< tokens that a text may have
 
+  formats::SafetensorsWriter weights_file(
+      DType dtype, const std::map<std::string, std::string>& metadata = {}) const override;
+  void read_weights(const formats::Weights& file, const Packing* packing = nullptr) override;
+
   /// Cross-entropy of a batch; with a tape, backward() then adds the gradients of weight * (sum of losses).
   ops::LossSums loss(const ops::Context& ctx, const LanguageBatch& batch, float label_smoothing,
                      float weight) const;
@@ -73,6 +78,8 @@ class LanguageModel : public Model {
   /// The states [N, D] that the output layer reads.
   virtual Tensor states(const ops::Context& ctx, std::span<const std::int32_t> tokens,
                         const attention::CausalPass& pass) const = 0;
+  /// How the tensors of `file` are named.
+  virtual FileNames names_in(const formats::Weights& file) const = 0;
   virtual const nn::Parameter& output() const = 0;                ///< [V, D]
   virtual std::vector<attention::CausalHeads> heads() const = 0;  ///< of each layer
 

@@ -8,7 +8,6 @@
 #include "fovea/models/activation_names.h"
 #include "fovea/models/config_checks.h"
 #include "fovea/models/rotary_config.h"
-#include "fovea/models/weights_on_disk.h"
 #include "fovea/ops/gated.h"
 #include "fovea/ops/rotary.h"
 
@@ -172,17 +171,9 @@ std::vector<attention::CausalHeads> Llama::heads() const {
   return heads;
 }
 
-formats::SafetensorsWriter Llama::weights_file(DType dtype,
-                                               const std::map<std::string, std::string>& metadata) const {
-  formats::SafetensorsWriter file(metadata);
-  add_parameters(file, parameters_, dtype);
-  return file;
-}
-
-void Llama::read_weights(const formats::Weights& file, const Packing* packing) {
-  const FileNames names{.is_redundant = [&](std::string_view name) { return is_redundant(name, config_); },
-                        .left_out = file.has("embed_tokens.weight") ? std::string(prefix) : ""};
-  packed_non_finite_ = read_parameters(file, parameters_, packing, names);
+FileNames Llama::names_in(const formats::Weights& file) const {
+  return {.is_redundant = [this](std::string_view name) { return is_redundant(name, config_); },
+          .left_out = file.has("embed_tokens.weight") ? std::string(prefix) : ""};
 }
 
 std::string config_json(const LlamaConfig& config, DType weights) {

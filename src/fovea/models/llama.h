@@ -85,13 +85,10 @@ class Llama : public LanguageModel {
   /// Under the dynamic rule of rotary positions, as many times those of the config as its factor says.
   std::int64_t max_positions() const override;
 
-  formats::SafetensorsWriter weights_file(
-      DType dtype, const std::map<std::string, std::string>& metadata = {}) const override;
-  void read_weights(const formats::Weights& file, const Packing* packing = nullptr) override;
-
  protected:
   Tensor states(const ops::Context& ctx, std::span<const std::int32_t> tokens,
                 const attention::CausalPass& pass) const override;
+  FileNames names_in(const formats::Weights& file) const override;
   const nn::Parameter& output() const override { return *output_; }
   std::vector<attention::CausalHeads> heads() const override;
 

@@ -33,6 +33,12 @@ std::int64_t key_width(const RecurrentConfig& config) {
   return compares_as_they_are(config.score) ? config.width : config.memory_width();
 }
 
+// Whether a product of queries and keys goes through a matrix that is learned: of keys wider than queries, or
+// the general score's own.
+bool learns_a_map(const RecurrentConfig& config) {
+  return config.score == "general" || config.memory_width() != config.width;
+}
+
 std::shared_ptr<const attention::Score> score_of(nn::Builder& builder, const std::string& name,
                                                  const RecurrentConfig& config) {
   const std::int64_t hidden = config.attention_width / config.attention_heads;
@@ -47,7 +53,8 @@ std::shared_ptr<const attention::Score> score_of(nn::Builder& builder, const std
                                 .key_width = key_width(config),
                                 .heads = config.attention_heads,
                                 .width = hidden,
-                                .layers = config.match_layers});
+                                .layers = config.match_layers,
+                                .scaled = learns_a_map(config)});
 }
 
 // 1 where key j of each row is within `reach` of its position: [R, 1, 1, S].

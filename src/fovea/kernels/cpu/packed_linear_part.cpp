@@ -1,4 +1,4 @@
-#include "fovea/kernels/packed_linear_part.h"
+#include "fovea/kernels/cpu/packed_linear_part.h"
 
 #include <algorithm>
 #include <string>
