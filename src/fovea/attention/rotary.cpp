@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -129,37 +130,41 @@ double rotary_attention_factor(const RotaryScaling& s) {
   return grown(1.0);
 }
 
-ops::RotaryTables rotary_tables(const RotarySettings& settings, std::int64_t positions) {
-  const auto frequencies = rotary_frequencies(settings, positions);
-  const double factor = rotary_attention_factor(settings.scaling);
-  const Shape shape{positions, settings.rotated / 2};
-  ops::RotaryTables tables{Tensor::empty(shape), Tensor::empty(shape), settings.interleaved};
-  float *cos = tables.cos.f32(), *sin = tables.sin.f32();
-  for (std::int64_t p = 0; p < positions; ++p) {
-    for (const double w : frequencies) {
-      const double angle = static_cast<double>(p) * w;
-      *cos++ = static_cast<float>(factor * std::cos(angle));
-      *sin++ = static_cast<float>(factor * std::sin(angle));
-    }
-  }
-  return tables;
-}
+namespace {
 
-ops::RotaryTables rotary_tables_at(const RotarySettings& settings, std::span<const std::int32_t> positions) {
-  const std::int32_t last = positions.empty() ? 0 : *std::ranges::max_element(positions);
-  const auto frequencies = rotary_frequencies(settings, last + 1);
+// A row for each position, angle(position, frequency) radians.
+template <class Angle>
+ops::RotaryTables tables_of(const RotarySettings& settings, std::span<const std::int32_t> positions,
+                            std::int64_t length, const Angle& angle) {
+  const auto frequencies = rotary_frequencies(settings, length);
   const double factor = rotary_attention_factor(settings.scaling);
   const Shape shape{std::ssize(positions), settings.rotated / 2};
   ops::RotaryTables tables{Tensor::empty(shape), Tensor::empty(shape), settings.interleaved};
   float *cos = tables.cos.f32(), *sin = tables.sin.f32();
   for (const std::int32_t p : positions) {
     for (const double w : frequencies) {
-      const double angle = static_cast<float>(p) * static_cast<float>(w);
-      *cos++ = static_cast<float>(factor * std::cos(angle));
-      *sin++ = static_cast<float>(factor * std::sin(angle));
+      const double turned = angle(p, w);
+      *cos++ = static_cast<float>(factor * std::cos(turned));
+      *sin++ = static_cast<float>(factor * std::sin(turned));
     }
   }
   return tables;
+}
+
+}  // namespace
+
+ops::RotaryTables rotary_tables(const RotarySettings& settings, std::int64_t positions) {
+  std::vector<std::int32_t> all(static_cast<std::size_t>(positions));
+  std::iota(all.begin(), all.end(), 0);
+  return tables_of(settings, all, positions,
+                   [](std::int32_t p, double w) { return static_cast<double>(p) * w; });
+}
+
+ops::RotaryTables rotary_tables_at(const RotarySettings& settings, std::span<const std::int32_t> positions) {
+  const std::int32_t last = positions.empty() ? 0 : *std::ranges::max_element(positions);
+  return tables_of(settings, positions, last + 1, [](std::int32_t p, double w) -> double {
+    return static_cast<float>(p) * static_cast<float>(w);
+  });
 }
 
 }  // namespace fovea::attention

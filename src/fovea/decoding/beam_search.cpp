@@ -11,6 +11,7 @@
 
 #include "fovea/base/error.h"
 #include "fovea/decoding/restriction.h"
+#include "fovea/decoding/search_checks.h"
 #include "fovea/decoding/sentence_search.h"
 #include "fovea/kernels/top_k.h"
 
@@ -18,50 +19,6 @@ namespace fovea::decoding {
 namespace {
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
-
-void expect(bool holds, std::string_view option, const std::string& found, std::string_view remedy) {
-  if (!holds) throw Error(Error::Kind::usage, option, "is " + found, remedy);
-}
-
-void check_numbered(const BeamOptions& options, const StepModel& model) {
-  using std::to_string;
-  if (options.sampling) {
-    validate(*options.sampling);
-    expect(options.beam == 1, "beam", to_string(options.beam) + ", but hypotheses are drawn", "use 1");
-  }
-  if (options.alternatives) {
-    const double p = options.alternatives->min_probability;
-    expect(p >= 0 && p <= 1, "least probability of an alternative", to_string(p), "use a number from 0 to 1");
-    expect(options.nbest < kernels::top_k_limit || model.vocabulary() <= kernels::top_k_limit, "nbest",
-           to_string(options.nbest) + " alternatives", "use 1 to " + to_string(kernels::top_k_limit - 1));
-  }
-  expect(options.nbest >= 1 && (options.numbered() || options.nbest <= options.beam), "nbest",
-         to_string(options.nbest) + " with beam " + to_string(options.beam), "use 1 to the beam");
-}
-
-void check(const BeamOptions& options, const BatchLimits& limits, const StepModel& model) {
-  using std::to_string;
-  expect(options.beam >= 1 && (options.beam <= widest_beam || model.vocabulary() <= kernels::top_k_limit),
-         "beam", to_string(options.beam), "use 1 to " + to_string(widest_beam));
-  check_numbered(options, model);
-  const auto& [groups, penalty] = options.diverse;
-  expect(groups >= 1 && options.beam % groups == 0, "diverse groups",
-         to_string(groups) + " with beam " + to_string(options.beam), "use a number that divides the beam");
-  expect(groups == 1 || !options.alternatives, "diverse groups", to_string(groups) + " with alternatives",
-         "use one of both");
-  expect(penalty >= 0 && std::isfinite(penalty), "diversity", to_string(penalty),
-         "use a number of at least 0");
-  expect(std::isfinite(options.length_penalty.alpha), "length penalty",
-         to_string(options.length_penalty.alpha), "use a number, such as 1");
-  expect(options.coverage_penalty.beta >= 0 && std::isfinite(options.coverage_penalty.beta),
-         "coverage penalty", to_string(options.coverage_penalty.beta), "use a number of at least 0");
-  expect(options.max_length >= 1, "max length", to_string(options.max_length), "use at least 1");
-  expect(options.min_length >= 0, "min length", to_string(options.min_length), "use at least 0");
-  expect(options.max_length_ratio >= 0 && std::isfinite(options.max_length_ratio), "max length ratio",
-         to_string(options.max_length_ratio), "use a number of at least 0");
-  expect(limits.max_rows >= 1, "sentences of a batch", to_string(limits.max_rows), "use at least 1");
-  expect(limits.max_tokens >= 1, "tokens of a batch", to_string(limits.max_tokens), "use at least 1");
-}
 
 // A row of -infinity alone is no fault: nothing can follow there.
 bool can_be_ranked(std::span<const float> logits) {
@@ -263,13 +220,14 @@ void Search::restrict_rows() {
 void Search::enter(Request request) {
   const bool is_first = alive_.empty() && spare_.empty();
   const std::size_t number = request.number.value_or(entered_++);
-  const std::string own_tokens = "allowed tokens of sentence " + std::to_string(number);
+  const auto own_tokens = [&] { return "allowed tokens of sentence " + std::to_string(number); };
   if (is_first) restricted_ = request.allowed != nullptr;
   if (restricted_ != (request.allowed != nullptr))
-    throw Error(Error::Kind::usage, own_tokens, "are given for some sentences alone",
+    throw Error(Error::Kind::usage, own_tokens(), "are given for some sentences alone",
                 "give them for all or none");
   if (restricted_)
-    request.allowed = possible_tokens(*request.allowed, always_, forbidden_, model_.vocabulary(), own_tokens);
+    request.allowed =
+        possible_tokens(*request.allowed, always_, forbidden_, model_.vocabulary(), own_tokens());
   if (spare_.empty()) {
     alive_.push_back(std::make_unique<SentenceSearch>(options_, model_.eos()));
   } else {
@@ -506,7 +464,7 @@ class Functions : public Exchange {
 
 bool beam_search(const StepModel& model, Exchange& exchange, const BeamOptions& options,
                  const BatchLimits& limits) {
-  check(options, limits, model);
+  validate(options, limits, model);
   return Search(model, options, limits).run(exchange);
 }
 

@@ -121,11 +121,9 @@ LlamaBlock::LlamaBlock(nn::Builder& builder, const std::string& name, const Llam
                  form(config.feed_forward_bias)) {}
 
 Tensor LlamaBlock::operator()(const ops::Context& ctx, Tensor x_ND, const attention::CausalPass& pass,
-                              const ops::RotaryTables& turn) const {
+                              const ops::RotaryTables& turn, const Tensor& row) const {
   const Tensor qkv = qkv_(ctx, input_norm_(ctx, x_ND));
-  std::vector<std::int32_t> row(static_cast<std::size_t>(pass.rows()));
-  std::iota(row.begin(), row.end(), 0);
-  ops::rotary_in_place(ctx, {qkv, 0}, turn, ops::ids_tensor(row),
+  ops::rotary_in_place(ctx, {qkv, 0}, turn, row,
                        {.heads = heads_.heads + heads_.kv_heads, .width = heads_.width});
   x_ND = ops::add_residual(ctx, o_proj_(ctx, pass.attend(ctx, layer_, qkv, heads_, place_)), x_ND);
   const Tensor inner = ops::gated(ctx, gate_up_(ctx, post_attention_norm_(ctx, x_ND)), activation_);
@@ -160,8 +158,11 @@ std::int64_t Llama::max_positions() const {
 Tensor Llama::states(const ops::Context& ctx, std::span<const std::int32_t> tokens,
                      const attention::CausalPass& pass) const {
   const auto turn = attention::rotary_tables_at(config_.rotary, pass.position());
+  std::vector<std::int32_t> rows(static_cast<std::size_t>(pass.rows()));
+  std::iota(rows.begin(), rows.end(), 0);
+  const Tensor row = ops::ids_tensor(rows);
   Tensor x_ND = nn::embed(ctx, tokens, *embed_tokens_, 1.0f, pass.position(), {});
-  for (const auto& block : blocks_) x_ND = block(ctx, x_ND, pass, turn);
+  for (const auto& block : blocks_) x_ND = block(ctx, x_ND, pass, turn, row);
   return (*norm_)(ctx, x_ND);
 }
 

@@ -55,9 +55,9 @@ LlamaConfig read_llama_config(const formats::Json& config);
 class LlamaBlock {
  public:
   LlamaBlock(nn::Builder& builder, const std::string& name, const LlamaConfig& config, std::size_t layer);
-  /// `turn` holds the angles of each row of the pass.
+  /// `turn` holds the angles of the rows of the pass, `row` [N] their numbers.
   Tensor operator()(const ops::Context& ctx, Tensor x_ND, const attention::CausalPass& pass,
-                    const ops::RotaryTables& turn) const;
+                    const ops::RotaryTables& turn, const Tensor& row) const;
   const attention::CausalHeads& heads() const { return heads_; }
 
  private:
