@@ -47,10 +47,11 @@ const char* fovea_version(void);
  *     options.beam = 4;
  */
 typedef struct fovea_model_options {
-  size_t size;         /* sizeof(fovea_model_options) */
-  const char* weights; /* "f32", "bf16" or "int8"; NULL: int8 if they are stored so, else f32 */
-  int32_t threads;     /* in all; 0: as many as the machine has */
-  int32_t workers;     /* among how many they are parted for many lines; 0: a thread each */
+  size_t size;           /* sizeof(fovea_model_options) */
+  const char* weights;   /* "f32", "bf16" or "int8"; NULL: int8 if they are stored so, else f32 */
+  int32_t threads;       /* in all; 0: as many as the machine has */
+  int32_t workers;       /* among how many they are parted for many lines; 0: a thread each */
+  const char* shortlist; /* a file that `fovea shortlist` wrote for the model; NULL: none */
 } fovea_model_options;
 
 typedef struct fovea_options {
@@ -72,7 +73,7 @@ typedef struct fovea_options {
 
 #ifdef __cplusplus
 #define FOVEA_MODEL_OPTIONS \
-  fovea_model_options { sizeof(fovea_model_options), nullptr, 0, 0 }
+  fovea_model_options { sizeof(fovea_model_options), nullptr, 0, 0, nullptr }
 #define FOVEA_OPTIONS \
   fovea_options { sizeof(fovea_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, nullptr, 0, 0 }
 #else

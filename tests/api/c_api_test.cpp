@@ -8,7 +8,7 @@
 
 #include "fovea/api/translator.h"
 #include "tests/api/c_program.h"
-#include "tests/decoding/small_model.h"
+#include "tests/decoding/small_shortlist.h"
 
 namespace fovea {
 namespace {
@@ -44,6 +44,31 @@ TEST(CApi, ErrorsAreThoseOfTheThread) {
     EXPECT_NE(std::string(fovea_error()).find("/other"), std::string::npos);
   }).join();
   EXPECT_NE(std::string(fovea_error()).find("/one"), std::string::npos);
+}
+
+TEST(CApi, AShortlistSaysWhichWordsThereAre) {
+  const test::ScratchFolder folder;
+  const auto list = folder.path("list"), missing = folder.path("none");
+  test::shortlist_of({20, 21, 22}).save(list);
+  const auto lines = text::sample::sentences(5, 3);
+  const auto expected =
+      Translator(SmallModel::folder().string(), {.shortlist = list}).translate(lines, {.min_length = 2});
+  fovea_model_options of_model = FOVEA_MODEL_OPTIONS;
+  of_model.shortlist = list.c_str();
+  fovea_translator* translator = nullptr;
+  ASSERT_EQ(fovea_open(SmallModel::folder().c_str(), &of_model, &translator), FOVEA_OK) << fovea_error();
+  fovea_options options = FOVEA_OPTIONS;
+  options.min_length = 2;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const char* line = lines[i].c_str();
+    fovea_translations* found = nullptr;
+    ASSERT_EQ(fovea_translate(translator, &line, 1, &options, &found), FOVEA_OK) << fovea_error();
+    EXPECT_EQ(fovea_text(found, 0, 0), expected[i].text());
+    fovea_translations_free(found);
+  }
+  fovea_close(translator);
+  of_model.shortlist = missing.c_str();
+  EXPECT_EQ(fovea_open(SmallModel::folder().c_str(), &of_model, &translator), FOVEA_MODEL);
 }
 
 // Functions of a C++ caller may throw: that too ends at the boundary.

@@ -12,7 +12,7 @@
 #include <thread>
 
 #include "fovea/decoding/translator.h"
-#include "tests/decoding/small_model.h"
+#include "tests/decoding/small_shortlist.h"
 
 namespace fovea {
 namespace {
@@ -62,9 +62,7 @@ TEST(Translator, SaysWhatTheFloorsBelowSay) {
 TEST(Translator, AShortlistSaysWhichWordsThereAre) {
   const test::ScratchFolder folder;
   const auto& tokenizer = test::small_tokenizer();
-  models::Shortlist::Table table;
-  table.offsets.resize(static_cast<std::size_t>(tokenizer.source_vocabulary().size()) + 1, 0);
-  const models::Shortlist shortlist(tokenizer, {tokenizer.target_vocabulary().eos(), 20, 21, 22}, table);
+  const auto shortlist = test::shortlist_of({20, 21, 22});
   shortlist.save(folder / "list");
   const Translator restricted(SmallModel::folder().string(),
                               {.threads = 2, .shortlist = folder.path("list")});

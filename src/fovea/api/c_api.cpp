@@ -148,8 +148,8 @@ fovea_status fovea_open(const char* directory, const fovea_model_options* option
     *translator = nullptr;
     expect_given(directory, "directory");
     const auto c = read_options(options, "FOVEA_MODEL_OPTIONS");
-    *translator =
-        new fovea_translator{fovea::Translator(directory, {weights_named(c.weights), c.threads, c.workers})};
+    *translator = new fovea_translator{fovea::Translator(
+        directory, {weights_named(c.weights), c.threads, c.workers, c.shortlist ? c.shortlist : ""})};
   });
 }
 
