@@ -80,6 +80,25 @@ TEST(Recording, JoinsTheStepsOfADecoder) {
   EXPECT_TRUE(std::equal(triangle.begin(), triangle.end(), self.f32()));
 }
 
+TEST(Recording, ATextThatOneSideReadAlone) {
+  Record record;
+  record.attention("decoder.0.self", counting({2, 3, 3}));
+  const auto read = recording(record, Side::decoder, source);
+  EXPECT_EQ(read.main_side(), Side::decoder);
+  EXPECT_EQ(read.rows(Side::decoder), source);
+  EXPECT_EQ(read.columns(Side::decoder), source);
+  ASSERT_EQ(read.layers.size(), 1u);
+  EXPECT_EQ(read.layers[0].weights_HTS.shape(), (Shape{2, 3, 3}));
+  EXPECT_THROW(recording(record, Side::encoder, source), Error);
+  EXPECT_THROW(recording(record, Side::decoder, {}), Error);
+
+  Record encoder;
+  encoder.attention("encoder.1", counting({2, 3, 3}));
+  EXPECT_EQ(recording(encoder, Side::encoder, source).main_side(), Side::encoder);
+  encoder.attention("decoder.0.cross", counting({3, 3}));
+  EXPECT_THROW(recording(encoder, Side::encoder, source), Error);
+}
+
 TEST(Recording, RefusesWhatFitsNoSentence) {
   Record record;
   record.attention("decoder.0.cross", counting({7}));

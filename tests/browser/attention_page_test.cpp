@@ -164,6 +164,24 @@ int drawn(Tab& tab, const std::string& canvas) {
   return tab.value_of(pixels(canvas) + ".reduce((n, byte, i) => n + (i % 4 === 3 && byte > 40), 0)");
 }
 
+TEST_F(AttentionPage, ATextThatWasReadAloneStandsThereOnce) {
+  const std::vector<std::string> text{"▁Read", "▁a", "▁news", "paper", "."};
+  Recording alone{{}, text, text, {{Side::decoder, 0, some_weights(2, 5, 5, 1)}}};
+  Tab tab = open(alone, "words=0");
+  EXPECT_EQ(tab.count("#reading p"), 1);
+  EXPECT_EQ(tab.text("#reading p"), "Read a newspaper.");
+  EXPECT_EQ(tab.text("#looks"), "text looks at");
+  tab.hover(row_token(1));
+  EXPECT_NE(tab.text("#readout h2").find("a looks at"), std::string::npos);
+  expect_quiet(tab);
+
+  Recording encoded{text, {}, {}, {{Side::encoder, 0, some_weights(2, 5, 5, 2)}}};
+  Tab other = open(encoded);
+  EXPECT_EQ(other.text("#reading p"), "Read a newspaper.");
+  EXPECT_EQ(other.count("#row-tokens li"), 4);
+  expect_quiet(other);
+}
+
 TEST_F(AttentionPage, HeadsAreSwitchedOffAndLeftAlone) {
   Tab tab = open(sentence_pair(), pieces);
   const int all = drawn(tab, "#lines");

@@ -8,6 +8,7 @@
 #include "fovea/formats/json.h"
 #include "tests/cli/run.h"
 #include "tests/decoding/small_model.h"
+#include "tests/models/language_variants.h"
 
 namespace fovea::cli {
 namespace {
@@ -226,6 +227,48 @@ TEST(Attend, E04_NaNWeightsAreAWarningAndThenAnError) {
   EXPECT_EQ(result.out, "");
   EXPECT_CONTAINS(result.err, "NaN or infinite weights");
   EXPECT_CONTAINS(result.err, "attention weights are not numbers");
+}
+
+// A language model whose tokens are letters.
+std::string language_model(const ScratchFolder& folder) {
+  const auto config = models::small_gpt2();
+  write_atomically(folder / "config.json", models::config_json(config, DType::f32));
+  models::make_language_model(config)->weights_file(DType::f32).save(folder / "model.safetensors");
+  std::string vocabulary;
+  for (int i = 0; i < 13; ++i)
+    vocabulary += (i ? ", \"" : "\"") + std::string(1, "_.abcdefgh ij"[i]) + "\": " + std::to_string(i);
+  write_atomically(
+      folder / "tokenizer.json",
+      R"({"version": "1.0", "model": {"type": "BPE", "merges": [], "vocab": {)" + vocabulary + "}}}");
+  return folder.path().string();
+}
+
+TEST(Attend, ALanguageModelLooksBack) {
+  const ScratchFolder folder;
+  const auto model = language_model(folder);
+  const auto result = attend_with(model, "'bad cab.'");
+  EXPECT_EQ(result.code, 0) << result.err;
+  const auto lines = lines_of(result.out);
+  ASSERT_GE(lines.size(), 6u);
+  EXPECT_EQ(lines[0].find("decoder self-attention, layer "), 0u) << result.out;
+  EXPECT_CONTAINS(lines[2], "bad");
+  EXPECT_CONTAINS(lines[2], "cab");
+  EXPECT_EQ(attend_with(model, "'bad cab.' --output " + shell_word(folder.path("a.json"))).code, 0);
+  const auto json = formats::read_json(folder / "a.json", Error::Kind::data);
+  const auto entries = [&](const char* key) { return json.at(key).size(); };
+  EXPECT_EQ(entries("source"), 0u);
+  EXPECT_EQ(entries("target_in"), 8u);
+  EXPECT_EQ(entries("layers"), 4u) << "two recorded, and rollout through each";
+  EXPECT_EQ(attend_with(model, "'bad cab.' --output " + shell_word(folder.path("a.html"))).code, 0);
+
+  const auto expect_refused = [&](const std::string& arguments, const std::string& why) {
+    const auto refused = attend_with(model, arguments);
+    EXPECT_EQ(refused.code, 2);
+    EXPECT_CONTAINS(refused.err, why);
+  };
+  expect_refused("bad cab", "a language model reads one text");
+  expect_refused("''", "is empty");
+  expect_refused("bad --side cross", "it has: decoder");
 }
 
 }  // namespace

@@ -11,6 +11,8 @@
 
 #include "fovea/models/transformer.h"
 #include "fovea/tensor/storage.h"
+#include "tests/base/scratch.h"
+#include "tests/models/language_variants.h"
 #include "tests/models/small_config.h"
 #include "tests/models/with_threads.h"
 
@@ -140,6 +142,21 @@ TEST_F(Watch, NoWeightsAreComputedWhenNobodyWatches) {
   }
   const auto recording = watch(context(), model, source, target, names, names);
   EXPECT_GT(storage_statistics().in_use, 6 * matrix);
+}
+
+TEST_F(Watch, ALanguageModelLooksAtItsOwnText) {
+  for (const auto& [name, config] : language_variants()) {
+    const auto model = make_language_model(config);
+    const auto found = watch(context(), *model, Ids{3, 4, 5, 6}, {"a", "b", "c", "d"});
+    EXPECT_TRUE(found.source.empty());
+    EXPECT_EQ(found.target_in, found.target_out);
+    EXPECT_EQ(found.main_side(), Side::decoder) << name;
+    ASSERT_EQ(found.layers.size(), 2u) << name;
+    for (const auto& layer : found.layers) EXPECT_EQ(layer.weights_HTS.shape().rank(), 3) << name;
+    const std::string said = test::message_of(
+        Error::Kind::usage, [&] { watch(context(), *model, Ids(41, 3), std::vector<std::string>(41, "a")); });
+    EXPECT_EQ(said.find("text: 41 tokens; the model takes at most 40"), 0u) << said;
+  }
 }
 
 TEST_F(Watch, RefusesMoreTokensThanItOrTheModelCanTake) {

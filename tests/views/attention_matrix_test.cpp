@@ -69,7 +69,7 @@ TEST(Label, ShowsTheWordStartAsASpace) {
   EXPECT_EQ(label("▁Two"), "Two");
   EXPECT_EQ(label("New▁York"), "New York");
   EXPECT_EQ(label("▁"), "␣");
-  EXPECT_EQ(label(""), "␣");
+  EXPECT_EQ(label(""), "⋯");
 }
 
 TEST(JoinPieces, TakesPiecesOfScriptsWithoutBlanksAsWords) {

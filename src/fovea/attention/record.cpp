@@ -39,6 +39,22 @@ Tensor joined(std::string_view place, const std::vector<Tensor>& steps, std::int
   return weights;
 }
 
+// The layers of `record`, whose labels `result` has.
+Recording with_layers(const Record& record, Recording result) {
+  for (const auto& [place, calls] : record.calls()) {
+    const auto where = parse_place(place);
+    if (!where) continue;
+    const auto T = static_cast<std::int64_t>(result.rows(where->side).size());
+    const auto S = static_cast<std::int64_t>(result.columns(where->side).size());
+    if (T == 0 || S == 0) fits_no_heads(place, calls.back().elements(), T, S);
+    const bool stepwise = calls.size() > 1 && static_cast<std::int64_t>(calls.size()) == T;
+    result.layers.push_back(
+        {where->side, where->layer, stepwise ? joined(place, calls, S) : whole(place, calls.back(), T, S)});
+  }
+  std::ranges::sort(result.layers, {}, [](const RecordedLayer& l) { return std::tuple(l.side, l.layer); });
+  return result;
+}
+
 }  // namespace
 
 std::map<std::string, Tensor> Record::weights() const {
@@ -85,6 +101,15 @@ const RecordedLayer* Recording::find(Side side, int layer) const {
   return found == layers.end() ? nullptr : &*found;
 }
 
+bool Recording::has(Side side) const {
+  return std::ranges::any_of(layers, [&](const auto& layer) { return layer.side == side; });
+}
+
+Side Recording::main_side() const {
+  if (has(Side::cross)) return Side::cross;
+  return has(Side::decoder) ? Side::decoder : Side::encoder;
+}
+
 int Recording::number(Side side, int layer) const {
   int last = -1;
   for (const auto& candidate : layers)
@@ -93,8 +118,7 @@ int Recording::number(Side side, int layer) const {
   if (last < 0) {
     std::string there;
     for (const Side other : {Side::encoder, Side::decoder, Side::cross})
-      if (std::ranges::any_of(layers, [&](const auto& found) { return found.side == other; }))
-        there += (there.empty() ? "" : ", ") + std::string(name(other));
+      if (has(other)) there += (there.empty() ? "" : ", ") + std::string(name(other));
     throw Error(Error::Kind::usage, what, "the model has none", "it has: " + there);
   }
   if (layer > last || (layer >= 0 && !find(side, layer)))
@@ -112,17 +136,19 @@ Recording recording(const Record& record, std::vector<std::string> source, std::
                 "labels of " + std::to_string(result.source.size()) + " source tokens and of " +
                     std::to_string(result.target_in.size()) + " tokens read, " +
                     std::to_string(result.target_out.size()) + " produced");
-  for (const auto& [place, calls] : record.calls()) {
-    const auto where = parse_place(place);
-    if (!where) continue;
-    const auto T = static_cast<std::int64_t>(result.rows(where->side).size());
-    const auto S = static_cast<std::int64_t>(result.columns(where->side).size());
-    const bool stepwise = calls.size() > 1 && static_cast<std::int64_t>(calls.size()) == T;
-    result.layers.push_back(
-        {where->side, where->layer, stepwise ? joined(place, calls, S) : whole(place, calls.back(), T, S)});
+  return with_layers(record, std::move(result));
+}
+
+Recording recording(const Record& record, Side side, std::vector<std::string> text) {
+  if (text.empty() || side == Side::cross)
+    throw Error(Error::Kind::bug, "attention recording", "no text that one side read");
+  Recording result;
+  if (side == Side::encoder) {
+    result.source = std::move(text);
+  } else {
+    result.target_in = result.target_out = std::move(text);
   }
-  std::ranges::sort(result.layers, {}, [](const RecordedLayer& l) { return std::tuple(l.side, l.layer); });
-  return result;
+  return with_layers(record, std::move(result));
 }
 
 }  // namespace fovea::attention

@@ -50,7 +50,8 @@ struct RecordedLayer {
 };
 
 /// All that was looked at while one pair was read. Row t of a decoder's layer is the step that produced
-/// target_out[t].
+/// target_out[t]. A text that an encoder read alone is a source without target; one that a decoder read alone
+/// is its target without source, target_in and target_out both: row t is the step that read it.
 ///   side      rows        columns
 ///   encoder   source      source
 ///   decoder   target_out  target_in
@@ -72,6 +73,9 @@ struct Recording {
   const std::vector<std::string>& columns(Side side) const {
     return side == Side::decoder ? target_in : source;
   }
+  bool has(Side side) const;
+  /// Where to look first: at cross-attention, else the decoder's, else the encoder's.
+  Side main_side() const;
 };
 
 /// The recording of one pair of sentences from what a model told `record` while it read that pair, whole or
@@ -79,6 +83,9 @@ struct Recording {
 /// Places of other names are left out. Throws Error(bug) if weights fit no number of heads.
 Recording recording(const Record& record, std::vector<std::string> source, std::vector<std::string> target_in,
                     std::vector<std::string> target_out);
+
+/// The same of one text that an encoder or a decoder read alone; `side` is not cross.
+Recording recording(const Record& record, Side side, std::vector<std::string> text);
 
 /// Side and number of a place; nothing for places that are named otherwise.
 struct Place {

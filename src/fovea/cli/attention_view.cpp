@@ -85,7 +85,7 @@ Chosen layer_through(const RecordedLayer& layer, const char* what) {
 }
 
 Chosen choose(const kernels::Execution& exec, const Recording& recording, const ViewFlags& flags) {
-  const Side side = side_of(flags.side);
+  const Side side = side_of(flags.side, recording);
   const int layer = recording.number(side, number(flags.layer).value_or(-1));
   if (flags.rollout) return layer_through(attention::rollout(recording, side, layer), "rollout");
   if (flags.flow) return layer_through(attention::flow(exec, recording, side, layer), "flow");
@@ -119,13 +119,14 @@ views::AttentionMatrix without_end(const views::AttentionMatrix& whole) {
 
 }  // namespace
 
-Side side_of(const std::string& name) {
+Side side_of(const std::string& name, const Recording& recording) {
+  if (name.empty()) return recording.main_side();
   if (name == "encoder") return Side::encoder;
   return name == "decoder" ? Side::decoder : Side::cross;
 }
 
 void ViewFlags::add_to(CLI::App& command) {
-  command.add_option("--side", side, "Who looks at whom: encoder, decoder or cross (default)")
+  command.add_option("--side", side, "Who looks at whom: encoder, decoder or cross (default: cross where there is any)")
       ->check(CLI::IsMember({"encoder", "decoder", "cross"}))
       ->type_name("SIDE");
   command
@@ -154,7 +155,7 @@ AttentionView attention_view(const kernels::Execution& exec, const Recording& re
   if ((flags.rollout || flags.flow) && flags.layer == "mean")
     throw Error(Error::Kind::usage, "--layer", "rollout and flow go through layers: there is no mean of them",
                 "name the layer to go through, or leave --layer out");
-  const Side side = side_of(flags.side);
+  const Side side = side_of(flags.side, recording);
   const Chosen chosen = choose(exec, recording, flags);
   const auto weights = chosen.weights_TS.values();
   AttentionView view{{recording.columns(side), recording.rows(side), {weights.begin(), weights.end()}},

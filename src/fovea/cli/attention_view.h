@@ -24,8 +24,8 @@ struct ViewFlags {
   void add_to(CLI::App& command);
 };
 
-/// The side of a name that --side takes; cross if it is empty.
-attention::Side side_of(const std::string& name);
+/// The side that --side names; the main one of the recording if it is empty.
+attention::Side side_of(const std::string& name, const attention::Recording& recording);
 
 /// A matrix and what it is of, in words.
 struct AttentionView {

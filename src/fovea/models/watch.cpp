@@ -9,8 +9,8 @@ namespace fovea::models {
 namespace {
 
 // tokens: with the end or the start of sentence.
-void expect_room(std::size_t tokens, std::string_view side, const TranslationModel& model) {
-  const auto takes = static_cast<std::size_t>(model.max_positions());
+void expect_room(std::size_t tokens, std::string_view side, std::int64_t max_positions) {
+  const auto takes = static_cast<std::size_t>(max_positions);
   const std::size_t most = std::min(most_watched_tokens, takes);
   if (tokens <= most) return;
   throw Error(
@@ -34,8 +34,8 @@ void expect_numbers(const attention::Recording& recording) {
 attention::Recording watch(const ops::Context& ctx, const TranslationModel& model,
                            std::span<const std::int32_t> source, std::span<const std::int32_t> target,
                            const PieceNames& source_pieces, const PieceNames& target_pieces) {
-  expect_room(source.size(), "source", model);
-  expect_room(target.size() + 1, "target", model);
+  expect_room(source.size(), "source", model.max_positions());
+  expect_room(target.size() + 1, "target", model.max_positions());
   attention::Record record;
   ops::Context watched = ctx;
   watched.recorder = &record;
@@ -50,6 +50,18 @@ attention::Recording watch(const ops::Context& ctx, const TranslationModel& mode
   if (found.layers.empty())
     throw Error(Error::Kind::model, "attention", "the model has none: there is nothing to see",
                 "choose a model that attends");
+  expect_numbers(found);
+  return found;
+}
+
+attention::Recording watch(const ops::Context& ctx, const LanguageModel& model,
+                           std::span<const std::int32_t> text, std::vector<std::string> pieces) {
+  expect_room(text.size(), "text", model.max_positions());
+  attention::Record record;
+  ops::Context watched = ctx;
+  watched.recorder = &record;
+  model.read(watched, text);
+  auto found = attention::recording(record, attention::Side::decoder, std::move(pieces));
   expect_numbers(found);
   return found;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "fovea/attention/record.h"
+#include "fovea/models/language_model.h"
 #include "fovea/models/translation_model.h"
 
 namespace fovea::models {
@@ -25,5 +26,9 @@ using PieceNames = std::function<std::vector<std::string>(std::span<const std::i
 attention::Recording watch(const ops::Context& ctx, const TranslationModel& model,
                            std::span<const std::int32_t> source, std::span<const std::int32_t> target,
                            const PieceNames& source_pieces, const PieceNames& target_pieces);
+
+/// The same of a text of at least one token that a language model reads: every layer of its decoder.
+attention::Recording watch(const ops::Context& ctx, const LanguageModel& model,
+                           std::span<const std::int32_t> text, std::vector<std::string> pieces);
 
 }  // namespace fovea::models

@@ -34,11 +34,18 @@ void write_statistics(JsonWriter& json, const RecordedLayer& layer) {
   json.end_array();
 }
 
-void write_layer(JsonWriter& json, std::string_view kind, const RecordedLayer& layer) {
+// Which labels stand at the rows: a text that a decoder read alone is one list.
+std::string_view rows_of(const attention::Recording& recording, Side side) {
+  if (side == Side::encoder) return "source";
+  return side == Side::decoder && recording.target_in == recording.target_out ? "target_in" : "target_out";
+}
+
+void write_layer(JsonWriter& json, std::string_view kind, const attention::Recording& recording,
+                 const RecordedLayer& layer) {
   const std::int64_t H = layer.weights_HTS.dim(0), T = layer.weights_HTS.dim(1), S = layer.weights_HTS.dim(2);
   json.begin_object().field("kind", kind).field("side", attention::name(layer.side));
   json.field("layer", layer.layer).field("heads", H);
-  json.field("rows", layer.side == Side::encoder ? "source" : "target_out");
+  json.field("rows", rows_of(recording, layer.side));
   json.field("columns", layer.side == Side::decoder ? "target_in" : "source");
   write_statistics(json, layer);
   json.key("weights").begin_array();
@@ -60,9 +67,9 @@ std::string attention_json(const attention::Recording& recording, const Attentio
   write_labels(json, "target_in", recording.target_in);
   write_labels(json, "target_out", recording.target_out);
   json.key("layers").begin_array();
-  for (const auto& layer : recording.layers) write_layer(json, "attention", layer);
+  for (const auto& layer : recording.layers) write_layer(json, "attention", recording, layer);
   for (const auto& [kind, layers] : options.further)
-    for (const auto& layer : layers) write_layer(json, kind, layer);
+    for (const auto& layer : layers) write_layer(json, kind, recording, layer);
   return json.end_array().end_object().finish() + "\n";
 }
 

@@ -91,6 +91,8 @@ std::vector<std::string> joined(const std::vector<std::string>& pieces,
 }  // namespace
 
 bool is_symbol(std::string_view token) {
+  if (token.size() > 2 && token.front() == '[' && token.back() == ']')
+    return std::ranges::all_of(token.substr(1, token.size() - 2), [](char c) { return c >= 'A' && c <= 'Z'; });
   return token.size() > 2 && token.front() == '<' && token.back() == '>' && !token.starts_with("<0x");
 }
 
@@ -126,6 +128,7 @@ AttentionMatrix merge_pieces(const AttentionMatrix& pieces) {
 }
 
 std::string label(const std::string& token) {
+  if (token.empty()) return "⋯";
   std::string out;
   for (std::size_t i = 0; i < token.size();) {
     const bool blank = token.compare(i, word_start.size(), word_start) == 0;

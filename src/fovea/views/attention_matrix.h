@@ -30,7 +30,7 @@ struct PieceWords {
 /// become the bytes they spell.
 PieceWords join_pieces(const std::vector<std::string>& pieces);
 
-/// Whether a token is a symbol such as </s> or <pad>, not text (nor a byte piece).
+/// Whether a token is a symbol such as </s>, <pad> or [CLS], not text (nor a byte piece).
 bool is_symbol(std::string_view token);
 
 /// The matrix of words (join_pieces) from the matrix of SentencePiece pieces: sums over the source pieces of
@@ -38,7 +38,8 @@ bool is_symbol(std::string_view token);
 /// attention). Throws Error (bug) unless there are T*S weights.
 AttentionMatrix merge_pieces(const AttentionMatrix& pieces);
 
-/// A token as a label: ▁ as a space, no blanks at the ends, ␣ if nothing is left.
+/// A token as a label: ▁ as a space, no blanks at the ends, ␣ if nothing is left. ⋯ for an empty one, which
+/// spells a further part of the character before it.
 std::string label(const std::string& token);
 
 }  // namespace fovea::views

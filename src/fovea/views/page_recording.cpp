@@ -29,12 +29,13 @@ constexpr std::string_view word_start = "\u2581";
 struct Axes {
   std::string_view side, rows, columns;
 };
-constexpr Axes axes_of(Side side) {
+Axes axes_of(const Recording& recording, Side side) {
   switch (side) {
     case Side::encoder:
       return {"encoder", "source", "source"};
-    case Side::decoder:
-      return {"decoder", "target_out", "target_in"};
+    case Side::decoder:  // a text that a decoder read alone is one list
+      return {"decoder", recording.target_in == recording.target_out ? "target_in" : "target_out",
+              "target_in"};
     case Side::cross:
       break;
   }
@@ -81,7 +82,7 @@ void check_labels(const Recording& recording) {
 }
 
 void check_shape(const Recording& recording, const RecordedLayer& layer) {
-  const Axes axes = axes_of(layer.side);
+  const Axes axes = axes_of(recording, layer.side);
   const auto T = static_cast<std::int64_t>(labels_of(recording, axes.rows).size());
   const auto S = static_cast<std::int64_t>(labels_of(recording, axes.columns).size());
   const Shape& shape = layer.weights_HTS.shape();
@@ -270,15 +271,15 @@ void write_layer(JsonWriter& json, const RecordedLayer& layer, std::size_t block
 /// Writes the layers of one kind (recorded, rollout, ...) that look from one side to another.
 class SideWriter {
  public:
-  SideWriter(JsonWriter& json, std::vector<std::string>& blocks, bool sixteen)
-      : json_(json), blocks_(blocks), sixteen_(sixteen) {}
+  SideWriter(JsonWriter& json, const Recording& recording, std::vector<std::string>& blocks, bool sixteen)
+      : json_(json), recording_(recording), blocks_(blocks), sixteen_(sixteen) {}
 
   void write(const NamedLayers& kind, Side side) {
     std::vector<const RecordedLayer*> layers;
     for (const auto& layer : kind.layers)
       if (layer.side == side && layer.weights_HTS.elements() > 0) layers.push_back(&layer);
     if (layers.empty()) return;
-    const Axes axes = axes_of(side);
+    const Axes axes = axes_of(recording_, side);
     json_.begin_object().field("kind", kind.name).field("side", axes.side);
     json_.field("rows", axes.rows).field("columns", axes.columns).key("layers").begin_array();
     std::vector<double> clarities;
@@ -297,6 +298,7 @@ class SideWriter {
 
  private:
   JsonWriter& json_;
+  const Recording& recording_;
   std::vector<std::string>& blocks_;
   bool sixteen_;
 };
@@ -337,7 +339,7 @@ PageRecording page_recording(const Recording& recording, const PageOptions& opti
   for (const std::string_view text : {"source", "target_in", "target_out"})
     write_text(json, text, labels_of(recording, text), pieces);
   json.end_object().key("sides").begin_array();
-  SideWriter sides(json, out.blocks, sixteen);
+  SideWriter sides(json, recording, out.blocks, sixteen);
   for (const auto& kind : kinds)
     for (const Side side : {Side::encoder, Side::decoder, Side::cross}) sides.write(kind, side);
   json.end_array().key("scales").begin_object();

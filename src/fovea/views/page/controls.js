@@ -61,7 +61,9 @@ function showChoice(group, chosen) {
 }
 
 const sideNames = { encoder: "Encoder", decoder: "Decoder", cross: "Cross" };
-const textNames = { source: "source", target_in: "target, read so far", target_out: "target" };
+const isOneText = recording.texts.source.tokens.length === 0 || recording.texts.target_out.tokens.length === 0;
+const textNames = isOneText ? { source: "text", target_in: "text", target_out: "text" }
+  : { source: "source", target_in: "target, read so far", target_out: "target" };
 const kindsThere = [...new Set(recording.sides.map((side) => side.kind))];
 
 const sidesOfKind = (kind) => recording.sides.flatMap((side, i) => (side.kind === kind ? [i] : []));

@@ -9,7 +9,7 @@
 const recording = JSON.parse(document.getElementById("recording").textContent);
 
 /** Whether the tokens are pieces, which words can be joined from. */
-const hasPieces = Boolean(recording.texts.source.words ?? recording.texts.target_out.words);
+const hasPieces = Boolean(recording.texts.source.words);
 
 /** What stands on an axis: {labels, special:Set, touches:Set (no blank before), within:Set (inside a word), of}. */
 const unitsOf = memoised((name, words) => {

@@ -1,0 +1,38 @@
+#include "fovea/text/piece_labels.h"
+
+#include <algorithm>
+
+namespace fovea::text {
+namespace {
+
+constexpr std::string_view word_start = "\u2581", blanks = " \t\r\n";
+
+bool is_blank(char c) { return blanks.find(c) != std::string_view::npos; }
+
+}  // namespace
+
+std::vector<std::string> piece_labels(const Tokenizer& tokenizer, const Encoding& encoding,
+                                      std::string_view text) {
+  std::vector<std::string> labels;
+  std::size_t told = 0;  // bytes of the text that labels stand for so far
+  for (std::size_t i = 0; i < encoding.size(); ++i) {
+    if (encoding.special[i]) {
+      labels.push_back(tokenizer.piece(encoding.ids[i]));
+      continue;
+    }
+    const std::size_t begin = std::max(told, static_cast<std::size_t>(encoding.ranges[i].begin));
+    const std::size_t end = std::min(text.size(), static_cast<std::size_t>(encoding.ranges[i].end));
+    if (begin >= end) {
+      labels.emplace_back();
+      continue;
+    }
+    const auto piece = text.substr(begin, end - begin);
+    const auto letters = std::min(piece.find_first_not_of(blanks), piece.size());
+    const bool begins = begin == 0 || letters > 0 || (told < begin && is_blank(text[begin - 1]));
+    labels.push_back((begins ? std::string(word_start) : "") + std::string(piece.substr(letters)));
+    told = end;
+  }
+  return labels;
+}
+
+}  // namespace fovea::text
