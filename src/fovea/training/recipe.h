@@ -12,10 +12,13 @@
 #include "fovea/models/recurrent_config.h"
 
 /// A recipe: everything that decides what a training run does, as one TOML file.
-/// Each key is described once, in recipe_keys.cpp (name, default, range, explanation); parsing, overriding,
-/// printing and comparing all follow from there. Paths in [data] are relative to the data folder, the others
-/// to the current one.
+/// Each key is described once (name, range, explanation), those of all tasks in recipe_keys.cpp, those of one
+/// task in a file of its own, such as translation_recipe.cpp; parsing, overriding, printing and comparing all
+/// follow from there. Paths in [data] are relative to the data folder, the others to the current one.
 namespace fovea::training {
+
+/// What a model is trained for. Each has an entry in recipe_task.h.
+enum class TaskKind { translation };
 
 struct DataOptions {
   std::string source_language, target_language;  ///< codes such as "en"; kept with the model
@@ -129,6 +132,7 @@ struct DecodingOptions : models::GenerationDefaults {
 };
 
 struct Recipe {
+  TaskKind task = TaskKind::translation;
   std::string name;  ///< empty in the file: the file's own name
   std::string init;  ///< a model directory whose weights training starts from; empty: random weights
   DataOptions data;
