@@ -14,6 +14,8 @@ namespace fovea::training {
 inline std::string_view section_name(std::nullptr_t) { return ""; }
 inline std::string_view section_name(DataOptions Recipe::*) { return "data"; }
 inline std::string_view section_name(TokenizerOptions Recipe::*) { return "tokenizer"; }
+inline std::string_view section_name(TextOptions Recipe::*) { return "data"; }
+inline std::string_view section_name(TextTokenizerOptions Recipe::*) { return "tokenizer"; }
 inline std::string_view section_name(ModelOptions Recipe::*) { return "model"; }
 inline std::string_view section_name(RecurrentOptions Recipe::*) { return "recurrent"; }
 inline std::string_view section_name(TrainingOptions Recipe::*) { return "training"; }
