@@ -36,7 +36,7 @@ bool contains(const std::string& text, const std::string& part) {
 
 std::set<std::string> differing_keys(const Recipe& a, const Recipe& b) {
   std::set<std::string> names;
-  for (const Key& key : recipe_keys())
+  for (const Key& key : recipe_keys(a.task))
     if (key.get(a) != key.get(b)) names.insert(key.full_name());
   return names;
 }
@@ -209,12 +209,12 @@ TEST(Recipe, EveryKeyIsPrintedWithAnExplanation) {
   for (const auto& [preset, kind] :
        {std::pair("transformer-tiny", ModelKind::transformer), {"recurrent-tiny", ModelKind::recurrent}}) {
     const std::string text = to_toml(preset_recipe(preset));
-    for (const Key& key : recipe_keys()) {
+    for (const Key& key : recipe_keys(TaskKind::translation)) {
       if (!key.applies_to(kind)) continue;
       EXPECT_CONTAINS(text, std::string(key.from_preset ? "\n# " : "\n").append(key.name).append(" = "));
     }
   }
-  for (const Key& key : recipe_keys()) {
+  for (const Key& key : recipe_keys(TaskKind::translation)) {
     EXPECT_FALSE(key.explanation.empty());
     EXPECT_LE(key.explanation.size(), 80u) << key.full_name();
   }
@@ -227,7 +227,7 @@ TEST(Recipe, AnotherPresetWrittenIntoAPrintedRecipeTakesEffect) {
 }
 
 TEST(Recipe, EveryDefaultIsAllowed) {
-  for (const Key& key : recipe_keys()) {
+  for (const Key& key : recipe_keys(TaskKind::translation)) {
     if (key.type == ValueType::text && key.choices.empty()) continue;
     const std::string value = to_toml(key, key.get(Recipe{}));
     const bool recurrent = key.applies_to(ModelKind::recurrent);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "fovea/base/error.h"
+#include "fovea/kernels/cross_entropy.h"
 #include "fovea/nn/layers.h"
 
 namespace fovea::models {
@@ -44,6 +45,20 @@ ops::LossSums LanguageModel::loss(const ops::Context& ctx, const LanguageBatch& 
   const Tensor states_ND = states_of(ctx, batch.tokens, CausalPass(Sequences::packed(batch.start)));
   return ops::linear_cross_entropy(ctx, states_ND, output().value, output_bias(), ops::ids_tensor(batch.next),
                                    label_smoothing, weight);
+}
+
+std::vector<float> LanguageModel::losses(const ops::Context& ctx, const LanguageBatch& batch) const {
+  constexpr std::int64_t at_once = 128;  // rows of logits
+  const Tensor states_ND = states_of(ctx, batch.tokens, CausalPass(Sequences::packed(batch.start)));
+  const std::int64_t N = std::ssize(batch.tokens), V = output().shape[0];
+  std::vector<float> smoothed(static_cast<std::size_t>(N)), losses(static_cast<std::size_t>(N));
+  for (std::int64_t first = 0; first < N; first += at_once) {
+    const std::int64_t rows = std::min(at_once, N - first);
+    const Tensor logits = nn::linear(ctx, states_ND.rows(first, first + rows), output(), output_bias());
+    kernels::cross_entropy(ctx.exec, {.N = rows, .V = V, .gradient = false}, logits.f32(),
+                           batch.next.data() + first, smoothed.data() + first, losses.data() + first);
+  }
+  return losses;
 }
 
 Tensor LanguageModel::predict(const ops::Context& ctx, std::span<const std::int32_t> tokens,

@@ -59,6 +59,9 @@ class LanguageModel : public Model {
   /// Cross-entropy of a batch; with a tape, backward() then adds the gradients of weight * (sum of losses).
   ops::LossSums loss(const ops::Context& ctx, const LanguageBatch& batch, float label_smoothing,
                      float weight) const;
+  /// What loss() sums, without smoothing: -log p(next), nats, of each row. A row's is the same whatever
+  /// stands beside its text. Works with packed weights too; the logits exist some rows at a time.
+  std::vector<float> losses(const ops::Context& ctx, const LanguageBatch& batch) const;
   /// Logits [N, V] of what follows each token of packed texts; start [B + 1].
   Tensor predict(const ops::Context& ctx, std::span<const std::int32_t> tokens,
                  std::span<const std::int32_t> start) const;

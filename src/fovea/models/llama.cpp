@@ -87,7 +87,7 @@ void validate(const LlamaConfig& config, Error::Kind kind, std::string_view wher
                  "width " + std::to_string(config.width) + " is not a multiple of " +
                      std::to_string(config.heads) + " heads");
   expect.within(config.rotary.rotated, 2, config.E(), "rotated part of a head");
-  expect.shares({config.attention_dropout});
+  expect.shares({config.attention_dropout, config.dropout});
   if (config.bos) expect.tokens({*config.bos}, config.vocabulary);
   expect.tokens(config.eos, config.vocabulary);
 }
@@ -118,16 +118,19 @@ LlamaBlock::LlamaBlock(nn::Builder& builder, const std::string& name, const Llam
                {{name + ".mlp.gate_proj", config.feed_forward}, {name + ".mlp.up_proj", config.feed_forward}},
                config.width, form(config.feed_forward_bias)),
       down_proj_(builder, name + ".mlp.down_proj", config.feed_forward, config.width,
-                 form(config.feed_forward_bias)) {}
+                 form(config.feed_forward_bias)),
+      attention_dropping_{config.dropout, builder.next_site()},
+      mlp_dropping_{config.dropout, builder.next_site()} {}
 
 Tensor LlamaBlock::operator()(const ops::Context& ctx, Tensor x_ND, const attention::CausalPass& pass,
                               const ops::RotaryTables& turn, const Tensor& row) const {
   const Tensor qkv = qkv_(ctx, input_norm_(ctx, x_ND));
   ops::rotary_in_place(ctx, {qkv, 0}, turn, row,
                        {.heads = heads_.heads + heads_.kv_heads, .width = heads_.width});
-  x_ND = ops::add_residual(ctx, o_proj_(ctx, pass.attend(ctx, layer_, qkv, heads_, place_)), x_ND);
+  x_ND = ops::add_residual(ctx, o_proj_(ctx, pass.attend(ctx, layer_, qkv, heads_, place_)), x_ND,
+                           attention_dropping_);
   const Tensor inner = ops::gated(ctx, gate_up_(ctx, post_attention_norm_(ctx, x_ND)), activation_);
-  return ops::add_residual(ctx, down_proj_(ctx, inner), x_ND);
+  return ops::add_residual(ctx, down_proj_(ctx, inner), x_ND, mlp_dropping_);
 }
 
 Llama::Llama(const LlamaConfig& config, std::uint64_t seed) : Llama(config, Declared{}) {
@@ -140,6 +143,7 @@ Llama::Llama(const LlamaConfig& config, Declared) : config_(config) {
   const std::string name(prefix);
   const auto initial = nn::Initial::normal(deviation);
   embed_tokens_ = parameters_.add(name + "embed_tokens.weight", {config.vocabulary, config.width}, initial);
+  dropping_ = {config.dropout, builder.next_site()};
   for (std::size_t n = 0; std::cmp_less(n, config.layers); ++n)
     blocks_.emplace_back(builder, name + "layers." + std::to_string(n), config, n);
   norm_.emplace(builder, name + "norm", config.width, config.norm_eps);
@@ -161,7 +165,7 @@ Tensor Llama::states(const ops::Context& ctx, std::span<const std::int32_t> toke
   std::vector<std::int32_t> rows(static_cast<std::size_t>(pass.rows()));
   std::iota(rows.begin(), rows.end(), 0);
   const Tensor row = ops::ids_tensor(rows);
-  Tensor x_ND = nn::embed(ctx, tokens, *embed_tokens_, 1.0f, pass.position(), {});
+  Tensor x_ND = nn::embed(ctx, tokens, *embed_tokens_, 1.0f, pass.position(), {}, dropping_);
   for (const auto& block : blocks_) x_ND = block(ctx, x_ND, pass, turn, row);
   return (*norm_)(ctx, x_ND);
 }

@@ -32,6 +32,8 @@ struct LlamaConfig {
   bool qkv_bias = false, output_bias = false, feed_forward_bias = false;
   bool tie_output = false;
   float attention_dropout = 0.0f;
+  float dropout = 0.0f;  ///< of embeddings and of what adds to the residual; of training here, config.json
+                         ///< has no word for it
   std::optional<std::int32_t> bos = 1;
   std::vector<std::int32_t> eos = {2};
 
@@ -69,6 +71,7 @@ class LlamaBlock {
   nn::Linear qkv_, o_proj_;
   nn::RmsNorm post_attention_norm_;
   nn::Linear gate_up_, down_proj_;
+  ops::Dropping attention_dropping_, mlp_dropping_;
 };
 
 /// Llama (Touvron et al. 2023): rotary positions, RMSNorm before each sublayer and after the last, gated
@@ -95,6 +98,7 @@ class Llama : public LanguageModel {
  private:
   LlamaConfig config_;
   nn::Parameter *embed_tokens_ = nullptr, *output_ = nullptr;
+  ops::Dropping dropping_;
   std::vector<LlamaBlock> blocks_;
   std::optional<nn::RmsNorm> norm_;
 };

@@ -11,7 +11,7 @@
 
 #include "fovea/base/error.h"
 #include "fovea/base/nearest.h"
-#include "fovea/training/recipe_keys.h"
+#include "fovea/training/recipe_task.h"
 
 namespace fovea::training {
 namespace {
@@ -34,11 +34,11 @@ using GivenValues = std::map<const Key*, Given>;
 // ---- Unknown keys
 
 /// The key that was probably meant: of the right name in another section, or the nearest in spelling.
-std::string probable_key(const std::string& full_name) {
+std::string probable_key(TaskKind task, const std::string& full_name) {
   const std::string name = full_name.substr(full_name.find('.') + 1);
   std::vector<std::string> names, same_section;
   const std::string section = full_name.substr(0, full_name.size() - name.size());
-  for (const Key& key : recipe_keys()) {
+  for (const Key& key : recipe_keys(task)) {
     if (key.name == name) return key.full_name();
     names.push_back(key.full_name());
     if (key.full_name().starts_with(section)) same_section.emplace_back(key.name);
@@ -47,16 +47,20 @@ std::string probable_key(const std::string& full_name) {
   return std::string(nearest(full_name, names));
 }
 
-[[noreturn]] void fail_unknown(const std::string& where, const std::string& full_name) {
-  const std::string near = probable_key(full_name);
+[[noreturn]] void fail_unknown(TaskKind task, const std::string& where, const std::string& full_name) {
+  for (const RecipeTask& other : recipe_tasks())
+    if (find_key(other.task, full_name))
+      fail(where, full_name + " is no key of the task " + std::string(recipe_task(task).name),
+           "leave it out, or set task = \"" + std::string(other.name) + "\" at the top");
+  const std::string near = probable_key(task, full_name);
   fail(where, "unknown key '" + printable(full_name) + "'",
        near.empty() ? "fovea train --print-recipe transformer-tiny lists all keys"
                     : "did you mean " + near + "?");
 }
 
-const Key& known_key(const std::string& where, const std::string& full_name) {
-  const Key* key = find_key(full_name);
-  if (!key) fail_unknown(where, full_name);
+const Key& known_key(TaskKind task, const std::string& where, const std::string& full_name) {
+  const Key* key = find_key(task, full_name);
+  if (!key) fail_unknown(task, where, full_name);
   return *key;
 }
 
@@ -123,6 +127,19 @@ std::optional<List> list_of(const Key& key, const toml::node& node) {
   return list;
 }
 
+std::optional<Texts> texts_of(const toml::node& node) {
+  if (const auto text = node.value_exact<std::string>()) return Texts{*text};
+  const toml::array* array = node.as_array();
+  if (!array) return std::nullopt;
+  Texts texts;
+  for (const toml::node& item : *array) {
+    auto text = item.value_exact<std::string>();
+    if (!text) return std::nullopt;
+    texts.push_back(*std::move(text));
+  }
+  return texts;
+}
+
 /// A text; of a choice, true and false too, for those that are named so.
 std::optional<std::string> text_of(const Key& key, const toml::node& node) {
   if (key.type == ValueType::choice && node.is_boolean()) return *node.value<bool>() ? "true" : "false";
@@ -143,6 +160,8 @@ std::optional<Value> value_of(const Key& key, const toml::node& node) {
       return as_value(pair_of(key, node));
     case ValueType::list:
       return as_value(list_of(key, node));
+    case ValueType::texts:
+      return as_value(texts_of(node));
     case ValueType::text:
     case ValueType::choice:
       break;
@@ -161,61 +180,70 @@ Value checked_value(const Key& key, const toml::node& node, const std::string& w
 
 // ---- Reading
 
-void add_section(const toml::table& section, const std::string& section_name, const std::string& file,
-                 GivenValues& given) {
+void add_section(TaskKind task, const toml::table& section, const std::string& section_name,
+                 const std::string& file, GivenValues& given) {
   for (const auto& [name, node] : section) {
     const std::string where = position(file, node.source());
-    const Key& key = known_key(where, section_name + "." + std::string(name.str()));
+    const Key& key = known_key(task, where, section_name + "." + std::string(name.str()));
     given[&key] = {checked_value(key, node, where), where};
   }
 }
 
-bool is_section(std::string_view name) {
-  return std::any_of(recipe_keys().begin(), recipe_keys().end(),
-                     [&](const Key& key) { return key.section == name; });
-}
-
-std::string probable_section(const std::string& name) {
+/// The sections that recipes for a task have.
+std::vector<std::string> sections_of(TaskKind task) {
   std::vector<std::string> sections;
-  for (const Key& key : recipe_keys())
-    if (!key.section.empty()) sections.emplace_back(key.section);
-  return std::string(nearest(name, sections));
+  for (const Key& key : recipe_keys(task))
+    if (!key.section.empty() && (sections.empty() || sections.back() != key.section))
+      sections.emplace_back(key.section);
+  return sections;
 }
 
-void add_file(std::string_view text, const std::string& file, GivenValues& given) {
-  toml::table recipe;
+[[noreturn]] void fail_unknown_section(const std::vector<std::string>& sections, const std::string& where,
+                                       const std::string& name) {
+  const std::string near(nearest(name, sections));
+  std::string all;
+  for (const auto& section : sections)
+    all.append(all.empty() ? "" : section == sections.back() ? " and " : ", ").append(section);
+  fail(where, "unknown section [" + printable(name) + "]",
+       near.empty() ? "there are " + all : "did you mean [" + near + "]?");
+}
+
+toml::table parse(std::string_view text, const std::string& file) {
   try {
-    recipe = toml::parse(text, file);
+    return toml::parse(text, file);
   } catch (const toml::parse_error& error) {
     fail(position(file, error.source()), std::string(error.description()));
   }
+}
+
+void add_file(TaskKind task, const toml::table& recipe, const std::string& file, GivenValues& given) {
+  const auto sections = sections_of(task);
   for (const auto& [name_key, node] : recipe) {
     const std::string name(name_key.str()), where = position(file, node.source());
-    if (const toml::table* section = node.as_table(); section && !find_key(name)) {
-      if (is_section(name)) {
-        add_section(*section, name, file, given);
-        continue;
-      }
-      const std::string near = probable_section(name);
-      fail(where, "unknown section [" + printable(name) + "]",
-           near.empty() ? "there are data, tokenizer, model, recurrent, training and decoding"
-                        : "did you mean [" + near + "]?");
+    const toml::table* section = node.as_table();
+    if (section && std::ranges::count(sections, name) > 0) {
+      add_section(task, *section, name, file, given);
+    } else if (section && !find_key(task, name)) {
+      fail_unknown_section(sections, where, name);
+    } else {
+      const Key& key = known_key(task, where, name);
+      given[&key] = {checked_value(key, node, where), where};
     }
-    const Key& key = known_key(where, name);
-    given[&key] = {checked_value(key, node, where), where};
   }
 }
 
 /// "section.key=value"; the value as TOML writes it, except that quotes around a text may be left out.
-void add_override(const std::string& text, GivenValues& given) {
+void add_override(TaskKind task, const std::string& text, GivenValues& given) {
   const std::string where = "--set " + printable(text);
   const auto equals = text.find('=');
   if (equals == std::string::npos || equals == 0) fail(where, "is not of the form section.key=value");
-  const Key& key = known_key(where, text.substr(0, equals));
+  const Key& key = known_key(task, where, text.substr(0, equals));
   const std::string right = text.substr(equals + 1);
-  const bool bare_text = (key.type == ValueType::text || key.type == ValueType::choice) &&
-                         !right.starts_with('"') && !right.starts_with('\'');
-  if (bare_text) {
+  const bool takes_text =
+      key.type == ValueType::text || key.type == ValueType::choice || key.type == ValueType::texts;
+  const bool in_toml = right.starts_with('"') || right.starts_with('\'') ||
+                       (key.type == ValueType::texts && right.starts_with('['));
+  if (takes_text && !in_toml) {
     given[&key] = {checked_value(key, toml::value<std::string>(right), where), where};
     return;
   }
@@ -229,65 +257,23 @@ void add_override(const std::string& text, GivenValues& given) {
   given[&key] = {checked_value(key, *parsed.get("value"), where), where};
 }
 
-// ---- Keys that depend on each other
-
-/// Says of a contradiction where the first of its keys was given.
-class Consistency {
- public:
-  Consistency(const GivenValues& given, const std::string& file) : given_(given), file_(file) {}
-
-  bool has(const char* key) const { return given_.contains(find_key(key)); }
-
-  void require(bool holds, const char* key, const std::string& what, const std::string& remedy) const {
-    if (holds) return;
-    const auto found = given_.find(find_key(key));
-    fail(found == given_.end() ? file_ : found->second.where, what, remedy);
+/// What the recipe is for, which decides what keys there are.
+TaskKind task_of(const toml::table& recipe, const std::string& file,
+                 const std::vector<std::string>& overrides) {
+  constexpr TaskKind any{};  // the key is the same for all
+  const Key* key = find_key(any, "task");
+  GivenValues given;
+  if (const toml::node* node = recipe.get("task")) {
+    const std::string where = position(file, node->source());
+    given[key] = {checked_value(*key, *node, where), where};
   }
-
- private:
-  const GivenValues& given_;
-  const std::string& file_;
-};
-
-void check_data(const Recipe& recipe, const Consistency& check) {
-  const DataOptions& data = recipe.data;
-  check.require(data.train_source.empty() == data.train_target.empty(),
-                data.train_source.empty() ? "data.train_target" : "data.train_source",
-                "data.train_source and data.train_target go together", "give both, or data.train_tsv");
-  check.require(data.valid_source.empty() == data.valid_target.empty(),
-                data.valid_source.empty() ? "data.valid_target" : "data.valid_source",
-                "data.valid_source and data.valid_target go together", "give both, or data.valid_tsv");
-  check.require(
-      data.train_source.empty() != data.train_tsv.empty(), "data.train_tsv",
-      data.train_tsv.empty() ? "names no training text" : "data.train_tsv stands beside data.train_source",
-      "give data.train_source and data.train_target, or data.train_tsv");
-  check.require(data.valid_source.empty() || data.valid_tsv.empty(), "data.valid_tsv",
-                "data.valid_tsv stands beside data.valid_source", "give one of them");
-  check.require(data.tsv_columns[0] != data.tsv_columns[1], "data.tsv_columns",
-                "data.tsv_columns names the same column twice",
-                "name those of source and target, such as [1, 2]");
+  for (const std::string& text : overrides)
+    if (text.starts_with("task=")) add_override(any, text, given);
+  const auto found = given.find(key);
+  return found == given.end() ? any : static_cast<TaskKind>(std::get<std::int64_t>(found->second.value));
 }
 
-void check_model(const Recipe& recipe, const Consistency& check) {
-  const ModelOptions& model = recipe.model;
-  const bool transformer = model.kind == ModelKind::transformer;
-  for (const char* key :
-       {"model.encoder_layers", "model.decoder_layers", "model.width", "model.feed_forward", "model.heads"})
-    check.require(
-        model.preset != ModelPreset::custom || check.has(key) || !find_key(key)->applies_to(model.kind),
-        "model.preset", std::string("model.preset custom needs ") + key, "add it");
-  check.require(!transformer || (model.key_width && model.value_width) || model.width % model.heads == 0,
-                "model.heads",
-                "model.width " + std::to_string(model.width) + " is no multiple of model.heads " +
-                    std::to_string(model.heads),
-                "change one of them, or give model.key_width and model.value_width");
-  check.require(!transformer || model.positions != PositionKind::sinusoidal || model.width % 2 == 0,
-                "model.width", "sinusoidal positions need an even model.width",
-                "or take positions = \"learned\"");
-  check.require(recipe.tokenizer.joint || !model.tie_source_target, "model.tie_source_target",
-                "separate vocabularies cannot share an embedding",
-                "set model.tie_source_target = false, or tokenizer.joint = true");
-}
+// ---- Putting together
 
 void check_training(const Recipe& recipe, const Consistency& check) {
   const TrainingOptions& training = recipe.training;
@@ -301,54 +287,56 @@ void check_training(const Recipe& recipe, const Consistency& check) {
                 "give training.updates");
   check.require(training.minimum_rate <= training.rate, "training.minimum_rate",
                 "training.minimum_rate is above training.rate", "lower it");
-  const bool validates = !recipe.data.valid_source.empty() || !recipe.data.valid_tsv.empty();
-  check.require(training.patience == 0 || validates, "training.patience",
+  check.require(training.patience == 0 || recipe_task(recipe.task).validates(recipe), "training.patience",
                 "training.patience counts validations, and there is no text to validate on",
-                "give data.valid_source and data.valid_target, or data.valid_tsv");
+                "name one in [data]");
 }
 
-void check_decoding(const Recipe& recipe, const Consistency& check) {
-  const DecodingOptions& decoding = recipe.decoding;
-  const models::GenerationDefaults none;
-  check.require(decoding.beam % decoding.num_beam_groups == 0, "decoding.num_beam_groups",
-                "decoding.num_beam_groups " + std::to_string(decoding.num_beam_groups) +
-                    " does not divide decoding.beam " + std::to_string(decoding.beam),
-                "change one of them");
-  check.require(decoding.do_sample || decoding.nbest <= decoding.beam, "decoding.num_return_sequences",
-                "decoding.num_return_sequences is more than decoding.beam, " + std::to_string(decoding.beam),
-                "widen the beam, or set decoding.do_sample = true");
-  check.require(decoding.max_length == 0 || decoding.min_length < decoding.max_length, "decoding.min_length",
-                "decoding.min_length leaves no room below decoding.max_length", "lower it");
-  const std::string remedy = "set decoding.do_sample = true, or leave it out";
-  const auto only_drawn = [&](bool neutral, const char* key) {
-    check.require(decoding.do_sample || neutral, key,
-                  std::string(key) + " counts only where tokens are drawn", remedy);
-  };
-  only_drawn(decoding.temperature == none.temperature, "decoding.temperature");
-  only_drawn(decoding.top_k == none.top_k, "decoding.top_k");
-  only_drawn(decoding.top_p == none.top_p, "decoding.top_p");
-  only_drawn(decoding.min_p == none.min_p, "decoding.min_p");
+/// The model kinds that have `key`, as model.kind names them.
+std::string kinds_with(const Key& key, TaskKind task) {
+  std::string names;
+  for (const Choice& kind : find_key(task, "model.kind")->choices)
+    if (key.applies_to(static_cast<ModelKind>(kind.value)))
+      names.append(names.empty() ? "" : " or ").append("\"").append(kind.name).append("\"");
+  return names;
 }
 
-Recipe assemble(const GivenValues& given, const std::string& file) {
+/// A recipe of which nothing is given but the task and, if it is not `kinds.front()`, the kind of the model.
+Recipe defaults_of(const RecipeTask& task, ModelKind kind) {
   Recipe recipe;
-  if (const auto kind = given.find(find_key("model.kind")); kind != given.end())
-    kind->first->set(recipe, kind->second.value);
-  const auto preset = given.find(find_key("model.preset"));
-  apply_preset(preset == given.end() ? recipe.model.preset
-                                     : static_cast<ModelPreset>(std::get<std::int64_t>(preset->second.value)),
-               recipe.model);
-  for (const auto& [key, value] : given)
+  recipe.task = task.task;
+  recipe.model.kind = kind;
+  task.set_defaults(recipe);
+  return recipe;
+}
+
+void apply_preset(Recipe& recipe, ModelPreset preset) {
+  recipe.model.preset = preset;
+  if (preset != ModelPreset::custom) recipe_task(recipe.task).set_sizes(preset, recipe.model);
+}
+
+/// The enumerator that was given for the choice `key`, or another.
+template <class Enum>
+Enum given_or(const GivenValues& given, const Key* key, Enum otherwise) {
+  const auto found = given.find(key);
+  return found == given.end() ? otherwise : static_cast<Enum>(std::get<std::int64_t>(found->second.value));
+}
+
+Recipe assemble(TaskKind kind_of_task, const GivenValues& given, const std::string& file) {
+  const RecipeTask& task = recipe_task(kind_of_task);
+  Recipe recipe = defaults_of(task, given_or(given, find_key(task.task, "model.kind"), task.kinds.front()));
+  apply_preset(recipe, given_or(given, find_key(task.task, "model.preset"), recipe.model.preset));
+  std::map<std::string, std::string, std::less<>> places;
+  for (const auto& [key, value] : given) {
     if (!key->applies_to(recipe.model.kind))
       fail(value.where, key->full_name() + " is not of a model of this kind",
-           recipe.model.kind == ModelKind::recurrent ? "leave it out, or take model.kind = \"transformer\""
-                                                     : "leave it out, or take model.kind = \"recurrent\"");
-  for (const auto& [key, value] : given) key->set(recipe, value.value);
-  const Consistency check(given, file);
-  check_data(recipe, check);
-  check_model(recipe, check);
-  check_training(recipe, check);
-  check_decoding(recipe, check);
+           "leave it out, or take model.kind = " + kinds_with(*key, task.task));
+    key->set(recipe, value.value);
+    places.emplace(key->full_name(), value.where);
+  }
+  const Consistency consistency(std::move(places), file);
+  task.check(recipe, consistency);
+  check_training(recipe, consistency);
   return recipe;
 }
 
@@ -372,10 +360,12 @@ std::string read_text(const std::string& path) {
 
 Recipe parse_recipe(std::string_view toml, const std::string& file,
                     const std::vector<std::string>& overrides) {
+  const toml::table recipe = parse(toml, file);
+  const TaskKind task = task_of(recipe, file, overrides);
   GivenValues given;
-  add_file(toml, file, given);
-  for (const std::string& text : overrides) add_override(text, given);
-  return assemble(given, file);
+  add_file(task, recipe, file, given);
+  for (const std::string& text : overrides) add_override(task, text, given);
+  return assemble(task, given, file);
 }
 
 DType stored_type(const ModelOptions& options) {
@@ -388,43 +378,61 @@ Recipe read_recipe(const std::string& path, const std::vector<std::string>& over
   return recipe;
 }
 
+namespace {
+
+/// A model and its size that a recipe may start from.
+struct Preset {
+  std::string name;
+  const RecipeTask* task;
+  ModelKind kind;
+  ModelPreset size;
+};
+
+std::vector<Preset> presets() {
+  std::vector<Preset> all;
+  for (const RecipeTask& task : recipe_tasks())
+    for (const Choice& kind : find_key(task.task, "model.kind")->choices)
+      for (const Choice& size : find_key(task.task, "model.preset")->choices)
+        if (const auto preset = static_cast<ModelPreset>(size.value); preset != ModelPreset::custom)
+          all.push_back({std::string(task.prefix) + std::string(kind.name) + "-" + std::string(size.name),
+                         &task, static_cast<ModelKind>(kind.value), preset});
+  return all;
+}
+
+}  // namespace
+
 std::vector<std::string> preset_names() {
   std::vector<std::string> names;
-  for (const Choice& choice : find_key("model.preset")->choices)
-    if (choice.name != "custom") names.push_back("transformer-" + std::string(choice.name));
-  for (std::size_t i = 0, sizes = names.size(); i < sizes; ++i)
-    names.push_back("recurrent" + names[i].substr(names[i].find('-')));
+  for (const Preset& preset : presets()) names.push_back(preset.name);
   return names;
 }
 
 Recipe preset_recipe(std::string_view name) {
-  const auto names = preset_names();
-  const auto found = std::find(names.begin(), names.end(), name);
-  if (found == names.end()) {
+  const auto all = presets();
+  const auto found = std::ranges::find(all, name, &Preset::name);
+  if (found == all.end()) {
+    const auto names = preset_names();
     const auto near = nearest(name, names);
+    std::string tiny;
+    for (const auto& preset : all)
+      if (preset.size == ModelPreset::tiny) tiny.append(tiny.empty() ? "" : ", ").append(preset.name);
     fail("--print-recipe", "there is no preset '" + printable(name) + "'",
-         near.empty() ? "take one of transformer-tiny, -small, -base, -big, or of recurrent- as many"
+         near.empty() ? "take one of " + tiny + ", or of -small, -base and -big as many"
                       : "did you mean " + std::string(near) + "?");
   }
-  Recipe recipe;
+  Recipe recipe = defaults_of(*found->task, found->kind);
   recipe.name = name;
-  recipe.data.train_source = "train.source";
-  recipe.data.train_target = "train.target";
-  recipe.data.valid_source = "valid.source";
-  recipe.data.valid_target = "valid.target";
-  const auto sizes = std::ssize(names) / 2;
-  if (found - names.begin() >= sizes) recipe.model.kind = ModelKind::recurrent;
-  apply_preset(static_cast<ModelPreset>((found - names.begin()) % sizes), recipe.model);
+  found->task->name_files(recipe);
+  apply_preset(recipe, found->size);
   return recipe;
 }
 
 std::string to_toml(const Recipe& recipe) {
-  Recipe as_preset;
-  as_preset.model.kind = recipe.model.kind;
-  apply_preset(recipe.model.preset, as_preset.model);
+  Recipe as_preset = defaults_of(recipe_task(recipe.task), recipe.model.kind);
+  apply_preset(as_preset, recipe.model.preset);
   std::string text = "# A recipe of fovea train. Paths in [data] are relative to --data.\n";
   std::string_view section;
-  for (const Key& key : recipe_keys()) {
+  for (const Key& key : recipe_keys(recipe.task)) {
     if (!key.applies_to(recipe.model.kind)) continue;
     if (key.section != section) text.append("\n[").append(section = key.section).append("]\n");
     const bool implied = key.from_preset && recipe.model.preset != ModelPreset::custom &&
@@ -441,7 +449,7 @@ std::string to_toml(const Recipe& recipe) {
 
 void check_resumable(const Recipe& saved, const Recipe& recipe) {
   std::string changed;
-  for (const Key& key : recipe_keys()) {
+  for (const Key& key : recipe_keys(saved.task)) {
     const Value before = key.get(saved), now = key.get(recipe);
     if (key.may_change || before == now) continue;
     changed.append(changed.empty() ? "" : ", ").append(key.full_name());

@@ -7,15 +7,20 @@
 #include <vector>
 
 #include "fovea/base/dtype.h"
+#include "fovea/data/document_text.h"
 #include "fovea/kernels/activation.h"
 #include "fovea/models/generation_defaults.h"
 #include "fovea/models/recurrent_config.h"
+#include "fovea/text/language_tokenizer.h"
 
 /// A recipe: everything that decides what a training run does, as one TOML file.
-/// Each key is described once, in recipe_keys.cpp (name, default, range, explanation); parsing, overriding,
-/// printing and comparing all follow from there. Paths in [data] are relative to the data folder, the others
-/// to the current one.
+/// Each key is described once (name, range, explanation), those of all tasks in recipe_keys.cpp, those of one
+/// task in a file of its own, such as translation_recipe.cpp; parsing, overriding, printing and comparing all
+/// follow from there. Paths in [data] are relative to the data folder, the others to the current one.
 namespace fovea::training {
+
+/// What a model is trained for. Each has an entry in recipe_task.h.
+enum class TaskKind { translation, language_model };
 
 struct DataOptions {
   std::string source_language, target_language;  ///< codes such as "en"; kept with the model
@@ -40,7 +45,23 @@ struct TokenizerOptions {
   std::int64_t seed = 1;
 };
 
-enum class ModelKind { transformer, recurrent };
+/// Where a language model's text comes from.
+struct TextOptions {
+  std::vector<std::string> train, valid;  ///< files, plain or .gz
+  double valid_share = 0;                 ///< without `valid`: the end of the training text is kept back
+  data::Documents documents = data::Documents::file;
+  std::int64_t column = 0;  ///< of lines: which part between tabs, from 1; 0: the whole line
+};
+
+/// What a language model reads, unless it begins from another's weights.
+struct TextTokenizerOptions {
+  std::string file;  ///< a ready tokenizer.json; empty: learn one from the training text
+  text::LanguageTokenizerTraining::Kind kind = text::LanguageTokenizerTraining::Kind::characters;
+  std::int64_t vocabulary = 8000;  ///< of byte pairs
+  std::int64_t least_count = 1;    ///< of characters
+};
+
+enum class ModelKind { transformer, recurrent, gpt2, llama };
 enum class ModelPreset { tiny, small, base, big, custom };
 enum class NormPlace { post, pre };
 enum class PositionKind { sinusoidal, learned };
@@ -48,8 +69,10 @@ enum class WeightType { f32, bf16 };
 
 struct ModelOptions {
   ModelKind kind = ModelKind::transformer;
-  ModelPreset preset = ModelPreset::tiny;  ///< gives the next five their defaults
+  ModelPreset preset = ModelPreset::tiny;  ///< gives the next six their defaults
   std::int64_t encoder_layers = 4, decoder_layers = 4, width = 128, feed_forward = 256, heads = 4;
+  std::int64_t layers = 4;                      ///< of a model that has but one stack of them
+  std::int64_t kv_heads = 0;                    ///< of llama; 0: heads
   std::int64_t key_width = 0, value_width = 0;  ///< of one head; 0: width / heads
   kernels::Activation activation = kernels::Activation::relu;
   NormPlace norm = NormPlace::post;
@@ -96,7 +119,8 @@ enum class NonFinite { stop, skip };
 struct TrainingOptions {
   std::int64_t updates = 8000, epochs = 0;  ///< whichever comes first; 0: no limit
   std::int64_t batch_tokens = 4096;         ///< at most so many tokens on either side; sentences are packed
-  std::int64_t accumulate = 1;              ///< batches an update
+  std::int64_t context = 0;     ///< tokens of a piece of text; 0: as many as the model has positions
+  std::int64_t accumulate = 1;  ///< batches an update
   OptimiserKind optimizer = OptimiserKind::adam;
   double rate = 0.001, beta1 = 0.9, beta2 = 0.98, epsilon = 1e-9, weight_decay = 0;
   ScheduleKind schedule = ScheduleKind::inverse_sqrt;
@@ -129,10 +153,13 @@ struct DecodingOptions : models::GenerationDefaults {
 };
 
 struct Recipe {
+  TaskKind task = TaskKind::translation;
   std::string name;  ///< empty in the file: the file's own name
   std::string init;  ///< a model directory whose weights training starts from; empty: random weights
   DataOptions data;
   TokenizerOptions tokenizer;
+  TextOptions text;
+  TextTokenizerOptions text_tokenizer;
   ModelOptions model;
   RecurrentOptions recurrent;
   TrainingOptions training;

@@ -8,12 +8,14 @@
 
 #include "fovea/training/recipe_keys.h"
 
-/// How the tables of keys are written: recipe_keys.cpp and decoding_keys.cpp.
+/// How the tables of keys are written: recipe_keys.cpp, and one file or more a task.
 namespace fovea::training {
 
 inline std::string_view section_name(std::nullptr_t) { return ""; }
 inline std::string_view section_name(DataOptions Recipe::*) { return "data"; }
 inline std::string_view section_name(TokenizerOptions Recipe::*) { return "tokenizer"; }
+inline std::string_view section_name(TextOptions Recipe::*) { return "data"; }
+inline std::string_view section_name(TextTokenizerOptions Recipe::*) { return "tokenizer"; }
 inline std::string_view section_name(ModelOptions Recipe::*) { return "model"; }
 inline std::string_view section_name(RecurrentOptions Recipe::*) { return "recurrent"; }
 inline std::string_view section_name(TrainingOptions Recipe::*) { return "training"; }
@@ -35,6 +37,7 @@ constexpr ValueType type_of() {
   if constexpr (std::is_same_v<T, std::vector<std::int32_t>>) return ValueType::list;
   if constexpr (std::is_same_v<T, double>) return ValueType::number;
   if constexpr (std::is_same_v<T, std::string>) return ValueType::text;
+  if constexpr (std::is_same_v<T, Texts>) return ValueType::texts;
   if constexpr (std::is_enum_v<T>) return ValueType::choice;
   return ValueType::pair;
 }
@@ -92,8 +95,8 @@ inline Key free_to_change(Key key) {
   return key;
 }
 
-inline Key of_kind(ModelKind kind, Key key) {
-  key.of_kind = kind;
+inline Key of_kinds(std::vector<ModelKind> kinds, Key key) {
+  key.kinds = std::move(kinds);
   return key;
 }
 
@@ -104,7 +107,10 @@ inline Key from_preset(Key key) {
 
 inline constexpr Range count{0, 1e9}, at_least_one{1, 1e9}, probability{0, 0.99}, seed_range{0, 9e15};
 
-/// Adds the keys of [decoding].
+/// The choices of model.preset.
+std::vector<Choice> preset_choices();
+
+/// Adds the keys of [decoding] for translation.
 void add_decoding(std::vector<Key>& keys);
 
 }  // namespace fovea::training

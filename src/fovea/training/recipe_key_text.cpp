@@ -50,6 +50,8 @@ std::string Key::expectation() const {
       return "a list of two integers" + range;
     case ValueType::list:
       return "a list of integers" + range;
+    case ValueType::texts:
+      return "a text or a list of texts";
     case ValueType::text:
     case ValueType::choice:
       break;
@@ -78,6 +80,13 @@ std::string to_toml(const Key& key, const Value& value) {
       std::string items;
       for (const auto item : std::get<List>(value))
         items.append(items.empty() ? "" : ", ").append(std::to_string(item));
+      return "[" + items + "]";
+    }
+    case ValueType::texts: {
+      const Texts& texts = std::get<Texts>(value);
+      if (texts.size() == 1) return in_quotes(texts.front());
+      std::string items;
+      for (const auto& text : texts) items.append(items.empty() ? "" : ", ").append(in_quotes(text));
       return "[" + items + "]";
     }
     case ValueType::choice:

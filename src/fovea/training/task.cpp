@@ -1,11 +1,18 @@
 #include "fovea/training/task.h"
 
+#include "fovea/training/language_task.h"
 #include "fovea/training/translation_task.h"
 
 namespace fovea::training {
 
 std::unique_ptr<Task> make_task(const Recipe& recipe, const TaskPlaces& places, const Notes& notes) {
-  return std::make_unique<TranslationTask>(recipe, places, notes);
+  switch (recipe.task) {
+    case TaskKind::translation:
+      return std::make_unique<TranslationTask>(recipe, places, notes);
+    case TaskKind::language_model:
+      return std::make_unique<LanguageTask>(recipe, places, notes);
+  }
+  throw Error(Error::Kind::bug, "recipe", "is for no task");
 }
 
 }  // namespace fovea::training

@@ -22,10 +22,10 @@ using FolderFiles = std::vector<std::pair<std::string, std::string>>;
 
 /// How much there is to learn from.
 struct Amount {
-  std::string examples;                               ///< what they are called: "pairs"
-  std::int64_t count = 0;                             ///< of them
-  std::int64_t source_tokens = 0, target_tokens = 0;  ///< read, and to be predicted
-  std::int64_t batches = 0;                           ///< an epoch
+  std::string examples;      ///< what they are called: "pairs"
+  std::int64_t count = 0;    ///< of them
+  std::string tokens;        ///< of how many tokens: "1000 source and 900 target tokens"
+  std::int64_t batches = 0;  ///< an epoch
 };
 
 /// How carefully a model is judged.

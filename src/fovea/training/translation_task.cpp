@@ -44,8 +44,8 @@ Amount TranslationTask::amount() {
   const auto& found = corpus_.train.statistics();
   return {.examples = "pairs",
           .count = corpus_.train.size(),
-          .source_tokens = found.source_tokens,
-          .target_tokens = found.target_tokens,
+          .tokens = std::to_string(found.source_tokens) + " source and " +
+                    std::to_string(found.target_tokens) + " target tokens",
           .batches = batcher_.batches_in_epoch()};
 }
 
