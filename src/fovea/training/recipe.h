@@ -10,6 +10,7 @@
 #include "fovea/kernels/activation.h"
 #include "fovea/models/generation_defaults.h"
 #include "fovea/models/recurrent_config.h"
+#include "fovea/training/classification_options.h"
 
 /// A recipe: everything that decides what a training run does, as one TOML file.
 /// Each key is described once (name, range, explanation), those of all tasks in recipe_keys.cpp, those of one
@@ -18,7 +19,7 @@
 namespace fovea::training {
 
 /// What a model is trained for. Each has an entry in recipe_task.h.
-enum class TaskKind { translation };
+enum class TaskKind { translation, classification };
 
 struct DataOptions {
   std::string source_language, target_language;  ///< codes such as "en"; kept with the model
@@ -141,6 +142,7 @@ struct Recipe {
   RecurrentOptions recurrent;
   TrainingOptions training;
   DecodingOptions decoding;
+  ClassificationOptions classification;
 };
 
 /// The recipe in `path`, with "section.key=value" overrides applied in order (the last wins).

@@ -12,7 +12,7 @@ void Consistency::require(bool holds, std::string_view key, const std::string& w
 }
 
 std::span<const RecipeTask> recipe_tasks() {
-  static const std::vector<RecipeTask> tasks{translation_recipes()};
+  static const std::vector<RecipeTask> tasks{translation_recipes(), classification_recipes()};
   return tasks;
 }
 

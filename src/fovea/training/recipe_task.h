@@ -49,5 +49,6 @@ std::span<const RecipeTask> recipe_tasks();
 const RecipeTask& recipe_task(TaskKind task);
 
 RecipeTask translation_recipes();
+RecipeTask classification_recipes();
 
 }  // namespace fovea::training
