@@ -94,6 +94,10 @@ class Display {
       progress_.last_bleu = result.bleu;
       progress_.best_bleu = std::max(progress_.best_bleu.value_or(0.0), *result.bleu);
     }
+    if (result.accuracy) {
+      std::snprintf(text, sizeof text, ", accuracy %.4f", *result.accuracy);
+      line += text;
+    }
     say(line + (best ? " (best)" : ""));
   }
 
@@ -130,8 +134,10 @@ std::string ending_text(const training::RunResult& result, const std::string& ou
   if (const auto& score = result.final.score) {
     char number[32] = "";
     if (score->bleu) std::snprintf(number, sizeof number, "%.2f", *score->bleu);
-    text += score->bleu ? std::string(", validation BLEU ") + number
-                        : ", validation perplexity " + views::perplexity_text(score->loss);
+    if (score->accuracy) std::snprintf(number, sizeof number, "%.4f", *score->accuracy);
+    text += score->bleu       ? std::string(", validation BLEU ") + number
+            : score->accuracy ? std::string(", validation accuracy ") + number
+                              : ", validation perplexity " + views::perplexity_text(score->loss);
   }
   return text;
 }

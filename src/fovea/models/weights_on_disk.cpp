@@ -45,6 +45,10 @@ void expect_names(const formats::Weights& file, const nn::Parameters& parameters
   };
   for (const auto& view : parameters.views()) {
     const std::string name = names.of(view.name);
+    if (names.begins_anew && names.begins_anew(view.name)) {
+      known.insert(name);
+      continue;
+    }
     expect(name);
     if (is_quantised(file, name)) expect(scale_name(name));
   }
@@ -153,7 +157,8 @@ std::vector<std::string> read_packed(const formats::Weights& file, nn::Parameter
 }  // namespace
 
 std::string FileNames::of(const std::string& parameter) const {
-  return parameter.starts_with(left_out) ? parameter.substr(left_out.size()) : parameter;
+  std::string name = parameter.starts_with(left_out) ? parameter.substr(left_out.size()) : parameter;
+  return spelled ? spelled(std::move(name)) : name;
 }
 
 Tensor read_tensor(const formats::Weights& file, const std::string& name, const Shape& shape) {
@@ -165,6 +170,7 @@ std::vector<std::string> read_parameters(const formats::Weights& file, nn::Param
   expect_names(file, parameters, names);
   if (packing) return read_packed(file, parameters, *packing, names);
   for (const auto& view : parameters.views()) {
+    if (names.begins_anew && names.begins_anew(view.name)) continue;
     const auto stored = read_stored(file, names.of(view.name), view.shape, view.parameter->input_first);
     std::ranges::copy(nn::widened(stored).values(), view.value.f32());
   }

@@ -18,6 +18,10 @@ struct FileNames {
   /// What all names of the file leave out at their beginning, as "transformer." where a GPT-2 was saved
   /// without its output layer.
   std::string left_out = {};
+  /// Another spelling of a name, as files of old have for some.
+  std::function<std::string(std::string name)> spelled = {};
+  /// Parameters that keep their beginning, whatever the file holds.
+  std::function<bool(std::string_view parameter)> begins_anew = {};
 
   std::string of(const std::string& parameter) const;
 };

@@ -77,6 +77,7 @@ void Log::write(std::int64_t update, const ValidationResult& result, bool best) 
   auto json = line();
   json.begin_object().field("update", update).field("valid_loss", result.loss);
   if (result.bleu) json.field("bleu", *result.bleu);
+  if (result.accuracy) json.field("accuracy", *result.accuracy);
   json.field("best", best).end_object();
   append(json.finish());
 }

@@ -12,6 +12,7 @@
 #include "fovea/models/generation_defaults.h"
 #include "fovea/models/recurrent_config.h"
 #include "fovea/text/language_tokenizer.h"
+#include "fovea/training/classification_options.h"
 
 /// A recipe: everything that decides what a training run does, as one TOML file.
 /// Each key is described once (name, range, explanation), those of all tasks in recipe_keys.cpp, those of one
@@ -20,7 +21,7 @@
 namespace fovea::training {
 
 /// What a model is trained for. Each has an entry in recipe_task.h.
-enum class TaskKind { translation, language_model };
+enum class TaskKind { translation, language_model, classification };
 
 struct DataOptions {
   std::string source_language, target_language;  ///< codes such as "en"; kept with the model
@@ -164,6 +165,7 @@ struct Recipe {
   RecurrentOptions recurrent;
   TrainingOptions training;
   DecodingOptions decoding;
+  ClassificationOptions classification;
 };
 
 /// The recipe in `path`, with "section.key=value" overrides applied in order (the last wins).

@@ -20,6 +20,8 @@ inline std::string_view section_name(ModelOptions Recipe::*) { return "model"; }
 inline std::string_view section_name(RecurrentOptions Recipe::*) { return "recurrent"; }
 inline std::string_view section_name(TrainingOptions Recipe::*) { return "training"; }
 inline std::string_view section_name(DecodingOptions Recipe::*) { return "decoding"; }
+/// In several sections: each key says which.
+inline std::string_view section_name(ClassificationOptions Recipe::*) { return ""; }
 
 template <auto Section, auto Field, class AnyRecipe>
 auto& field_of(AnyRecipe& recipe) {

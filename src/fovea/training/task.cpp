@@ -1,5 +1,6 @@
 #include "fovea/training/task.h"
 
+#include "fovea/training/classification_task.h"
 #include "fovea/training/language_task.h"
 #include "fovea/training/translation_task.h"
 
@@ -11,6 +12,8 @@ std::unique_ptr<Task> make_task(const Recipe& recipe, const TaskPlaces& places, 
       return std::make_unique<TranslationTask>(recipe, places, notes);
     case TaskKind::language_model:
       return std::make_unique<LanguageTask>(recipe, places, notes);
+    case TaskKind::classification:
+      return std::make_unique<ClassificationTask>(recipe, places, notes);
   }
   throw Error(Error::Kind::bug, "recipe", "is for no task");
 }

@@ -1,0 +1,103 @@
+#include "fovea/models/classifier_folder.h"
+
+#include "fovea/models/weights_on_disk.h"
+
+namespace fovea::models {
+namespace {
+
+template <class... Options>
+std::unique_ptr<TextClassifier> make(const BertConfig& config, Options... options) {
+  return std::make_unique<Bert>(config, options...);
+}
+
+template <class... Options>
+std::unique_ptr<TextClassifier> make(const RecurrentClassifierConfig& config, Options... options) {
+  return std::make_unique<RecurrentClassifier>(config, options...);
+}
+
+formats::Json read_config(const std::filesystem::path& directory) {
+  return formats::read_json(directory / "config.json", Error::Kind::model);
+}
+
+// A model without a head may have a pooler: what the weights say.
+void look_for_pooler(const formats::Weights& weights, BertConfig& config) {
+  if (config.head != BertConfig::Head::none) return;
+  const std::string name = "pooler.dense.weight", prefix(names_of(config.family).prefix);
+  config.pooler = weights.has(name) || weights.has(prefix + name);
+}
+
+BertConfig bert_config(const std::filesystem::path& directory, const formats::Weights& weights,
+                       std::optional<BertConfig::Head> head) {
+  BertConfig config = read_bert_config(read_config(directory));
+  if (head && *head != config.head) {
+    config.head = *head;
+    config.pooler = false;
+  }
+  look_for_pooler(weights, config);
+  expect_size(weights, parameter_count(config));
+  return config;
+}
+
+void expect_classifier(const std::filesystem::path& directory, const ClassifierConfig& config) {
+  const auto* bert = std::get_if<BertConfig>(&config);
+  if (!bert || bert->head == BertConfig::Head::text) return;
+  throw Error(Error::Kind::model, shown(directory / "config.json"), "describes no classifier of texts",
+              "its `architectures` should name one ...ForSequenceClassification");
+}
+
+}  // namespace
+
+bool is_classifier_family(std::string_view model_type) {
+  return is_bert(model_type) || model_type == recurrent_classifier_type;
+}
+
+std::unique_ptr<TextClassifier> make_classifier(const ClassifierConfig& config, std::uint64_t seed) {
+  return std::visit([&](const auto& family) { return make(family, seed); }, config);
+}
+
+double parameter_count(const ClassifierConfig& config) {
+  return std::visit([](const auto& family) { return parameter_count(family); }, config);
+}
+
+std::string config_json(const ClassifierConfig& config, DType weights) {
+  return std::visit([&](const auto& family) { return config_json(family, weights); }, config);
+}
+
+ClassifierConfig read_classifier_config(const formats::Json& config) {
+  const auto type = config.at("model_type");
+  if (type.text() == recurrent_classifier_type) return read_recurrent_classifier_config(config);
+  if (is_bert(type.text())) return read_bert_config(config);
+  type.reject(
+      "a model of type '" + printable(type.text()) + "'",
+      "classifiers are bert, distilbert, roberta, xlm-roberta and " + std::string(recurrent_classifier_type));
+}
+
+std::unique_ptr<TextClassifier> load_classifier(const std::filesystem::path& directory,
+                                                const kernels::Execution& exec, std::optional<DType> dtype) {
+  const auto weights = formats::Weights::open(directory);
+  const auto config = read_classifier_config(read_config(directory));
+  expect_classifier(directory, config);
+  expect_size(weights, parameter_count(config));
+  auto model = std::visit([](const auto& family) { return make(family, Declared{}); }, config);
+  const Packing packing{exec, dtype.value_or(stored_as(weights))};
+  model->read_weights(weights, &packing);
+  return model;
+}
+
+std::unique_ptr<Bert> load_bert(const std::filesystem::path& directory, const kernels::Execution& exec,
+                                std::optional<BertConfig::Head> head, std::optional<DType> dtype) {
+  const auto weights = formats::Weights::open(directory);
+  auto model = std::make_unique<Bert>(bert_config(directory, weights, head), Declared{});
+  const Packing packing{exec, dtype.value_or(stored_as(weights))};
+  model->read_weights(weights, &packing);
+  return model;
+}
+
+std::unique_ptr<Bert> load_bert(const std::filesystem::path& directory) {
+  const auto weights = formats::Weights::open(directory);
+  auto model = std::make_unique<Bert>(bert_config(directory, weights, {}));
+  model->read_weights(weights);
+  return model;
+}
+
+}  // namespace fovea::models

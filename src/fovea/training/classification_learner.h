@@ -1,0 +1,42 @@
+#pragma once
+
+#include <vector>
+
+#include "fovea/data/labelled_corpus.h"
+#include "fovea/models/text_classifier.h"
+#include "fovea/training/learner.h"
+#include "fovea/training/recipe.h"
+
+namespace fovea::training {
+
+/// A classifier that learns from texts and their labels. Its "tokens" to be predicted are labels.
+class ClassificationLearner : public Learner {
+ public:
+  /// `unknown` is what a word is read as where word dropout hits it, words below `first_word` are special and
+  /// never hit. All arguments must outlive the learner.
+  struct Words {
+    std::int32_t unknown = -1;
+    std::vector<std::int32_t> special;
+  };
+  ClassificationLearner(const Recipe& recipe, models::TextClassifier& model, data::LabelledBatcher& batcher,
+                        Words words)
+      : recipe_(recipe), model_(model), batcher_(batcher), words_(std::move(words)) {}
+
+  models::TextClassifier& model() override { return model_; }
+  double guessing() const override;
+  std::int64_t take(std::int64_t count, std::int64_t update) override;
+  ops::LossSums loss(const ops::Context& ctx, std::int64_t i, float weight) override;
+  data::BatchPosition position() const override { return batcher_.position(); }
+  void seek(data::BatchPosition position) override { batcher_.seek(position); }
+
+ private:
+  void drop_words(const ops::Context& ctx, std::vector<std::int32_t>& tokens) const;
+
+  const Recipe& recipe_;
+  models::TextClassifier& model_;
+  data::LabelledBatcher& batcher_;
+  Words words_;
+  std::vector<data::LabelledBatch> taken_;
+};
+
+}  // namespace fovea::training

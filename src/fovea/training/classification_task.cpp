@@ -1,0 +1,197 @@
+#include "fovea/training/classification_task.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "fovea/metrics/classification.h"
+
+namespace fovea::training {
+namespace {
+
+using models::BertConfig;
+using models::ClassifierConfig;
+
+ClassifierConfig pretrained_config(const std::filesystem::path& directory) {
+  return models::read_classifier_config(formats::read_json(directory / "config.json", Error::Kind::model));
+}
+
+// The most tokens of a text: as the recipe says, and as a pretrained model can read.
+std::int64_t max_tokens(const Recipe& recipe) {
+  if (recipe.init.empty()) return recipe.model.max_positions;
+  const auto most = std::visit(
+      [](const auto& config) -> std::int64_t {
+        if constexpr (std::is_same_v<std::decay_t<decltype(config)>, BertConfig>)
+          return config.max_tokens();
+        else
+          return config.max_tokens;
+      },
+      pretrained_config(recipe.init));
+  return std::min(most, recipe.model.max_positions);
+}
+
+// Weights that continue from another model need its tokenizer.
+std::optional<GivenTokenizer> given_tokenizer(const Recipe& recipe, const TaskPlaces& places) {
+  if (!places.tokenizer.empty()) return GivenTokenizer::read(places.tokenizer);
+  if (recipe.init.empty()) return std::nullopt;
+  return GivenTokenizer::read(recipe.init);
+}
+
+BertConfig bert_config(const Recipe& recipe) {
+  BertConfig config;
+  config.head = BertConfig::Head::text;
+  config.pooler = true;
+  config.max_positions = recipe.model.max_positions;
+  config.width = recipe.model.width;
+  config.layers = recipe.model.encoder_layers;
+  config.heads = recipe.model.heads;
+  config.feed_forward = recipe.model.feed_forward;
+  config.activation = recipe.model.activation;
+  config.dropout = static_cast<float>(recipe.model.dropout);
+  config.attention_dropout = static_cast<float>(recipe.model.attention_dropout);
+  config.classifier_dropout = static_cast<float>(recipe.classification.classifier_dropout);
+  config.deviation = 1.0f / std::sqrt(static_cast<float>(recipe.model.width));
+  return config;
+}
+
+models::RecurrentClassifierConfig recurrent_config(const Recipe& recipe) {
+  const auto or_width = [&](std::int64_t width) { return width > 0 ? width : recipe.model.width; };
+  models::RecurrentClassifierConfig config;
+  config.embedding = or_width(recipe.recurrent.embedding);
+  config.cell = recipe.recurrent.cell;
+  config.layers = recipe.model.encoder_layers;
+  config.bidirectional = recipe.recurrent.bidirectional;
+  config.width = recipe.model.width;
+  config.pooling = recipe.classification.pooling;
+  config.attention_width = or_width(recipe.recurrent.attention_width);
+  config.max_tokens = recipe.model.max_positions;
+  config.embedding_dropout = static_cast<float>(recipe.classification.embedding_dropout);
+  config.dropout = static_cast<float>(recipe.model.dropout);
+  config.classifier_dropout = static_cast<float>(recipe.classification.classifier_dropout);
+  config.variational = recipe.recurrent.variational_dropout;
+  return config;
+}
+
+// A pretrained encoder gets a head for these classes.
+ClassifierConfig with_classes(ClassifierConfig config, std::vector<std::string> names) {
+  if (auto* bert = std::get_if<BertConfig>(&config)) {
+    bert->head = BertConfig::Head::text;
+    bert->pooler = bert->family == BertConfig::Family::bert;
+  }
+  std::visit(
+      [&](auto& family) {
+        family.classes = {std::move(names), models::Problem::single_label};
+      },
+      config);
+  return config;
+}
+
+ClassifierConfig classifier_config(const Recipe& recipe, const ClassificationCorpus& corpus) {
+  if (!recipe.init.empty()) return with_classes(pretrained_config(recipe.init), corpus.labels.names());
+  ClassifierConfig config = recipe.model.kind == ModelKind::recurrent
+                                ? ClassifierConfig(recurrent_config(recipe))
+                                : ClassifierConfig(bert_config(recipe));
+  std::visit([&](auto& family) { family.vocabulary = corpus.tokenizer.tokenizer->size(); }, config);
+  return with_classes(std::move(config), corpus.labels.names());
+}
+
+// The model at its beginning: random, or with the encoder that the recipe starts from, and with the head of
+// that, too, if it has one for the same classes.
+std::unique_ptr<models::TextClassifier> beginning(const Recipe& recipe, const ClassifierConfig& config,
+                                                  const TaskPlaces& places) {
+  std::visit([](const auto& family) { validate(family, Error::Kind::usage, "recipe"); }, config);
+  auto model = models::make_classifier(config, static_cast<std::uint64_t>(recipe.training.seed));
+  if (!places.from_beginning || recipe.init.empty()) return model;
+  const auto weights = formats::Weights::open(recipe.init);
+  const ClassifierConfig before = pretrained_config(recipe.init);
+  const auto* bert = std::get_if<BertConfig>(&before);
+  if (!bert || (bert->head == BertConfig::Head::text && bert->classes == model->classes()))
+    model->read_weights(weights);
+  else
+    dynamic_cast<models::Bert&>(*model).read_pretrained(weights);
+  return model;
+}
+
+ClassificationLearner::Words words_of(const text::Tokenizer& tokenizer) {
+  const auto& ids = tokenizer.special();
+  ClassificationLearner::Words words;
+  words.unknown = ids.unk >= 0 ? ids.unk : ids.mask;
+  for (const auto id : {ids.bos, ids.eos, ids.sep, ids.pad, ids.cls, ids.mask})
+    if (id >= 0) words.special.push_back(id);
+  return words;
+}
+
+double nll_of(std::span<const float> logits, std::int32_t label) {
+  const float most = *std::ranges::max_element(logits);
+  double sum = 0.0;
+  for (const float x : logits) sum += std::exp(double{x} - most);
+  return std::log(sum) + most - logits[static_cast<std::size_t>(label)];
+}
+
+void expect_vocabulary(const text::Tokenizer& tokenizer, const models::TextClassifier& model) {
+  if (tokenizer.size() > model.vocabulary())
+    throw Error(Error::Kind::model, "tokenizer",
+                "has " + std::to_string(tokenizer.size()) + " tokens, the model knows " +
+                    std::to_string(model.vocabulary()),
+                "do tokenizer and model belong together?");
+}
+
+}  // namespace
+
+ClassificationTask::ClassificationTask(const Recipe& recipe, const TaskPlaces& places, const Notes& notes)
+    : recipe_(recipe),
+      corpus_(prepare_classification(recipe, places.data, given_tokenizer(recipe, places), max_tokens(recipe),
+                                     notes)),
+      fingerprint_(corpus_.train.fingerprint()),
+      config_(classifier_config(recipe, corpus_)),
+      model_(beginning(recipe, config_, places)),
+      batcher_(corpus_.train, recipe.training.batch_tokens, static_cast<std::uint64_t>(recipe.training.seed)),
+      learner_(recipe, *model_, batcher_, words_of(*corpus_.tokenizer.tokenizer)) {
+  expect_vocabulary(*corpus_.tokenizer.tokenizer, *model_);
+}
+
+Amount ClassificationTask::amount() {
+  return {.examples = "texts",
+          .count = corpus_.train.size(),
+          .source_tokens = corpus_.train.token_count(),
+          .target_tokens = corpus_.train.size(),
+          .batches = batcher_.batches_in_epoch()};
+}
+
+FolderFiles ClassificationTask::files() const {
+  FolderFiles files = corpus_.tokenizer.files;
+  files.emplace_back("config.json", models::config_json(config_, stored_type(recipe_.model)));
+  return files;
+}
+
+ValidationResult ClassificationTask::validate(Care, const kernels::Execution& exec) const {
+  ops::Context ctx;
+  ctx.exec = exec;
+  const std::int64_t C = corpus_.labels.size(), count = corpus_.valid.size();
+  metrics::ConfusionMatrix matrix(C);
+  double nll = 0.0;
+  for (std::int64_t begin = 0; begin < count;) {
+    data::LabelledBatch batch;
+    std::int64_t end = begin;
+    while (end < count && (end == begin || std::ssize(batch.tokens) + std::ssize(corpus_.valid.tokens(end)) <=
+                                               recipe_.training.batch_tokens))
+      batch.append(corpus_.valid, end++);
+    const Tensor logits = model_->logits(ctx, {batch.tokens, batch.types, batch.start});
+    for (std::int64_t b = 0; b < end - begin; ++b) {
+      const std::span<const float> row(logits.f32() + b * C, static_cast<std::size_t>(C));
+      const std::int32_t label = batch.labels[static_cast<std::size_t>(b)];
+      nll += nll_of(row, label);
+      matrix.add(label, std::ranges::max_element(row) - row.begin());
+    }
+    begin = end;
+  }
+  return {.loss = nll / static_cast<double>(count),
+          .accuracy = metrics::classification_scores(matrix).accuracy};
+}
+
+void ClassificationTask::summarise(formats::JsonWriter& json, const ValidationResult* final) const {
+  json.field("texts", corpus_.train.size()).field("classes", corpus_.labels.size());
+  if (final && final->accuracy) json.field("valid_accuracy", *final->accuracy);
+}
+
+}  // namespace fovea::training
