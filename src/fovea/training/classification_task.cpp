@@ -153,8 +153,7 @@ ClassificationTask::ClassificationTask(const Recipe& recipe, const TaskPlaces& p
 Amount ClassificationTask::amount() {
   return {.examples = "texts",
           .count = corpus_.train.size(),
-          .source_tokens = corpus_.train.token_count(),
-          .target_tokens = corpus_.train.size(),
+          .tokens = std::to_string(corpus_.train.token_count()) + " tokens",
           .batches = batcher_.batches_in_epoch()};
 }
 
