@@ -9,6 +9,7 @@
 #include "fovea/kernels/execution.h"
 #include "fovea/models/recurrent.h"
 #include "fovea/models/transformer.h"
+#include "tests/models/family_variants.h"
 #include "tests/models/recurrent_variants.h"
 #include "tests/models/small_config.h"
 
@@ -80,7 +81,7 @@ class Crowd {
   void step() {
     Ids tokens;
     for (auto& row : rows_) {
-      tokens.push_back(row.fed.empty() ? model_.vocabulary().pad : draw_token());
+      tokens.push_back(row.fed.empty() ? model_.vocabulary().start : draw_token());
       row.fed.push_back(tokens.back());
     }
     const Tensor logits = model_.step(ctx_, *state_, tokens);
@@ -119,6 +120,14 @@ TEST(Admission, TransformersTakeSentencesInMidSentence) {
     }
     const Transformer model(config, 3);
     for (const std::uint64_t seed : {1, 2, 3}) Crowd(model, seed).run(40);
+  }
+}
+
+TEST(Admission, ModelsOfEveryFamilyTakeSentencesInMidSentence) {
+  for (const auto& [name, config] : family_variants()) {
+    SCOPED_TRACE(name);
+    const Transformer model(config, 3);
+    Crowd(model, 1).run(40);
   }
 }
 

@@ -10,6 +10,7 @@
 #include "fovea/base/random.h"
 #include "fovea/kernels/optimiser.h"
 #include "tests/base/scratch.h"
+#include "tests/models/family_variants.h"
 #include "tests/models/loss_gradients.h"
 #include "tests/models/saved_model.h"
 #include "tests/models/small_config.h"
@@ -33,6 +34,7 @@ std::vector<TransformerConfig> varied_configs() {
   configs[4].encoder_layers = 1;
   configs[4].decoder_layers = 3;
   configs[4].scale_embedding = false;
+  for (const auto& [name, config] : family_variants()) configs.push_back(config);
   return configs;
 }
 

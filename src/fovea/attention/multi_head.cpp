@@ -13,26 +13,37 @@ constexpr float packed_gain = 0.70710678f;
 
 std::int64_t key_columns(const HeadShape& shape) { return shape.heads * shape.key_width; }
 std::int64_t value_columns(const HeadShape& shape) { return shape.heads * shape.value_width; }
-float default_scale(const HeadShape& shape) { return 1.0f / std::sqrt(static_cast<float>(shape.key_width)); }
+
+float scale_of(const HeadShape& shape, const HeadForm& form) {
+  return form.scale != 0.0f ? form.scale : 1.0f / std::sqrt(static_cast<float>(shape.key_width));
+}
+
+std::string joined(const std::string& name, std::string_view part) { return name + std::string(part); }
+
+nn::LinearForm packed_form(const HeadShape& shape, const HeadForm& form) {
+  return {.bias = form.bias, .initial = nn::Initial::xavier(shape.width, key_columns(shape), packed_gain)};
+}
 
 }  // namespace
 
 SelfAttention::SelfAttention(nn::Builder& builder, const std::string& name, const HeadShape& shape,
-                             float dropout)
+                             float dropout, const HeadForm& form)
     : shape_(shape),
+      scale_(scale_of(shape, form)),
       dropping_{dropout, builder.next_site()},
       qkv_(builder,
-           {{name + ".q_proj", key_columns(shape)},
-            {name + ".k_proj", key_columns(shape)},
-            {name + ".v_proj", value_columns(shape)}},
-           shape.width, packed_gain),
-      out_(builder, name + ".out_proj", value_columns(shape), shape.width) {}
+           {{joined(name, form.q), key_columns(shape)},
+            {joined(name, form.k), key_columns(shape)},
+            {joined(name, form.v), value_columns(shape)}},
+           shape.width, packed_form(shape, form)),
+      out_(builder, joined(name, form.out), value_columns(shape), shape.width, form.bias) {}
 
 ops::AttentionOptions SelfAttention::options(bool causal, std::string_view place) const {
   return {.heads = shape_.heads,
           .kv_heads = shape_.heads,
           .key_width = shape_.key_width,
           .value_width = shape_.value_width,
+          .scale = scale_,
           .visible = causal ? kernels::Visibility::causal() : kernels::Visibility::everything(),
           .dropping = dropping_,
           .place = place};
@@ -40,11 +51,13 @@ ops::AttentionOptions SelfAttention::options(bool causal, std::string_view place
 
 Tensor SelfAttention::operator()(const ops::Context& ctx, const Tensor& x_ND,
                                  const std::shared_ptr<const Sequences>& sequences, bool causal,
-                                 std::string_view place) const {
+                                 std::string_view place,
+                                 const std::shared_ptr<const ops::PairTerms>& terms) const {
   const Tensor qkv = qkv_(ctx, x_ND);
   const std::int64_t keys = key_columns(shape_);
-  return out_(ctx, ops::attention(ctx, {qkv, 0}, {qkv, keys}, {qkv, 2 * keys}, sequences, sequences,
-                                  options(causal, place)));
+  ops::AttentionOptions how = options(causal, place);
+  how.terms = terms;
+  return out_(ctx, ops::attention(ctx, {qkv, 0}, {qkv, keys}, {qkv, 2 * keys}, sequences, sequences, how));
 }
 
 void SelfAttention::step(const ops::Context& ctx, const float* x, const HypothesisCache& cache,
@@ -69,8 +82,12 @@ void SelfAttention::step(const ops::Context& ctx, const float* x, const Hypothes
   extents.k_count = past.count;
   extents.key_rows = past.slots;
   extents.visible = kernels::Visibility::causal();
-  extents.scale = default_scale(shape_);
-  const kernels::AttentionInputs inputs{wide, cache.row(0), cache.row(0) + keys};
+  extents.scale = scale_;
+  kernels::AttentionInputs inputs{wide, cache.row(0), cache.row(0) + keys};
+  if (past.distance_bias) {
+    extents.relative = {.head = past.distances, .zero = 0, .count = past.distances};
+    inputs.relative = past.distance_bias;
+  }
   const bool recorded = ctx.recorder && ctx.recorder->wants(place);
   const Tensor log_sums = recorded ? Tensor::empty({shape_.heads, N}) : Tensor();
   kernels::attention_forward(ctx.exec, extents, inputs, context, recorded ? log_sums.f32() : nullptr, N);
@@ -86,13 +103,14 @@ void SelfAttention::step(const ops::Context& ctx, const float* x, const Hypothes
 }
 
 CrossAttention::CrossAttention(nn::Builder& builder, const std::string& name, const HeadShape& shape,
-                               float dropout)
+                               float dropout, const HeadForm& form)
     : shape_(shape),
+      scale_(scale_of(shape, form)),
       dropping_{dropout, builder.next_site()},
-      q_(builder, name + ".q_proj", shape.width, key_columns(shape)),
-      kv_(builder, {{name + ".k_proj", key_columns(shape)}, {name + ".v_proj", value_columns(shape)}},
-          shape.width, packed_gain),
-      out_(builder, name + ".out_proj", value_columns(shape), shape.width) {}
+      q_(builder, joined(name, form.q), shape.width, key_columns(shape), form.bias),
+      kv_(builder, {{joined(name, form.k), key_columns(shape)}, {joined(name, form.v), value_columns(shape)}},
+          shape.width, packed_form(shape, form)),
+      out_(builder, joined(name, form.out), value_columns(shape), shape.width, form.bias) {}
 
 Tensor CrossAttention::operator()(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
                                   const std::shared_ptr<const Sequences>& queries,
@@ -102,6 +120,7 @@ Tensor CrossAttention::operator()(const ops::Context& ctx, const Tensor& x_ND, c
                                       .kv_heads = shape_.heads,
                                       .key_width = shape_.key_width,
                                       .value_width = shape_.value_width,
+                                      .scale = scale_,
                                       .dropping = dropping_,
                                       .place = place};
   return out_(ctx, ops::attention(ctx, {q_(ctx, x_ND), 0}, {keys_values, 0},
@@ -120,7 +139,7 @@ void CrossAttention::step(const ops::Context& ctx, std::int64_t N, const float* 
                                      .q_stride = key_columns(shape_),
                                      .value_stride = value_columns(shape_),
                                      .out_stride = value_columns(shape_),
-                                     .scale = default_scale(shape_)};
+                                     .scale = scale_};
   Tensor weights;
   if (ctx.recorder && ctx.recorder->wants(place)) {
     std::int64_t pairs = 0;

@@ -1,5 +1,6 @@
 #include "fovea/attention/positions.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "fovea/base/error.h"
@@ -19,6 +20,21 @@ Tensor sinusoidal_positions(std::int64_t positions, std::int64_t width, Sinusoid
       const std::int64_t sine = interleaved ? 2 * i : i, cosine = interleaved ? sine + 1 : sines + i;
       row[sine] = static_cast<float>(std::sin(angle));
       if (cosine < width) row[cosine] = static_cast<float>(std::cos(angle));
+    }
+  }
+  return table;
+}
+
+Tensor fairseq_positions(std::int64_t positions, std::int64_t width, std::int64_t first) {
+  Tensor table = Tensor::zeros({positions, width});
+  const std::int64_t half = width / 2;
+  const double step = std::log(10000.0) / static_cast<double>(std::max<std::int64_t>(half - 1, 1));
+  for (std::int64_t i = 0; i < half; ++i) {
+    const float frequency = std::exp(static_cast<float>(i) * static_cast<float>(-step));
+    for (std::int64_t p = 0; p < positions; ++p) {
+      const float angle = static_cast<float>(first + p) * frequency;
+      table.f32()[p * width + i] = std::sin(angle);
+      table.f32()[p * width + half + i] = std::cos(angle);
     }
   }
   return table;

@@ -20,6 +20,12 @@ enum class SinusoidalOrder {
 Tensor sinusoidal_positions(std::int64_t positions, std::int64_t width,
                             SinusoidalOrder order = SinusoidalOrder::halves);
 
+/// The same as tensor2tensor and fairseq compute it, [positions, width]: row p stands at first + p, and its
+/// i-th angle is that times 10000^(-i / (width/2 - 1)), in floats, as those who trained with it. All sines,
+/// then all cosines; an odd width ends in 0.
+/// Source   Hugging Face's M2M100SinusoidalPositionalEmbedding
+Tensor fairseq_positions(std::int64_t positions, std::int64_t width, std::int64_t first);
+
 /// y[n] = x[n] + table[position[n]], the table learned (begins normal, deviation 0.02).
 /// Shapes   x [N, D]; position [N] (i32; ops::positions_in makes it); table [positions, D]
 /// Throws   Error(data) if a position lies beyond the table: the text is longer than the model can place

@@ -1,7 +1,6 @@
 #include "fovea/decoding/pair_scorer.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -80,7 +79,7 @@ bool PairScorer::fits(const Pair& pair) const {
 Tensor PairScorer::predict(const models::TranslationBatch& batch) const {
   std::vector<Tensor> logits;
   for (const auto* model : models_) logits.push_back(model->predict(ctx_, batch));
-  const std::array<std::int32_t, 1> banned{vocabulary_.pad};
+  const auto banned = vocabulary_.never();
   if (logits.size() > 1) average_logits(ctx_.exec, logits, banned, mean_);
   return logits.front();
 }
@@ -116,7 +115,7 @@ void PairScorer::score_batch(std::span<const Pair> pairs, std::span<const std::s
     const auto& [x, y] = pairs[i];
     source.insert(source.end(), x.begin(), x.end());
     source_start.push_back(static_cast<std::int32_t>(source.size()));
-    target_in.push_back(vocabulary_.pad);
+    target_in.push_back(vocabulary_.start);
     target_in.insert(target_in.end(), y.begin(), y.end());
     target_out.insert(target_out.end(), y.begin(), y.end());
     target_out.push_back(vocabulary_.eos);
@@ -128,8 +127,9 @@ void PairScorer::score_batch(std::span<const Pair> pairs, std::span<const std::s
   // The best token's log-probability says what the sum over the vocabulary is.
   std::vector<float> best(target_out.size());
   std::vector<std::int32_t> ids(target_out.size());
-  const std::array<std::int32_t, 1> banned{vocabulary_.pad};
-  kernels::top_k_log_softmax(ctx_.exec, N, V, 1, logits.f32(), banned.data(), 1, best.data(), ids.data());
+  const auto banned = vocabulary_.never();
+  kernels::top_k_log_softmax(ctx_.exec, N, V, 1, logits.f32(), banned.data(), std::ssize(banned), best.data(),
+                             ids.data());
   for (std::size_t b = 0; b < batch.size(); ++b) {
     for (auto t = static_cast<std::size_t>(target_start[b]);
          t < static_cast<std::size_t>(target_start[b + 1]); ++t) {
@@ -139,8 +139,9 @@ void PairScorer::score_batch(std::span<const Pair> pairs, std::span<const std::s
                     "the logits of token " +
                         std::to_string(t - static_cast<std::size_t>(target_start[b]) + 1) + " are no numbers",
                     "the model's weights are damaged, or its training diverged");
-      const float score =
-          target_out[t] == vocabulary_.pad ? -infinity : row[target_out[t]] - row[ids[t]] + best[t];
+      const float score = std::ranges::count(banned, target_out[t]) > 0
+                              ? -infinity
+                              : row[target_out[t]] - row[ids[t]] + best[t];
       scores[batch[b]].push_back(std::min(score, 0.0f));
     }
   }

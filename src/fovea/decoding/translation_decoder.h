@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <memory>
 
 #include "fovea/decoding/model.h"
@@ -12,7 +11,7 @@ namespace fovea::decoding {
 class TranslationDecoder : public StepModel {
  public:
   TranslationDecoder(const models::TranslationModel& model, const kernels::Execution& exec)
-      : model_(model), vocabulary_(model.vocabulary()), banned_{vocabulary_.pad} {
+      : model_(model), vocabulary_(model.vocabulary()) {
     ctx_.exec = exec;
   }
 
@@ -31,17 +30,16 @@ class TranslationDecoder : public StepModel {
 
   void restrict_to(DecodingState& state, std::span<const TokenSet> sets) const override;
 
-  std::int32_t start_token() const override { return vocabulary_.pad; }
+  std::int32_t start_token() const override { return vocabulary_.start; }
   std::int32_t eos() const override { return vocabulary_.eos; }
   std::int64_t vocabulary() const override { return vocabulary_.target; }
   std::int64_t max_positions() const override { return model_.max_positions(); }
-  std::span<const std::int32_t> banned() const override { return banned_; }
+  std::span<const std::int32_t> banned() const override { return vocabulary_.never(); }
   const kernels::Execution& execution() const override { return ctx_.exec; }
 
  private:
   const models::TranslationModel& model_;
   models::TranslationVocabulary vocabulary_;
-  std::array<std::int32_t, 1> banned_;
   ops::Context ctx_;
 };
 

@@ -54,12 +54,17 @@ void write_sampling(JsonWriter& json, const GenerationDefaults& generation) {
       .field("min_p", generation.min_p);
 }
 
-void write_constraints(JsonWriter& json, const GenerationDefaults& generation, std::int32_t pad) {
-  json.key("bad_words_ids").begin_array();
-  write_ids(json, {pad});  // MarianMT's own: pad is never generated
+void write_constraints(JsonWriter& json, const GenerationDefaults& generation,
+                       std::span<const std::int32_t> banned) {
+  std::vector<Ids> bad;
+  for (const auto id : banned) bad.push_back({id});  // MarianMT's own: pad is never generated
   for (const auto& sequence : generation.bad_words_ids)
-    if (sequence != Ids{pad}) write_ids(json, sequence);
-  json.end_array();
+    if (std::ranges::count(bad, sequence) == 0) bad.push_back(sequence);
+  if (!bad.empty()) {
+    json.key("bad_words_ids").begin_array();
+    for (const auto& sequence : bad) write_ids(json, sequence);
+    json.end_array();
+  }
   if (generation.repetition_penalty != 1.0) json.field("repetition_penalty", generation.repetition_penalty);
   if (generation.no_repeat_ngram_size > 0)
     json.field("no_repeat_ngram_size", generation.no_repeat_ngram_size);
@@ -206,9 +211,9 @@ std::string generation_config_json(const TranslationVocabulary& vocabulary, std:
                                    const GenerationDefaults& generation) {
   JsonWriter json;
   json.begin_object();
-  write_constraints(json, generation, vocabulary.pad);
+  write_constraints(json, generation, vocabulary.never());
   json.field("bos_token_id", vocabulary.eos)
-      .field("decoder_start_token_id", vocabulary.pad)
+      .field("decoder_start_token_id", vocabulary.start)
       .field("eos_token_id", vocabulary.eos)
       .field("forced_eos_token_id", vocabulary.eos)
       .field("pad_token_id", vocabulary.pad);

@@ -1,49 +1,25 @@
 #pragma once
 
-#include <filesystem>
-#include <map>
-#include <memory>
 #include <string>
 #include <string_view>
 
-#include "fovea/formats/json.h"
-#include "fovea/formats/safetensors.h"
-#include "fovea/formats/weights.h"
-#include "fovea/models/generation_defaults.h"
-#include "fovea/models/transformer.h"
+#include "fovea/models/transformer_folder.h"
 
-/// How a Transformer lies on disk: as Hugging Face's MarianMTModel wherever MarianMT can express it.
+/// MarianMT (Junczys-Dowmunt et al. 2018), OPUS-MT's models: the Transformer of the paper, post-norm, with
+/// sinusoidal positions and a shift of the logits; and what fovea trains, wherever MarianMT can express it.
 namespace fovea::models {
+
+/// Whether `model_type` is marian or fovea-transformer.
+bool is_marian(std::string_view model_type);
 
 /// Whether MarianMT can hold this model, and if not, the first reason: "pre-norm", "learned positions", ...
 std::string why_not_marian(const TransformerConfig& config);
 
 /// config.json: MarianMT's keys; a model that MarianMT cannot hold is "fovea-transformer", with the same keys
 /// and ours.
-std::string config_json(const TransformerConfig& config, const GenerationDefaults& generation, DType weights);
-/// The architecture in a config.json. Throws Error(model) naming file and key: not a translation model of
-/// this family, a key missing, of a wrong type or out of range, an option that is not built here.
-TransformerConfig read_config(const formats::Json& config);
-
-/// The weights as a file to be, stored as `dtype` (f32 or bf16) under MarianMT's names; save() writes it in
-/// one step.
-formats::SafetensorsWriter weights_file(const Transformer& model, DType dtype,
-                                        const std::map<std::string, std::string>& metadata = {});
-
-/// Fills the model's parameters. Throws Error(model) listing missing and unknown tensors (up to ten of each),
-/// or naming the tensor whose shape disagrees and both shapes, or one that is there twice with different
-/// values though the config ties it; the model may then be partly filled.
-void read_weights(const formats::Weights& file, Transformer& model);
-
-/// The model in a directory: config.json and the weights, in one file or in shards. Nothing is allocated that
-/// the weights do not back: sizes in config.json far beyond them are an Error(model).
-std::unique_ptr<Transformer> load_transformer(const std::filesystem::path& directory);
-/// The same with config.json in one folder and the weights in another, as a checkpoint's are.
-std::unique_ptr<Transformer> load_transformer(const std::filesystem::path& described,
-                                              const std::filesystem::path& weighed);
-
-/// How many numbers such a model learns, without building it; a double, as a hostile config may ask for any
-/// number.
-double parameter_count(const TransformerConfig& config);
+std::string marian_config_json(const TransformerConfig& config, const GenerationDefaults& generation,
+                               DType weights);
+/// Throws Error(model) naming file and key.
+TransformerConfig read_marian_config(const formats::Json& config);
 
 }  // namespace fovea::models

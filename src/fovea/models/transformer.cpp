@@ -1,25 +1,63 @@
 #include "fovea/models/transformer.h"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "fovea/attention/positions.h"
+#include "fovea/kernels/gated.h"
 #include "fovea/kernels/gemm.h"
+#include "fovea/kernels/norm.h"
 #include "fovea/models/config_checks.h"
+#include "fovea/models/transformer_names.h"
+#include "fovea/ops/dropout.h"
+#include "fovea/ops/elementwise.h"
+#include "fovea/ops/gated.h"
 
 namespace fovea::models {
 namespace {
 
-attention::HeadShape head_shape(const TransformerConfig& config) {
-  return {config.width, config.heads, config.d_k(), config.d_v()};
-}
-
-// Position of each token in its sentence.
-std::vector<std::int32_t> positions_of(const Sequences& sentences, std::size_t tokens) {
+// Position of each token in its sentence, `offset` rows on.
+std::vector<std::int32_t> positions_of(const Sequences& sentences, std::size_t tokens, std::int64_t offset) {
   std::vector<std::int32_t> position(tokens);
   for (std::size_t b = 0; b < sentences.start.size(); ++b)
     for (std::int64_t t = 0; t < sentences.count[b]; ++t)
-      position[static_cast<std::size_t>(sentences.start[b] + t)] = static_cast<std::int32_t>(t);
+      position[static_cast<std::size_t>(sentences.start[b] + t)] = static_cast<std::int32_t>(t + offset);
   return position;
+}
+
+nn::Initial embedding_initial(const TransformerConfig& config) {
+  return nn::Initial::normal(1.0f / std::sqrt(static_cast<float>(config.width)));
+}
+
+nn::LinearForm linear_form(const TransformerConfig& config) {
+  return {.bias = config.biases ? nn::Bias::with : nn::Bias::without};
+}
+
+std::vector<nn::NamedRows> inner_parts(const std::string& name, const TransformerConfig& config) {
+  const FeedForwardNames names = feed_forward_names(config);
+  std::vector<nn::NamedRows> parts{{name + std::string(names.in), config.feed_forward}};
+  if (config.gated) parts.insert(parts.begin(), {name + std::string(names.gate), config.feed_forward});
+  return parts;
+}
+
+// What scores of self-attention are added to by distance; none without relative positions.
+std::shared_ptr<const ops::PairTerms> distance_terms(const ops::Context& ctx,
+                                                     const std::optional<attention::T5Bias>& bias,
+                                                     const Sequences& sentences) {
+  if (!bias || sentences.count.empty()) return {};
+  const std::int64_t longest = std::ranges::max(sentences.count);
+  const auto found = (*bias)(ctx, attention::Distances::between(longest, longest));
+  auto terms = std::make_shared<ops::PairTerms>();
+  terms->relative = found.values;
+  terms->relative_zero = found.distances.zero();
+  return terms;
+}
+
+Tensor one_number(float value) {
+  Tensor one = Tensor::empty({1, 1});
+  one.f32()[0] = value;
+  return one;
 }
 
 }  // namespace
@@ -41,8 +79,11 @@ void validate(const TransformerConfig& config, Error::Kind kind, std::string_vie
                      std::to_string(config.heads) + " heads");
   expect.require(!config.tie_source_target || config.source_vocabulary == config.target_vocabulary,
                  "tied source and target embeddings need one vocabulary");
+  expect.within(config.position_offset, 0, 1024, "offset of positions");
+  expect.within(config.distance_buckets, 4, 1 << 16, "number of distance buckets");
+  expect.require(config.norm_eps > 0.0f, "norms need an epsilon above 0");
   expect.shares({config.dropout, config.attention_dropout, config.activation_dropout});
-  expect.tokens({config.eos, config.unk, config.pad},
+  expect.tokens({config.eos, config.unk, config.pad, config.first()},
                 std::min(config.source_vocabulary, config.target_vocabulary));
 }
 
@@ -51,50 +92,114 @@ void clear_dropout(TransformerConfig& config) {
 }
 
 TranslationVocabulary vocabulary_of(const TransformerConfig& config) {
-  return {config.source_vocabulary, config.target_vocabulary, config.eos, config.unk, config.pad};
+  return {.source = config.source_vocabulary,
+          .target = config.target_vocabulary,
+          .eos = config.eos,
+          .unk = config.unk,
+          .pad = config.pad,
+          .start = config.first(),
+          .generates_pad = config.family != TransformerConfig::Family::marian};
+}
+
+float output_scale(const TransformerConfig& config) {
+  return config.scale_output ? 1.0f / std::sqrt(static_cast<float>(config.width)) : 1.0f;
+}
+
+TransformerNorm::TransformerNorm(nn::Builder& builder, const std::string& name,
+                                 const TransformerConfig& config)
+    : gamma_(builder.parameters().add(name + ".weight", {config.width}, nn::Initial::ones())),
+      beta_(config.norm_kind == TransformerConfig::NormKind::layer
+                ? builder.parameters().add(name + ".bias", {config.width}, nn::Initial::zeros())
+                : nullptr),
+      eps_(config.norm_eps) {}
+
+Tensor TransformerNorm::add(const ops::Context& ctx, const Tensor& x_ND, const Tensor& residual_ND,
+                            ops::Dropping dropping) const {
+  if (!beta_) return ops::add_rms_norm(ctx, x_ND, residual_ND, gamma_->value, eps_, dropping);
+  return ops::add_norm(ctx, x_ND, residual_ND, gamma_->value, beta_->value, eps_, dropping);
+}
+
+void TransformerNorm::rows(const kernels::Execution& exec, std::int64_t N, const float* x,
+                           const float* residual, float* y) const {
+  const auto kind = beta_ ? kernels::NormKind::layer : kernels::NormKind::rms;
+  kernels::norm_forward(exec, {N, width(), eps_, {}, kind}, x, residual, gamma_->value.f32(),
+                        beta_ ? beta_->value.f32() : nullptr, nullptr, y, nullptr, nullptr);
 }
 
 Residual::Residual(nn::Builder& builder, const std::string& norm_name, const TransformerConfig& config)
     : pre_norm_(config.norm == TransformerConfig::Norm::pre),
       dropping_{config.dropout, builder.next_site()},
-      norm_(builder, norm_name, config.width) {}
+      norm_(builder, norm_name, config) {}
 
 FeedForward::FeedForward(nn::Builder& builder, const std::string& name, const TransformerConfig& config)
-    : in_(builder, name + ".fc1", config.width, config.feed_forward),
-      out_(builder, name + ".fc2", config.feed_forward, config.width),
+    : gated_(config.gated),
+      width_(config.feed_forward),
+      in_(builder, inner_parts(name, config), config.width, linear_form(config)),
+      out_(builder, name + std::string(feed_forward_names(config).out), config.feed_forward, config.width,
+           linear_form(config)),
       inner_{config.activation, config.activation_dropout, builder.next_site()} {}
 
-EncoderLayer::EncoderLayer(nn::Builder& builder, const std::string& name, const TransformerConfig& config,
+Tensor FeedForward::operator()(const ops::Context& ctx, const Tensor& x_ND) const {
+  if (!gated_) return out_(ctx, in_(ctx, x_ND, inner_));
+  const Tensor inner_NF = ops::gated(ctx, in_(ctx, x_ND), inner_.activation);
+  return out_(ctx, ops::dropout(ctx, inner_NF, {inner_.dropout, inner_.site}));
+}
+
+void FeedForward::step(const kernels::Execution& exec, std::int64_t N, const float* x, float* inner,
+                       float* out) const {
+  if (!gated_) {
+    in_.rows(exec, N, x, inner, inner_.activation);
+    return out_.rows(exec, N, inner, out);
+  }
+  in_.rows(exec, N, x, inner);
+  float* opened = inner + 2 * N * width_;
+  kernels::gated_forward(exec, {N, width_, inner_.activation}, inner, opened);
+  out_.rows(exec, N, opened, out);
+}
+
+EncoderLayer::EncoderLayer(nn::Builder& builder, const TransformerConfig& config, std::int64_t n)
+    : EncoderLayer(builder, config, layer_names(config, Stack::encoder, n), "encoder." + std::to_string(n)) {}
+
+EncoderLayer::EncoderLayer(nn::Builder& builder, const TransformerConfig& config, const LayerNames& names,
                            std::string place)
     : place_(std::move(place)),
-      self_attention_(builder, name + ".self_attn", head_shape(config), config.attention_dropout),
-      self_residual_(builder, name + ".self_attn_layer_norm", config),
-      feed_forward_(builder, name, config),
-      feed_forward_residual_(builder, name + ".final_layer_norm", config) {}
+      self_attention_(builder, names.self_attention, config.head_shape(), config.attention_dropout,
+                      head_form(config)),
+      self_residual_(builder, names.self_norm, config),
+      feed_forward_(builder, names.feed_forward, config),
+      feed_forward_residual_(builder, names.feed_forward_norm, config) {}
 
 Tensor EncoderLayer::forward(const ops::Context& ctx, const Tensor& x_ND,
-                             const std::shared_ptr<const Sequences>& source) const {
-  const Tensor y_ND = self_residual_(
-      ctx, x_ND, [&](const Tensor& x) { return self_attention_(ctx, x, source, /*causal=*/false, place_); });
+                             const std::shared_ptr<const Sequences>& source,
+                             const std::shared_ptr<const ops::PairTerms>& distances) const {
+  const Tensor y_ND = self_residual_(ctx, x_ND, [&](const Tensor& x) {
+    return self_attention_(ctx, x, source, /*causal=*/false, place_, distances);
+  });
   return feed_forward_residual_(ctx, y_ND, [&](const Tensor& y) { return feed_forward_(ctx, y); });
 }
 
-DecoderLayer::DecoderLayer(nn::Builder& builder, const std::string& name, const TransformerConfig& config,
+DecoderLayer::DecoderLayer(nn::Builder& builder, const TransformerConfig& config, std::int64_t n)
+    : DecoderLayer(builder, config, layer_names(config, Stack::decoder, n), "decoder." + std::to_string(n)) {}
+
+DecoderLayer::DecoderLayer(nn::Builder& builder, const TransformerConfig& config, const LayerNames& names,
                            const std::string& place)
     : self_place_(place + ".self"),
       cross_place_(place + ".cross"),
-      self_attention_(builder, name + ".self_attn", head_shape(config), config.attention_dropout),
-      self_residual_(builder, name + ".self_attn_layer_norm", config),
-      cross_attention_(builder, name + ".encoder_attn", head_shape(config), config.attention_dropout),
-      cross_residual_(builder, name + ".encoder_attn_layer_norm", config),
-      feed_forward_(builder, name, config),
-      feed_forward_residual_(builder, name + ".final_layer_norm", config) {}
+      self_attention_(builder, names.self_attention, config.head_shape(), config.attention_dropout,
+                      head_form(config)),
+      self_residual_(builder, names.self_norm, config),
+      cross_attention_(builder, names.cross_attention, config.head_shape(), config.attention_dropout,
+                       head_form(config)),
+      cross_residual_(builder, names.cross_norm, config),
+      feed_forward_(builder, names.feed_forward, config),
+      feed_forward_residual_(builder, names.feed_forward_norm, config) {}
 
 Tensor DecoderLayer::forward(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
                              const std::shared_ptr<const Sequences>& target,
-                             const std::shared_ptr<const Sequences>& source) const {
+                             const std::shared_ptr<const Sequences>& source,
+                             const std::shared_ptr<const ops::PairTerms>& distances) const {
   Tensor y_ND = self_residual_(ctx, x_ND, [&](const Tensor& x) {
-    return self_attention_(ctx, x, target, /*causal=*/true, self_place_);
+    return self_attention_(ctx, x, target, /*causal=*/true, self_place_, distances);
   });
   y_ND = cross_residual_(ctx, y_ND, [&](const Tensor& x) {
     return cross_attention_(ctx, x, keys_values, target, source, cross_place_);
@@ -125,48 +230,65 @@ Transformer::Transformer(const TransformerConfig& config, std::uint64_t seed)
 Transformer::Transformer(const TransformerConfig& config, Declared) : config_(config) {
   validate(config, Error::Kind::bug, "transformer");
   nn::Builder builder(parameters_);
-  const auto embedding = nn::Initial::normal(1.0f / std::sqrt(static_cast<float>(config.width)));
-  if (config.tie_source_target) {
-    source_embedding_ =
-        parameters_.add("model.shared.weight", {config.source_vocabulary, config.width}, embedding);
-    target_embedding_ = source_embedding_;
+  add_embeddings(builder);
+  add_positions(builder);
+  encoder_ends_.dropping = {config.dropout, builder.next_site()};
+  decoder_ends_.dropping = {config.dropout, builder.next_site()};
+  for (std::int64_t n = 0; n < config.encoder_layers; ++n) encoder_.emplace_back(builder, config, n);
+  for (std::int64_t n = 0; n < config.decoder_layers; ++n) decoder_.emplace_back(builder, config, n);
+  for (const Stack stack : {Stack::encoder, Stack::decoder}) {
+    Ends& ends = stack == Stack::encoder ? encoder_ends_ : decoder_ends_;
+    const StackNames names = stack_names(config, stack);
+    if (config.embedding_norm) ends.embedding_norm.emplace(builder, names.embedding_norm, config);
+    if (config.norm == TransformerConfig::Norm::pre) ends.norm.emplace(builder, names.norm, config);
+  }
+}
+
+void Transformer::add_embeddings(nn::Builder& builder) {
+  const auto initial = embedding_initial(config_);
+  const auto add = [&](std::string name, std::int64_t rows) {
+    return builder.parameters().add(std::move(name), {rows, config_.width}, initial);
+  };
+  if (config_.tie_source_target) {
+    encoder_ends_.embedding = decoder_ends_.embedding =
+        add(shared_embedding_name(config_), config_.source_vocabulary);
   } else {
-    source_embedding_ = parameters_.add("model.encoder.embed_tokens.weight",
-                                        {config.source_vocabulary, config.width}, embedding);
-    target_embedding_ = parameters_.add("model.decoder.embed_tokens.weight",
-                                        {config.target_vocabulary, config.width}, embedding);
+    encoder_ends_.embedding = add(stack_names(config_, Stack::encoder).embedding, config_.source_vocabulary);
+    decoder_ends_.embedding = add(stack_names(config_, Stack::decoder).embedding, config_.target_vocabulary);
   }
-  output_ = config.tie_output
-                ? target_embedding_
-                : parameters_.add("lm_head.weight", {config.target_vocabulary, config.width}, embedding);
-  if (config.positions == TransformerConfig::Positions::learned) {
-    encoder_positions_ = parameters_.add("model.encoder.embed_positions.weight",
-                                         {config.max_positions, config.width}, embedding);
-    decoder_positions_ = parameters_.add("model.decoder.embed_positions.weight",
-                                         {config.max_positions, config.width}, embedding);
-  } else {
-    sinusoidal_ = attention::sinusoidal_positions(config.max_positions, config.width);
-  }
-  encoder_dropping_ = {config.dropout, builder.next_site()};
-  decoder_dropping_ = {config.dropout, builder.next_site()};
-  for (std::int64_t n = 0; n < config.encoder_layers; ++n)
-    encoder_.emplace_back(builder, "model.encoder.layers." + std::to_string(n), config,
-                          "encoder." + std::to_string(n));
-  for (std::int64_t n = 0; n < config.decoder_layers; ++n)
-    decoder_.emplace_back(builder, "model.decoder.layers." + std::to_string(n), config,
-                          "decoder." + std::to_string(n));
-  if (config.norm == TransformerConfig::Norm::pre) {
-    encoder_norm_.emplace(builder, "model.encoder.layer_norm", config.width);
-    decoder_norm_.emplace(builder, "model.decoder.layer_norm", config.width);
-  }
+  output_ = config_.tie_output ? decoder_ends_.embedding
+                               : add(std::string(output_name()), config_.target_vocabulary);
   output_->multiplies = true;
-  source_embedding_->looked_up = target_embedding_->looked_up = true;
+  encoder_ends_.embedding->looked_up = decoder_ends_.embedding->looked_up = true;
+}
+
+void Transformer::add_positions(nn::Builder& builder) {
+  using Positions = TransformerConfig::Positions;
+  if (config_.positions == Positions::sinusoidal)
+    sinusoidal_ = attention::sinusoidal_positions(config_.max_positions, config_.width);
+  if (config_.positions == Positions::fairseq)
+    sinusoidal_ = attention::fairseq_positions(config_.max_positions, config_.width, 2);
+  for (const Stack stack : {Stack::encoder, Stack::decoder}) {
+    Ends& ends = stack == Stack::encoder ? encoder_ends_ : decoder_ends_;
+    const StackNames names = stack_names(config_, stack);
+    if (config_.positions == Positions::learned)
+      ends.positions = builder.parameters().add(
+          names.positions, {config_.max_positions + config_.position_offset, config_.width},
+          embedding_initial(config_));
+    if (config_.positions == Positions::relative)
+      ends.distances.emplace(builder, names.distances, config_.heads,
+                             attention::T5Buckets{.buckets = config_.distance_buckets,
+                                                  .max_distance = config_.max_distance,
+                                                  .bidirectional = stack == Stack::encoder});
+  }
 }
 
 Tensor Transformer::embed(const ops::Context& ctx, std::span<const std::int32_t> ids,
-                          std::span<const std::int32_t> position, const nn::Parameter* table,
-                          const Tensor& positions, ops::Dropping dropping) const {
-  return nn::embed(ctx, ids, *table, embedding_scale(), position, positions, dropping);
+                          const Sequences& sentences, const Ends& ends) const {
+  const auto position = positions_of(sentences, ids.size(), config_.position_offset);
+  const Tensor x_ND = nn::embed(ctx, ids, *ends.embedding, embedding_scale(), position, positions(ends),
+                                ends.embedding_norm ? ops::Dropping{} : ends.dropping);
+  return ends.embedding_norm ? ops::dropout(ctx, (*ends.embedding_norm)(ctx, x_ND), ends.dropping) : x_ND;
 }
 
 float Transformer::embedding_scale() const {
@@ -175,20 +297,21 @@ float Transformer::embedding_scale() const {
 
 Tensor Transformer::encode(const ops::Context& ctx, std::span<const std::int32_t> source,
                            const std::shared_ptr<const Sequences>& sentences) const {
-  Tensor x_ND = embed(ctx, source, positions_of(*sentences, source.size()), source_embedding_,
-                      positions(encoder_positions_), encoder_dropping_);
-  for (const auto& layer : encoder_) x_ND = layer.forward(ctx, x_ND, sentences);
-  return encoder_norm_ ? (*encoder_norm_)(ctx, x_ND) : x_ND;
+  const auto distances = distance_terms(ctx, encoder_ends_.distances, *sentences);
+  Tensor x_ND = embed(ctx, source, *sentences, encoder_ends_);
+  for (const auto& layer : encoder_) x_ND = layer.forward(ctx, x_ND, sentences, distances);
+  return encoder_ends_.norm ? (*encoder_ends_.norm)(ctx, x_ND) : x_ND;
 }
 
 Tensor Transformer::decode(const ops::Context& ctx, std::span<const std::int32_t> target_in,
                            const std::shared_ptr<const Sequences>& target, const Tensor& memory_MD,
                            const std::shared_ptr<const Sequences>& source) const {
-  Tensor x_ND = embed(ctx, target_in, positions_of(*target, target_in.size()), target_embedding_,
-                      positions(decoder_positions_), decoder_dropping_);
+  const auto distances = distance_terms(ctx, decoder_ends_.distances, *target);
+  Tensor x_ND = embed(ctx, target_in, *target, decoder_ends_);
   for (const auto& layer : decoder_)
-    x_ND = layer.forward(ctx, x_ND, layer.keys_values(ctx, memory_MD), target, source);
-  return decoder_norm_ ? (*decoder_norm_)(ctx, x_ND) : x_ND;
+    x_ND = layer.forward(ctx, x_ND, layer.keys_values(ctx, memory_MD), target, source, distances);
+  if (decoder_ends_.norm) x_ND = (*decoder_ends_.norm)(ctx, x_ND);
+  return config_.scale_output ? ops::multiply(ctx, x_ND, one_number(output_scale(config_))) : x_ND;
 }
 
 ops::LossSums Transformer::loss(const ops::Context& ctx, const TranslationBatch& batch, float label_smoothing,
@@ -216,7 +339,7 @@ Tensor Transformer::predict(const ops::Context& ctx, const TranslationBatch& bat
 
 void Transformer::read(const ops::Context& ctx, std::span<const std::int32_t> source,
                        std::span<const std::int32_t> target) const {
-  std::vector<std::int32_t> target_in{config_.pad};
+  std::vector<std::int32_t> target_in{config_.first()};
   target_in.insert(target_in.end(), target.begin(), target.end());
   const auto rows = [](std::size_t tokens) {
     return Sequences::packed(std::vector<std::int32_t>{0, static_cast<std::int32_t>(tokens)});

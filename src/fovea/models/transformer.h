@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "fovea/attention/multi_head.h"
+#include "fovea/attention/relative_bias.h"
 #include "fovea/base/error.h"
 #include "fovea/kernels/dropout.h"
 #include "fovea/models/transformer_state.h"
@@ -18,10 +19,19 @@ namespace fovea::models {
 
 using attention::Sequences;
 
-/// What a Transformer for translation is made of. Vaswani et al. 2017, table 3, in its letters.
+/// What an encoder-decoder Transformer is made of. Vaswani et al. 2017, table 3, in its letters; and how
+/// those after it differ. Families are one file each: models/marian.h, bart.h, m2m100.h, t5.h.
 struct TransformerConfig {
+  /// Whose config.json and names of tensors a directory has.
+  enum class Family { marian, bart, mbart, pegasus, m2m100, t5, mt5 };
   enum class Norm { post, pre };
-  enum class Positions { sinusoidal, learned };
+  enum class NormKind { layer, rms };  ///< nn::LayerNorm, nn::RmsNorm
+  enum class Positions {
+    sinusoidal,
+    fairseq,  ///< sinusoidal as fairseq has it, and two on: attention::fairseq_positions
+    learned,
+    relative,  ///< a bias of scores by distance, shared by the layers of a stack: attention::T5Bias
+  };
 
   std::int64_t source_vocabulary = 0, target_vocabulary = 0;
   std::int64_t encoder_layers = 6, decoder_layers = 6;  ///< N
@@ -38,13 +48,50 @@ struct TransformerConfig {
   bool scale_embedding = true;    ///< embeddings times sqrt(width)
   float dropout = 0.1f;           ///< P_drop: sublayer outputs and embeddings
   float attention_dropout = 0.0f, activation_dropout = 0.0f;
-  std::int32_t eos = 0, unk = 1, pad = 2;  ///< the decoder starts from pad, which is never generated
+  std::int32_t eos = 0, unk = 1, pad = 2;
+  std::int32_t start = -1;  ///< what the decoder reads first; -1: pad
+  std::int32_t bos = -1;    ///< begins texts in some families; -1: none
+
+  Family family = Family::marian;
+  NormKind norm_kind = NormKind::layer;
+  float norm_eps = 1e-5f;
+  bool biases = true;                ///< of products
+  bool gated = false;                ///< feed-forward layers have two first products, one opens the other
+  bool embedding_norm = false;       ///< a norm of embeddings and positions, before the first layer
+  std::int64_t position_offset = 0;  ///< rows of learned positions before that of the first token
+  float score_scale = 0.0f;          ///< of q.k; 0: 1/sqrt(d_k)
+  std::int64_t distance_buckets = 32, max_distance = 128;  ///< relative positions
+  bool scale_output = false;  ///< states over sqrt(width) before the output layer
 
   std::int64_t d_k() const { return key_width ? key_width : width / heads; }
   std::int64_t d_v() const { return value_width ? value_width : width / heads; }
+  std::int32_t first() const { return start < 0 ? pad : start; }
+  attention::HeadShape head_shape() const { return {width, heads, d_k(), d_v()}; }
+};
+
+/// A norm of the kind that the config names.
+class TransformerNorm {
+ public:
+  TransformerNorm(nn::Builder& builder, const std::string& name, const TransformerConfig& config);
+
+  Tensor operator()(const ops::Context& ctx, const Tensor& x_ND) const { return add(ctx, x_ND, {}, {}); }
+  /// norm(residual + dropout(x))
+  Tensor add(const ops::Context& ctx, const Tensor& x_ND, const Tensor& residual_ND,
+             ops::Dropping dropping) const;
+  /// y = norm(residual + x) of rows [N, D]; residual may be null, y may be either. Nothing is recorded.
+  void rows(const kernels::Execution& exec, std::int64_t N, const float* x, const float* residual,
+            float* y) const;
+  std::int64_t width() const { return gamma_->shape[0]; }
+
+ private:
+  nn::Parameter *gamma_, *beta_;  // no beta: RMSNorm, which neither centres nor shifts
+  float eps_;
 };
 
 TranslationVocabulary vocabulary_of(const TransformerConfig& config);
+
+/// What states are multiplied by before the output layer.
+float output_scale(const TransformerConfig& config);
 
 /// Sets every dropout to 0: two models that then agree are of one architecture.
 void clear_dropout(TransformerConfig& config);
@@ -52,8 +99,7 @@ void clear_dropout(TransformerConfig& config);
 /// Throws Error(kind) naming `where` and the first thing in `config` that cannot be built.
 void validate(const TransformerConfig& config, Error::Kind kind, std::string_view where);
 
-/// LayerNorm(x + Dropout(sublayer(x))), section 3.1 and 5.4; or, pre-norm, x +
-/// Dropout(sublayer(LayerNorm(x))).
+/// Norm(x + Dropout(sublayer(x))), section 3.1 and 5.4; or, pre-norm, x + Dropout(sublayer(Norm(x))).
 class Residual {
  public:
   Residual(nn::Builder& builder, const std::string& norm_name, const TransformerConfig& config);
@@ -79,36 +125,43 @@ class Residual {
  private:
   bool pre_norm_;
   ops::Dropping dropping_;
-  nn::LayerNorm norm_;
+  TransformerNorm norm_;
 };
 
-/// FFN(x) = activation(x W_1 + b_1) W_2 + b_2, section 3.3.
+/// FFN(x) = activation(x W_1 + b_1) W_2 + b_2, section 3.3; or, gated, (activation(x W_0) * (x W_1)) W_2
+/// (Shazeer 2020).
 class FeedForward {
  public:
   FeedForward(nn::Builder& builder, const std::string& name, const TransformerConfig& config);
-  Tensor operator()(const ops::Context& ctx, const Tensor& x_ND) const {
-    return out_(ctx, in_(ctx, x_ND, inner_));
-  }
-  /// The same of rows [N, D]; `inner` has room for [N, d_ff].
-  void step(const kernels::Execution& exec, std::int64_t N, const float* x, float* inner, float* out) const {
-    in_.rows(exec, N, x, inner, inner_.activation);
-    out_.rows(exec, N, inner, out);
+  Tensor operator()(const ops::Context& ctx, const Tensor& x_ND) const;
+  /// The same of rows [N, D]; `inner` has room for [N, room()].
+  void step(const kernels::Execution& exec, std::int64_t N, const float* x, float* inner, float* out) const;
+  static std::int64_t room(const TransformerConfig& config) {
+    return (config.gated ? 3 : 1) * config.feed_forward;
   }
 
  private:
+  bool gated_;
+  std::int64_t width_;  // d_ff
   nn::Linear in_, out_;
   ops::LinearOptions inner_;
 };
 
+struct LayerNames;  // models/transformer_names.h
+
 /// Self-attention, then feed-forward; section 3.1.
 class EncoderLayer {
  public:
-  EncoderLayer(nn::Builder& builder, const std::string& name, const TransformerConfig& config,
-               std::string place);
-  Tensor forward(const ops::Context& ctx, const Tensor& x_ND,
-                 const std::shared_ptr<const Sequences>& source) const;
+  EncoderLayer(nn::Builder& builder, const TransformerConfig& config, std::int64_t n);
+
+  /// `distances`: biases of scores, or none.
+  Tensor forward(const ops::Context& ctx, const Tensor& x_ND, const std::shared_ptr<const Sequences>& source,
+                 const std::shared_ptr<const ops::PairTerms>& distances) const;
 
  private:
+  EncoderLayer(nn::Builder& builder, const TransformerConfig& config, const LayerNames& names,
+               std::string place);
+
   std::string place_;
   attention::SelfAttention self_attention_;
   Residual self_residual_;
@@ -119,8 +172,7 @@ class EncoderLayer {
 /// Masked self-attention, attention over the encoder's output, feed-forward; section 3.1.
 class DecoderLayer {
  public:
-  DecoderLayer(nn::Builder& builder, const std::string& name, const TransformerConfig& config,
-               const std::string& place);
+  DecoderLayer(nn::Builder& builder, const TransformerConfig& config, std::int64_t n);
 
   /// Keys and values of the encoder's output.
   Tensor keys_values(const ops::Context& ctx, const Tensor& memory_MD) const {
@@ -128,7 +180,8 @@ class DecoderLayer {
   }
   Tensor forward(const ops::Context& ctx, const Tensor& x_ND, const Tensor& keys_values,
                  const std::shared_ptr<const Sequences>& target,
-                 const std::shared_ptr<const Sequences>& source) const;
+                 const std::shared_ptr<const Sequences>& source,
+                 const std::shared_ptr<const ops::PairTerms>& distances) const;
   std::int64_t cache_width() const { return self_attention_.cache_width(); }
   /// One token a row: x [N, D] becomes the layer's output. `sentences` are those of this layer.
   void step(const ops::Context& ctx, float* x, const attention::HypothesisCache& cache,
@@ -136,6 +189,9 @@ class DecoderLayer {
             const StepRoom& room) const;
 
  private:
+  DecoderLayer(nn::Builder& builder, const TransformerConfig& config, const LayerNames& names,
+               const std::string& place);
+
   std::string self_place_, cross_place_;
   attention::SelfAttention self_attention_;
   Residual self_residual_;
@@ -147,7 +203,8 @@ class DecoderLayer {
 
 /// The Transformer (Vaswani et al. 2017), as MarianMT arranges it: post-norm, biases everywhere, the decoder
 /// started on pad, target_vocabulary logits without bias. Deviations by option: pre-norm (with a norm after
-/// each stack), learned positions, head widths that are not width/heads.
+/// each stack), learned or relative positions, head widths that are not width/heads, and what else
+/// TransformerConfig has for the families after it.
 class Transformer : public TranslationModel {
  public:
   /// Parameters are allocated and set to their beginning by `seed`. Throws Error(bug) if the config is not
@@ -189,7 +246,7 @@ class Transformer : public TranslationModel {
   void read(const ops::Context& ctx, std::span<const std::int32_t> source,
             std::span<const std::int32_t> target) const override;
 
-  /// Under MarianMT's names; see models/marian.h.
+  /// Under the names of its family; see models/transformer_names.h.
   formats::SafetensorsWriter weights_file(
       DType dtype, const std::map<std::string, std::string>& metadata = {}) const override;
   void read_weights(const formats::Weights& file, const Packing* packing = nullptr) override;
@@ -201,26 +258,33 @@ class Transformer : public TranslationModel {
                        std::span<const std::int32_t> tokens) const;
   void step_rows(const ops::Context& ctx, TransformerState& state, std::span<const std::int32_t> tokens,
                  std::int64_t first, StepShare& share) const;
+  void reach_back(const ops::Context& ctx, TransformerState& state) const;
   StepRoom room_for(std::int64_t rows, kernels::Workspace& memory) const;
   float embedding_scale() const;
-  Tensor embed(const ops::Context& ctx, std::span<const std::int32_t> ids,
-               std::span<const std::int32_t> position, const nn::Parameter* table, const Tensor& positions,
-               ops::Dropping dropping) const;
-  const Tensor& positions(const nn::Parameter* learned) const {
-    return learned ? learned->value : sinusoidal_;
+
+  /// What stands before and after the layers of a stack.
+  struct Ends {
+    nn::Parameter* embedding = nullptr;
+    nn::Parameter* positions = nullptr;          // null: none that are learned
+    std::optional<attention::T5Bias> distances;  // relative positions only
+    std::optional<TransformerNorm> embedding_norm;
+    ops::Dropping dropping;
+    std::optional<TransformerNorm> norm;  // pre-norm only
+  };
+  void add_embeddings(nn::Builder& builder);
+  void add_positions(nn::Builder& builder);
+  Tensor embed(const ops::Context& ctx, std::span<const std::int32_t> ids, const Sequences& sentences,
+               const Ends& ends) const;
+  const Tensor& positions(const Ends& ends) const {
+    return ends.positions ? ends.positions->value : sinusoidal_;
   }
 
   TransformerConfig config_;
-  nn::Parameter* source_embedding_ = nullptr;
-  nn::Parameter* target_embedding_ = nullptr;
+  Ends encoder_ends_, decoder_ends_;
   nn::Parameter* output_ = nullptr;
-  nn::Parameter* encoder_positions_ = nullptr;  // null: sinusoidal
-  nn::Parameter* decoder_positions_ = nullptr;
-  Tensor sinusoidal_;
-  ops::Dropping encoder_dropping_, decoder_dropping_;
+  Tensor sinusoidal_;  // undefined: learned or relative positions
   std::vector<EncoderLayer> encoder_;
   std::vector<DecoderLayer> decoder_;
-  std::optional<nn::LayerNorm> encoder_norm_, decoder_norm_;  // pre-norm only
 };
 
 }  // namespace fovea::models

@@ -90,7 +90,9 @@ attention::SelfAttention::Past TransformerState::past_of(std::int64_t first, std
           .count = past.count.data() + first,
           .slots = past.rows.data(),
           .number = number_.data(),
-          .one = one_.data()};
+          .one = one_.data(),
+          .distance_bias = distance_bias.defined() ? distance_bias.f32() : nullptr,
+          .distances = distance_bias.defined() ? distance_bias.dim(1) : 0};
 }
 
 }  // namespace fovea::models

@@ -66,6 +66,7 @@ struct TransformerState : TranslationState {
   std::vector<std::shared_ptr<const SourceMemory>> sentence;  ///< [rows]
   PastRows past;
   std::vector<attention::HypothesisCache> cache;   ///< of the tokens so far, a layer each
+  Tensor distance_bias;                            ///< [H, distances], of relative positions only
   Tensor states;                                   ///< [at least rows, D] that the last step made
   std::vector<std::unique_ptr<StepShare>> shares;  ///< what steps work with
 

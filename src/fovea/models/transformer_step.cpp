@@ -60,7 +60,7 @@ StepRoom Transformer::room_for(std::int64_t rows, kernels::Workspace& memory) co
   const auto room = [&](int slot, std::int64_t columns) {
     return memory.get(0, slot, static_cast<std::size_t>(rows * columns));
   };
-  return {room(0, std::max(2 * K + V, config_.feed_forward)), room(1, V), room(2, D),
+  return {room(0, std::max(2 * K + V, FeedForward::room(config_))), room(1, V), room(2, D),
           config_.norm == TransformerConfig::Norm::pre ? room(3, D) : nullptr};
 }
 
@@ -71,16 +71,30 @@ void Transformer::step_rows(const ops::Context& ctx, TransformerState& state,
   const std::int64_t N = std::ssize(tokens);
   const auto past = state.past_of(first, N);
   share.position.clear();
-  for (std::int64_t i = 0; i < N; ++i) share.position.push_back(static_cast<std::int32_t>(past.count[i]) - 1);
+  for (std::int64_t i = 0; i < N; ++i)
+    share.position.push_back(static_cast<std::int32_t>(past.count[i] - 1 + config_.position_offset));
   float* x = state.states.f32() + first * config_.width;
-  nn::embed_rows(ctx.exec, tokens, *target_embedding_, embedding_scale(), share.position,
-                 positions(decoder_positions_), x);
+  const Ends& ends = decoder_ends_;
+  nn::embed_rows(ctx.exec, tokens, *ends.embedding, embedding_scale(), share.position, positions(ends), x);
+  if (ends.embedding_norm) ends.embedding_norm->rows(ctx.exec, N, x, nullptr, x);
   const StepRoom room = room_for(N, share.memory);
   for (std::size_t n = 0; n < decoder_.size(); ++n) {
     find_sentences(state, static_cast<std::int64_t>(n), first, N, share.sentences);
     decoder_[n].step(ctx, x, state.cache[n], past, share.sentences, room);
   }
-  if (decoder_norm_) decoder_norm_->rows(ctx.exec, N, x, nullptr, x);
+  if (ends.norm) ends.norm->rows(ctx.exec, N, x, nullptr, x);
+  if (const float scale = output_scale(config_); scale != 1.0f)
+    std::transform(x, x + N * config_.width, x, [=](float value) { return scale * value; });
+}
+
+// The biases of all distances that a row looks back over; kept, and made for twice as many where they end.
+void Transformer::reach_back(const ops::Context& ctx, TransformerState& state) const {
+  const std::int64_t longest = std::ranges::max(state.past.count);
+  if (state.distance_bias.defined() && state.distance_bias.dim(1) >= longest) return;
+  const std::int64_t reach = std::max<std::int64_t>(64, 2 * longest);
+  ops::Context plain;
+  plain.exec = ctx.exec;
+  state.distance_bias = (*decoder_ends_.distances)(plain, {0, reach - 1}).values;
 }
 
 // All rows through all layers. Returns how what follows is best computed: by all threads, or by this one.
@@ -92,6 +106,7 @@ ops::Context Transformer::advance(const ops::Context& ctx, TransformerState& sta
                 std::to_string(tokens.size()) + " tokens for " + std::to_string(N) + " rows");
   const std::int64_t cached = state.add_tokens();
   for (std::size_t n = 0; n < decoder_.size(); ++n) state.cache[n].reserve(cached, decoder_[n].cache_width());
+  if (decoder_ends_.distances) reach_back(ctx, state);
   if (!state.states.defined() || state.states.dim(0) < N) state.states = Tensor::empty({N, config_.width});
 
   const int shares = shares_of(ctx, N, state.output ? state.output->outputs() : config_.target_vocabulary);
@@ -155,9 +170,7 @@ std::unique_ptr<TranslationState> Transformer::start(
   for (const auto& source : sources) {
     packed.insert(packed.end(), source.begin(), source.end());
     start.push_back(static_cast<std::int32_t>(packed.size()));
-    memories.push_back(std::make_shared<SourceMemory>(
-        attention::HeadShape{config_.width, config_.heads, config_.d_k(), config_.d_v()}, layers,
-        std::ssize(source)));
+    memories.push_back(std::make_shared<SourceMemory>(config_.head_shape(), layers, std::ssize(source)));
   }
   ops::Context how = ctx;
   if (ctx.exec.pool->size() > 1 && reads_alone(config_, start.back())) {

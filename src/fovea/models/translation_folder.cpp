@@ -1,6 +1,6 @@
 #include "fovea/models/translation_folder.h"
 
-#include "fovea/models/marian.h"
+#include "fovea/models/transformer_folder.h"
 #include "fovea/models/weights_on_disk.h"
 
 namespace fovea::models {
@@ -31,6 +31,8 @@ struct Opened {
 Opened open(const std::filesystem::path& described, const std::filesystem::path& weighed) {
   auto weights = formats::Weights::open(weighed);  // first: it says best what a folder is that is no model's
   auto config = read_translation_config(formats::read_json(described / "config.json", Error::Kind::model));
+  if (auto* transformer = std::get_if<TransformerConfig>(&config))
+    *transformer = agreed(*transformer, weights);
   expect_size(weights, parameter_count(config));
   return {std::move(weights), std::move(config)};
 }

@@ -17,7 +17,7 @@ namespace fovea::models {
 struct TranslationBatch {
   std::span<const std::int32_t> source;  ///< each ends in eos
   std::span<const std::int32_t> source_start;
-  std::span<const std::int32_t> target_in;   ///< pad (the start), y_1 .. y_n
+  std::span<const std::int32_t> target_in;   ///< the start token, y_1 .. y_n
   std::span<const std::int32_t> target_out;  ///< y_1 .. y_n, eos
   std::span<const std::int32_t> target_start;
   /// Scheduled sampling (Bengio et al. 2015): the share of target_in after the start that the model draws
@@ -27,9 +27,16 @@ struct TranslationBatch {
 
 /// Tokens as a model numbers them.
 struct TranslationVocabulary {
-  std::int64_t source = 0, target = 0;     ///< how many there are on a side
-  std::int32_t eos = 0, unk = 1, pad = 2;  ///< the decoder starts from pad, which is never generated
+  std::int64_t source = 0, target = 0;  ///< how many there are on a side
+  std::int32_t eos = 0, unk = 1, pad = 2;
+  std::int32_t start = pad;    ///< what the decoder reads first
+  bool generates_pad = false;  ///< whether pad may be generated as any token: Marian's never is
   bool operator==(const TranslationVocabulary&) const = default;
+
+  /// What is never generated.
+  std::span<const std::int32_t> never() const {
+    return {&pad, static_cast<std::size_t>(generates_pad ? 0 : 1)};
+  }
 };
 
 /// A decoder in mid-sentence: for each row what it has read and the sentence that it translates. A row is one
@@ -55,7 +62,7 @@ class TranslationModel : public Model {
   virtual ops::LossSums loss(const ops::Context& ctx, const TranslationBatch& batch, float label_smoothing,
                              float weight) const = 0;
 
-  /// Reads source sentences, one row each; the first step's tokens are vocabulary().pad.
+  /// Reads source sentences, one row each; the first step's tokens are vocabulary().start.
   virtual std::unique_ptr<TranslationState> start(
       const ops::Context& ctx, std::span<const std::vector<std::int32_t>> sources) const = 0;
   /// Reads more source sentences into a state whose rows are in mid-sentence: one row each, after those there

@@ -73,11 +73,12 @@ void embed_rows(const kernels::Execution& exec, std::span<const std::int32_t> id
                 float scale, std::span<const std::int32_t> position, const Tensor& positions, float* y) {
   const std::int64_t N = std::ssize(ids), D = table.shape[1];
   expect_within(ids, table.shape[0], "id");
-  expect_within(position, positions.dim(0), "position");
+  if (positions.defined()) expect_within(position, positions.dim(0), "position");
   if (table.value.defined())
     return kernels::embed_forward(exec, {N, D, scale}, ids.data(), table.value.f32(), position.data(),
-                                  positions.f32(), y);
+                                  positions.defined() ? positions.f32() : nullptr, y);
   kernels::look_up_rows(exec, *packed_for(exec, table), N, ids.data(), scale, y);
+  if (!positions.defined()) return;
   for (std::int64_t n = 0; n < N; ++n, y += D) {
     const float* place = positions.f32() + position[static_cast<std::size_t>(n)] * D;
     std::transform(y, y + D, place, y, std::plus<float>());
@@ -120,8 +121,8 @@ RmsNorm::RmsNorm(Builder& builder, const std::string& name, std::int64_t width, 
 
 void LayerNorm::rows(const kernels::Execution& exec, std::int64_t N, const float* x, const float* residual,
                      float* y) const {
-  kernels::norm_forward(exec, {N, width(), eps_, {}}, x, residual, gamma_->value.f32(),
-                              beta_->value.f32(), nullptr, y, nullptr, nullptr);
+  kernels::norm_forward(exec, {N, width(), eps_, {}}, x, residual, gamma_->value.f32(), beta_->value.f32(),
+                        nullptr, y, nullptr, nullptr);
 }
 
 }  // namespace fovea::nn

@@ -10,7 +10,7 @@ data::BatcherOptions batcher_options(const Recipe& recipe, const models::Transla
   return {.batch_tokens = recipe.training.batch_tokens,
           .seed = static_cast<std::uint64_t>(recipe.training.seed),
           .eos = models::vocabulary_of(config).eos,
-          .decoder_start = models::vocabulary_of(config).pad};
+          .decoder_start = models::vocabulary_of(config).start};
 }
 
 // The model at its beginning: random, or the weights that the recipe starts from.

@@ -11,7 +11,7 @@ double mean_loss(const models::TranslationModel& model, const data::TokenCorpus&
   const auto vocabulary = model.vocabulary();
   data::Batcher batcher(
       pairs,
-      {.batch_tokens = 4096, .shuffle = false, .eos = vocabulary.eos, .decoder_start = vocabulary.pad});
+      {.batch_tokens = 4096, .shuffle = false, .eos = vocabulary.eos, .decoder_start = vocabulary.start});
   ops::Context ctx;
   ctx.exec = exec;
   ops::LossSums sums;
