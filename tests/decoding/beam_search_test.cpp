@@ -22,7 +22,7 @@ std::vector<Ids> numbered_sources(int count) {
 std::vector<float> logits_after(const FakeModel& model, const Ids& source, const Ids& past) {
   const auto state = model.start({source});
   Tensor logits;
-  Ids fed{model.start_token()};
+  Ids fed{model.start_token({})};
   fed.insert(fed.end(), past.begin(), past.end());
   for (const auto token : fed) logits = model.step(*state, Ids{token});
   return {logits.values().begin(), logits.values().end()};
@@ -35,12 +35,12 @@ std::vector<Hypothesis> all_hypotheses(const FakeModel& model, const Ids& source
   const std::function<void(Ids, double)> extend = [&](const Ids& past, double log_probability) {
     const auto length = static_cast<std::int64_t>(past.size()) + 1;
     Ids banned = model.banned_ids;
-    if (length <= options.min_length) banned.push_back(model.eos());
+    if (length <= options.min_length) banned.push_back(model.ends().front());
     const auto log_probabilities = log_softmax(logits_after(model, source, past), banned);
     for (std::size_t v = 0; v < log_probabilities.size(); ++v) {
       const double sum = log_probability + log_probabilities[v];
       if (log_probabilities[v] == minus_infinity) continue;
-      if (static_cast<std::int32_t>(v) == model.eos()) {
+      if (static_cast<std::int32_t>(v) == model.ends().front()) {
         found.push_back({past, sum / options.length_penalty(length), sum, {}, true});
       } else if (length < options.max_length) {
         Ids longer = past;

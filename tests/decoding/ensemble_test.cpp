@@ -30,7 +30,7 @@ Models two(std::vector<std::vector<float>> a, std::vector<std::vector<float>> b)
 
 std::vector<float> first_log_probabilities(const StepModel& model) {
   const auto state = model.start({{9}});
-  const Tensor logits = model.step(*state, Ids{model.start_token()});
+  const Tensor logits = model.step(*state, Ids{model.start_token({})});
   const auto all = log_softmax({logits.values().begin(), logits.values().end()});
   return {all.begin(), all.end()};
 }

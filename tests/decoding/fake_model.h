@@ -63,7 +63,7 @@ class FakeModel : public StepModel {
     Tensor logits = Tensor::full({static_cast<std::int64_t>(rows.size()), width}, minus_infinity);
     for (std::size_t i = 0; i < rows.size(); ++i) {
       rows[i].fed.push_back(tokens[i]);
-      if (rows[i].fed.front() != start_token()) throw std::logic_error("the start token comes first");
+      if (rows[i].fed.front() != first_token) throw std::logic_error("the start token comes first");
       const auto values = logits_(rows[i].source, {rows[i].fed.begin() + 1, rows[i].fed.end()});
       float* to = logits.f32() + static_cast<std::int64_t>(i) * width;
       if (!restricted) std::copy(values.begin(), values.end(), to);
@@ -93,10 +93,11 @@ class FakeModel : public StepModel {
     return logits;
   }
 
-  std::int32_t start_token() const override { return 1000; }
-  std::int32_t eos() const override { return 0; }
+  static constexpr std::int32_t first_token = 1000;
+  std::int32_t start_token(std::span<const std::int32_t>) const override { return first_token; }
+  std::span<const std::int32_t> ends() const override { return end_ids; }
   std::int64_t vocabulary() const override { return vocabulary_; }
-  std::int64_t max_positions() const override { return positions; }
+  std::int64_t most_steps(std::span<const std::int32_t>) const override { return positions; }
   std::span<const std::int32_t> banned() const override { return banned_ids; }
   const kernels::Execution& execution() const override { return execution_.get(); }
 
@@ -105,7 +106,7 @@ class FakeModel : public StepModel {
   Looks looks;
   mutable int watched = 0;  // how many steps were
 
-  Ids banned_ids;
+  Ids banned_ids, end_ids{0};
   std::int64_t positions = 1000;
   mutable std::vector<std::int64_t> rows_of_steps;  // how many rows each step had
 

@@ -45,7 +45,7 @@ std::vector<Request> some_requests(int count, std::int32_t vocabulary) {
 FakeModel masked(const FakeModel& model, std::int64_t vocabulary, const std::vector<Request>& requests) {
   return FakeModel(vocabulary, [&model, vocabulary, &requests](const Ids& source, const Ids& past) {
     const auto state = model.start({source});
-    Tensor logits = model.step(*state, Ids{model.start_token()});
+    Tensor logits = model.step(*state, Ids{model.start_token({})});
     for (const auto token : past) logits = model.step(*state, Ids{token});
     std::vector<float> values(logits.values().begin(), logits.values().end());
     const auto asked =

@@ -30,7 +30,7 @@ std::vector<Request> requests(int count, const Ids& prefix = {}) {
 FakeModel after(const FakeModel& model, const Ids& prefix) {
   return FakeModel(model.vocabulary(), [&model, prefix](const Ids& source, const Ids& past) {
     const auto state = model.start({source});
-    Tensor logits = model.step(*state, Ids{model.start_token()});
+    Tensor logits = model.step(*state, Ids{model.start_token({})});
     for (const auto& part : {prefix, past})
       for (const auto token : part) logits = model.step(*state, Ids{token});
     return std::vector<float>(logits.values().begin(), logits.values().end());
@@ -103,7 +103,7 @@ TEST(Alternatives, EachTokenBeginsASearchOfItsOwn) {
     float before = 0.0f;
     for (const auto& one : found[s]) {
       EXPECT_TRUE(std::equal(prefix.begin(), prefix.end(), one.tokens.begin()));
-      EXPECT_NE(one.tokens.at(2), model.eos());
+      EXPECT_NE(one.tokens.at(2), model.ends().front());
       EXPECT_LE(one.token_log_probabilities[2], before);
       before = one.token_log_probabilities[2];
       Request longer = requests(8, prefix)[s];

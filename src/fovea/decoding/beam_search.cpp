@@ -39,6 +39,7 @@ class Search {
 
  private:
   std::int64_t greatest_length(const Request& request, std::size_t index) const;
+  bool is_end(std::int32_t token) const { return std::ranges::find(ends_, token) != ends_.end(); }
   void forbid();
   void allow_always();
   bool has_room() const;
@@ -68,6 +69,7 @@ class Search {
   const BeamOptions& options_;
   const BatchLimits& limits_;
   const bool watches_;  // whether the model is asked where it looks
+  const std::vector<std::int32_t> ends_;
   std::unique_ptr<DecodingState> state_;
   std::vector<std::unique_ptr<SentenceSearch>> alive_, spare_;  // alive: in the order of their rows
   std::optional<Request> waiting_;                              // the next request, if it did not fit
@@ -77,6 +79,7 @@ class Search {
   std::vector<std::int32_t> tokens_,
       parents_;                          // a row: what the model is fed next, and which row it continues
   StepAttention attention_;              // of this step, if it is asked for
+  std::vector<float> likeness_;          // [rows], likewise
   std::vector<std::int32_t> forbidden_;  // ids that no row may choose
   std::vector<std::uint64_t> permitted_, without_end_;  // bits of the others; and of those but the end
   bool needs_logits_ = true;                            // whether anybody looks at more than candidates
@@ -87,7 +90,7 @@ class Search {
   std::int64_t k_ = 0;                         // candidates a row
   std::vector<float> log_probabilities_;       // [rows, k]
   std::vector<std::int32_t> ids_;              // [rows, k]
-  std::vector<std::int32_t> past_;             // of one hypothesis, for the processors
+  std::vector<std::int32_t> past_, read_;      // of one hypothesis, for the processors; with its source
 
   struct PlannedDraw {
     std::size_t row;
@@ -105,7 +108,8 @@ Search::Search(const StepModel& model, const BeamOptions& options, const BatchLi
     : model_(model),
       options_(options),
       limits_(limits),
-      watches_(options.coverage_penalty.beta != 0.0 || options.attention) {
+      watches_(options.coverage_penalty.beta != 0.0 || options.attention),
+      ends_(model.ends().begin(), model.ends().end()) {
   forbid();
   if (options.sampling)
     samplers_.assign(static_cast<std::size_t>(model.execution().pool->size()), Sampler(*options.sampling));
@@ -120,21 +124,25 @@ void Search::forbid() {
   forbidden_.assign(ids.begin(), ids.end());
   const std::int64_t allowed = model_.vocabulary() - std::ssize(forbidden_);
   if (allowed < 1) throw Error(Error::Kind::model, "decoding", "every token of the vocabulary is banned");
-  if (!options_.sampling)
-    k_ = 2 * options_.beam;
+  if (options_.contrastive)
+    k_ = options_.contrastive->k;
+  else if (!options_.sampling)
+    k_ = candidates_of(options_.beam, std::ssize(ends_));
   else if (options_.sampling->top_k <= kernels::top_k_limit)
     k_ = options_.sampling->top_k;
   if (options_.alternatives) k_ = std::max(k_, options_.nbest + 1);
   k_ = std::min(k_, allowed);
   permitted_ = without_end_ = all_but(forbidden_, model_.vocabulary());
-  without_end_[static_cast<std::size_t>(model_.eos() / 64)] &= ~(std::uint64_t{1} << (model_.eos() % 64));
+  for (const auto end : ends_)
+    without_end_[static_cast<std::size_t>(end / 64)] &= ~(std::uint64_t{1} << (end % 64));
   allow_always();
-  needs_logits_ = !model_.ranks() || watches_ || options_.sampling || !options_.processors.empty();
+  needs_logits_ = !model_.ranks() || watches_ || options_.sampling || options_.contrastive ||
+                  !options_.processors.empty();
 }
 
 // What a sentence may hold that has tokens of its own, whatever they are.
 void Search::allow_always() {
-  std::set<std::int32_t> ids{model_.eos()};
+  std::set<std::int32_t> ids(ends_.begin(), ends_.end());
   for (const auto& processor : options_.processors)
     if (const auto token = processor->forced(); token && *token >= 0 && *token < model_.vocabulary())
       ids.insert(*token);
@@ -142,13 +150,19 @@ void Search::allow_always() {
 }
 
 std::int64_t Search::greatest_length(const Request& request, std::size_t index) const {
-  const std::int64_t limit = std::min(options_.max_length, model_.max_positions());
+  // Contrastive search lets the model read its last token, too.
+  const std::int64_t steps = model_.most_steps(request.source) - (options_.contrastive ? 1 : 0);
+  const std::int64_t limit = std::min(options_.max_length, steps);
+  if (limit < 1)
+    throw Error(Error::Kind::usage, "sentence " + std::to_string(index),
+                "leaves no room for a token: it has " + std::to_string(request.source.size()) + " of its own",
+                "cut it");
   const std::string where = "prefix of sentence " + std::to_string(index);
   if (std::ssize(request.prefix) >= limit)
     throw Error(Error::Kind::usage, where, "has " + std::to_string(request.prefix.size()) + " tokens",
                 "use fewer than the greatest length, " + std::to_string(limit));
   for (const auto token : request.prefix)
-    if (token < 0 || token >= model_.vocabulary() || token == model_.eos())
+    if (token < 0 || token >= model_.vocabulary() || is_end(token))
       throw Error(Error::Kind::usage, where, "token " + std::to_string(token) + " cannot be generated");
   const double longer = std::max(options_.max_length_ratio * static_cast<double>(request.source.size()),
                                  static_cast<double>(request.prefix.size()));
@@ -191,11 +205,13 @@ bool Search::fits(const Request& request) const {
 void Search::admit(Exchange& exchange) {
   if (!has_room() && !alive_.empty()) return;
   std::vector<std::vector<std::int32_t>> sources;
+  std::vector<std::int32_t> first;
   const bool others = !alive_.empty();
   for (;;) {
     if (!waiting_) waiting_ = exchange.next(alive_.empty());
     if (!waiting_ || !fits(*waiting_)) break;
     sources.push_back(waiting_->source);
+    first.push_back(model_.start_token(waiting_->source));
     enter(*std::exchange(waiting_, {}));
   }
   if (sources.empty()) return;
@@ -203,7 +219,7 @@ void Search::admit(Exchange& exchange) {
     model_.admit(*state_, sources);
   else
     state_ = model_.start(sources);
-  tokens_.resize(tokens_.size() + sources.size(), model_.start_token());
+  tokens_.insert(tokens_.end(), first.begin(), first.end());
   if (state_->rows() != std::ssize(tokens_))
     throw Error(Error::Kind::bug, "decoding",
                 "the model has " + std::to_string(state_->rows()) + " rows for " +
@@ -229,7 +245,7 @@ void Search::enter(Request request) {
     request.allowed =
         possible_tokens(*request.allowed, always_, forbidden_, model_.vocabulary(), own_tokens());
   if (spare_.empty()) {
-    alive_.push_back(std::make_unique<SentenceSearch>(options_, model_.eos()));
+    alive_.push_back(std::make_unique<SentenceSearch>(options_, ends_));
   } else {
     alive_.push_back(std::move(spare_.back()));
     spare_.pop_back();
@@ -239,8 +255,10 @@ void Search::enter(Request request) {
   alive_.back()->begin(number, std::move(request), longest);
 }
 
-// Logits; where the rows looked is asked only if somebody wants to know.
+// Logits; where the rows looked, and how alike they are to their past, is asked only if somebody wants to
+// know.
 Tensor Search::step() {
+  if (options_.contrastive) return model_.step_compared(*state_, tokens_, likeness_);
   if (!watches_) return model_.step(*state_, tokens_);
   Tensor logits = model_.step_watched(*state_, tokens_, attention_);
   std::size_t row = 0, weights = 0;
@@ -265,7 +283,8 @@ void Search::constrain(const Tensor& logits) {
       const auto values = row_of(logits, row);
       if (!options_.processors.empty()) process(*sentence, i, values);
       if (open)
-        if (const auto end = column_of(*sentence, model_.eos())) values[*end] = -infinity;
+        for (const auto token : ends_)
+          if (const auto end = column_of(*sentence, token)) values[*end] = -infinity;
       if (forbids)
         for (const auto id : forbidden_) values[static_cast<std::size_t>(id)] = -infinity;
     }
@@ -275,6 +294,9 @@ void Search::constrain(const Tensor& logits) {
 // Processors know tokens by their ids: a row that has a sentence's own alone goes by way of all.
 void Search::process(const SentenceSearch& sentence, std::size_t row, std::span<float> values) {
   sentence.tokens_of(row, past_);
+  read_.clear();
+  if (model_.continues()) read_ = sentence.request().source;
+  read_.insert(read_.end(), past_.begin(), past_.end());
   std::span<float> all = values;
   if (restricted_) {
     all_tokens_.assign(static_cast<std::size_t>(model_.vocabulary()), -infinity);
@@ -282,7 +304,8 @@ void Search::process(const SentenceSearch& sentence, std::size_t row, std::span<
     const auto& own = *sentence.request().allowed;
     for (std::size_t j = 0; j < own.size(); ++j) all[static_cast<std::size_t>(own[j])] = values[j];
   }
-  for (const auto& processor : options_.processors) processor->process(sentence.index(), past_, all);
+  for (const auto& processor : options_.processors)
+    processor->process(sentence.index(), processor->reads_prompts() ? read_ : past_, all);
   if (!restricted_) return;
   const auto& own = *sentence.request().allowed;
   for (std::size_t j = 0; j < own.size(); ++j) values[j] = all[static_cast<std::size_t>(own[j])];
@@ -403,6 +426,7 @@ StepOffer Search::offer_to(const SentenceSearch& sentence, std::size_t row, std:
     offer.drawn = std::span(drawn_).subspan(drawn, draws_.size());
     drawn += draws_.size();
   }
+  if (options_.contrastive) offer.likeness = std::span(likeness_).subspan(row, rows);
   if (watches_) {
     const std::size_t begin = attention_.start[row], end = attention_.start[row + rows];
     offer.attention = std::span(attention_.weights).subspan(begin, end - begin);

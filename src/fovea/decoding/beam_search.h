@@ -36,9 +36,10 @@ class Exchange {
 /// At each step the 2 * beam most probable continuations of a sentence's running hypotheses are candidates,
 /// ranked by log-probability, then by rank of the parent, then by token. A candidate that ends the sentence
 /// is complete if it is among the `beam` first (as in Hugging Face's search), else dropped; the first `beam`
-/// others run on; a coverage penalty has its say in scores alone. At the greatest length running hypotheses
-/// are returned as they are, with complete = false. Groups of diverse beams, samples and alternatives are
-/// searches of this kind side by side, with a beam of their own each.
+/// others run on; a coverage penalty has its say in scores alone. (Of a model with n > 1 end tokens 1 + n
+/// times as many are candidates.) At the greatest length running hypotheses are returned as they are, with
+/// complete = false. Groups of diverse beams, samples and alternatives are searches of this kind side by
+/// side, with a beam of their own each.
 ///
 /// The batch is kept full: a sentence that is finished leaves at once, and when a quarter of the batch is
 /// free new ones are asked for, which join the others in mid-sentence. Sums are in double, each sentence is

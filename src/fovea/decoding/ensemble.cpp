@@ -77,8 +77,10 @@ Ensemble::Ensemble(std::vector<std::unique_ptr<const StepModel>> models, Mean me
     throw Error(Error::Kind::usage, "ensemble", "there is no model in it", "give at least one");
   const StepModel& first = *models_.front();
   for (const auto& model : models_)
-    if (model->vocabulary() != first.vocabulary() || model->eos() != first.eos() ||
-        model->start_token() != first.start_token() || !std::ranges::equal(model->banned(), first.banned()))
+    if (model->vocabulary() != first.vocabulary() || model->continues() != first.continues() ||
+        (!first.continues() && model->start_token({}) != first.start_token({})) ||
+        !std::ranges::equal(model->ends(), first.ends()) ||
+        !std::ranges::equal(model->banned(), first.banned()))
       throw Error(Error::Kind::model, "ensemble",
                   "a model of " + std::to_string(model->vocabulary()) +
                       " tokens or other special ones stands beside one of " +
@@ -86,9 +88,9 @@ Ensemble::Ensemble(std::vector<std::unique_ptr<const StepModel>> models, Mean me
                   "take models that were trained with one tokenizer");
 }
 
-std::int64_t Ensemble::max_positions() const {
+std::int64_t Ensemble::most_steps(std::span<const std::int32_t> source) const {
   std::int64_t least = std::numeric_limits<std::int64_t>::max();
-  for (const auto& model : models_) least = std::min(least, model->max_positions());
+  for (const auto& model : models_) least = std::min(least, model->most_steps(source));
   return least;
 }
 

@@ -43,10 +43,13 @@ class Ensemble : public StepModel {
 
   void restrict_to(DecodingState& state, std::span<const TokenSet> sets) const override;
 
-  std::int32_t start_token() const override { return models_.front()->start_token(); }
-  std::int32_t eos() const override { return models_.front()->eos(); }
+  std::int32_t start_token(std::span<const std::int32_t> source) const override {
+    return models_.front()->start_token(source);
+  }
+  std::span<const std::int32_t> ends() const override { return models_.front()->ends(); }
   std::int64_t vocabulary() const override { return models_.front()->vocabulary(); }
-  std::int64_t max_positions() const override;  ///< of the model that takes fewest
+  std::int64_t most_steps(std::span<const std::int32_t> source) const override;  ///< the fewest of any model
+  bool continues() const override { return models_.front()->continues(); }
   std::span<const std::int32_t> banned() const override { return models_.front()->banned(); }
   const kernels::Execution& execution() const override { return models_.front()->execution(); }
 

@@ -38,8 +38,10 @@ RepetitionPenalty::RepetitionPenalty(double penalty) : penalty_(static_cast<floa
 
 void RepetitionPenalty::process(std::size_t, std::span<const std::int32_t> tokens,
                                 std::span<float> logits) const {
-  for (auto token = tokens.begin(); token != tokens.end(); ++token) {
-    if (std::find(tokens.begin(), token, *token) != token) continue;  // once is enough
+  std::vector<std::int32_t> said(tokens.begin(), tokens.end());
+  std::ranges::sort(said);
+  const auto again = std::ranges::unique(said);  // once is enough
+  for (auto token = said.begin(); token != again.begin(); ++token) {
     float& logit = logits[static_cast<std::size_t>(*token)];
     logit = logit > 0 ? logit / penalty_ : logit * penalty_;
   }

@@ -22,6 +22,10 @@ class LogitProcessor {
   virtual void process(std::size_t source, std::span<const std::int32_t> tokens,
                        std::span<float> logits) const = 0;
 
+  /// Whether `tokens` is to begin with the source where hypotheses continue it (StepModel::continues): for
+  /// what looks back, as in Hugging Face's generate(). Not by default.
+  virtual bool reads_prompts() const { return false; }
+
   /// A token that it may make the only possible one whatever the model says: a sentence that is restricted to
   /// tokens of its own (Request::allowed) may hold it too. None by default.
   virtual std::optional<std::int32_t> forced() const { return {}; }
@@ -35,6 +39,7 @@ class NoRepeatNgram : public LogitProcessor {
   explicit NoRepeatNgram(std::int64_t n);
   void process(std::size_t source, std::span<const std::int32_t> tokens,
                std::span<float> logits) const override;
+  bool reads_prompts() const override { return true; }
 
  private:
   std::size_t n_;
@@ -49,6 +54,7 @@ class RepetitionPenalty : public LogitProcessor {
   explicit RepetitionPenalty(double penalty);
   void process(std::size_t source, std::span<const std::int32_t> tokens,
                std::span<float> logits) const override;
+  bool reads_prompts() const override { return true; }
 
  private:
   float penalty_;
@@ -62,6 +68,7 @@ class SuppressSequences : public LogitProcessor {
   explicit SuppressSequences(std::vector<std::vector<std::int32_t>> sequences);
   void process(std::size_t source, std::span<const std::int32_t> tokens,
                std::span<float> logits) const override;
+  bool reads_prompts() const override { return true; }
 
  private:
   std::vector<std::vector<std::int32_t>> sequences_;

@@ -16,6 +16,11 @@ void StepModel::step_top(DecodingState&, std::span<const std::int32_t>, const ke
   throw Error(Error::Kind::bug, "decoding", "the model ranks no tokens by itself");
 }
 
+Tensor StepModel::step_compared(DecodingState&, std::span<const std::int32_t>, std::vector<float>&) const {
+  throw Error(Error::Kind::usage, "decoding", "the model does not compare what it writes with what it wrote",
+              "do without contrastive search, which is for language models");
+}
+
 Tensor StepModel::last_logits(const DecodingState&) const {
   throw Error(Error::Kind::bug, "decoding", "the model ranks no tokens by itself");
 }

@@ -45,7 +45,7 @@ class StepModel {
   virtual ~StepModel() = default;
 
   /// A state with one row a source, in order. Sources are ids as the encoder reads them (with its end of
-  /// sentence).
+  /// sentence); of a model that continues them, prompts.
   virtual std::unique_ptr<DecodingState> start(
       const std::vector<std::vector<std::int32_t>>& sources) const = 0;
 
@@ -80,10 +80,22 @@ class StepModel {
   /// The logits that step_top() did not write the last time.
   virtual Tensor last_logits(const DecodingState& state) const;
 
-  virtual std::int32_t start_token() const = 0;    ///< fed at the first step
-  virtual std::int32_t eos() const = 0;            ///< ends a hypothesis
-  virtual std::int64_t vocabulary() const = 0;     ///< V
-  virtual std::int64_t max_positions() const = 0;  ///< steps the model can take
+  /// The same logits, bit for bit, and how much the newest token of each row is like what the row has read
+  /// before: the greatest cosine of the states that the output layer reads, or -1 before there is anything.
+  /// Throws Error(usage) if the model does not compare, as by default.
+  virtual Tensor step_compared(DecodingState& state, std::span<const std::int32_t> tokens,
+                               std::vector<float>& likeness) const;
+
+  /// What the row of a source is fed at the first step.
+  virtual std::int32_t start_token(std::span<const std::int32_t> source) const = 0;
+  /// Each of them ends a hypothesis; with none, hypotheses go on to their greatest length.
+  virtual std::span<const std::int32_t> ends() const = 0;
+  virtual std::int64_t vocabulary() const = 0;  ///< V
+  /// Steps the model can take for a source.
+  virtual std::int64_t most_steps(std::span<const std::int32_t> source) const = 0;
+  /// Whether hypotheses continue their source, as those of a language model: then what looks back over what
+  /// has been said (LogitProcessor::reads_prompts) looks back over the source, too.
+  virtual bool continues() const { return false; }
   /// Ids that are never generated, such as the pad token.
   virtual std::span<const std::int32_t> banned() const { return {}; }
 

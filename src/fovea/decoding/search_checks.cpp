@@ -30,12 +30,27 @@ void check_numbered(const BeamOptions& options, const StepModel& model) {
          to_string(options.nbest) + " with beam " + to_string(options.beam), "use 1 to the beam");
 }
 
+void check_contrastive(const BeamOptions& options) {
+  if (!options.contrastive) return;
+  const auto [alpha, k] = *options.contrastive;
+  using std::to_string;
+  expect(alpha >= 0 && alpha <= 1, "contrastive alpha", to_string(alpha), "use a number from 0 to 1");
+  expect(k >= 1 && k <= kernels::top_k_limit, "contrastive k", to_string(k),
+         "use 1 to " + to_string(kernels::top_k_limit));
+  expect(options.beam == 1 && options.nbest == 1 && !options.sampling && !options.alternatives &&
+             options.coverage_penalty.beta == 0.0 && !options.attention,
+         "contrastive search", "asked for together with a beam, sampling, alternatives or attention",
+         "use one of them");
+}
+
 }  // namespace
 
 void validate(const BeamOptions& options, const BatchLimits& limits, const StepModel& model) {
   using std::to_string;
-  expect(options.beam >= 1 && (options.beam <= widest_beam || model.vocabulary() <= kernels::top_k_limit),
-         "beam", to_string(options.beam), "use 1 to " + to_string(widest_beam));
+  const std::int64_t widest = kernels::top_k_limit / candidates_of(1, std::ssize(model.ends()));
+  expect(options.beam >= 1 && (options.beam <= widest || model.vocabulary() <= kernels::top_k_limit), "beam",
+         to_string(options.beam), "use 1 to " + to_string(widest));
+  check_contrastive(options);
   check_numbered(options, model);
   const auto& [groups, penalty] = options.diverse;
   expect(groups >= 1 && options.beam % groups == 0, "diverse groups",

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "fovea/decoding/coverage.h"
@@ -31,14 +32,22 @@ struct Request {
   std::shared_ptr<const std::vector<std::int32_t>> allowed = {};
 };
 
+/// What ended a hypothesis.
+enum class Ending {
+  end_token,  ///< one of the model's, which is not among the tokens
+  rule,       ///< BeamOptions::stops; the tokens are all there
+  cut,        ///< the greatest length, a listener that wants no more, or nothing could follow
+};
+
 /// A generated sentence.
 struct Hypothesis {
   std::vector<std::int32_t> tokens;  ///< without start token and end of sentence
   double score = 0.0;                ///< log_probability / length_penalty(length) + coverage penalty
   double log_probability = 0.0;      ///< nats, end of sentence included
-  std::vector<float> token_log_probabilities;  ///< of each token and, if complete, of the end of sentence
-  bool complete = true;                        ///< false: cut at the greatest length, without end of sentence
+  std::vector<float> token_log_probabilities;  ///< of each token and, if there was one, of the end token
+  bool complete = true;                        ///< not cut
   std::vector<float> attention = {};  ///< [those tokens, source], if BeamOptions::attention; else empty
+  Ending ending = Ending::end_token;
 };
 
 /// When the search for a sentence ends. It always ends when nothing is left to continue or at the greatest
@@ -73,6 +82,21 @@ struct Alternatives {
   double min_probability = 0.0;
 };
 
+/// Contrastive search: of the k most probable next tokens v the one with the greatest
+///   (1 - alpha) p(v) - alpha max_j cos(h_v, h_j),
+/// h_v the model's state once it has read v, h_j those of all it read before, the prompt included: what is
+/// probable, and does not repeat. All k are read at each step, a row each. For models that compare
+/// (StepModel::step_compared).
+/// Source   Su et al. 2022, "A contrastive framework for neural text generation", equation (5)
+struct Contrastive {
+  double alpha = 0.6;  ///< 0: greedy search (`penalty_alpha`)
+  std::int64_t k = 4;  ///< (`top_k`)
+};
+
+/// Whether a hypothesis ends with its last token, of the sentence of that number, though that is no end
+/// token. Must depend on these alone.
+using StopRule = std::function<bool(std::size_t sentence, std::span<const std::int32_t> tokens)>;
+
 /// A token that will stay: every hypothesis that can still be returned as number `hypothesis` has it.
 struct StreamedToken {
   std::size_t sentence;     ///< number of its request
@@ -86,8 +110,12 @@ struct StreamedToken {
 /// one of its sentence unless they are drawn or alternatives.
 using OnToken = std::function<bool(const StreamedToken&)>;
 
-/// A step looks at twice as many candidates as there are hypotheses.
+/// A step looks at twice as many candidates as there are hypotheses; with n end tokens at 1 + n times as
+/// many, so that enough are left that go on.
 inline constexpr std::int64_t widest_beam = kernels::top_k_limit / 2;
+inline std::int64_t candidates_of(std::int64_t beam, std::int64_t ends) {
+  return (ends > 1 ? 1 + ends : 2) * beam;
+}
 
 struct BeamOptions {
   std::int64_t beam = 5;   ///< hypotheses kept alive a sentence, up to widest_beam; 1 = greedy search
@@ -113,7 +141,9 @@ struct BeamOptions {
   std::optional<Sampling> sampling = {};
   DiverseBeams diverse = {};
   std::optional<Alternatives> alternatives = {};
+  std::optional<Contrastive> contrastive = {};  ///< in place of a beam, which is 1
 
+  StopRule stops = {};    ///< asked of each hypothesis when it has got a token
   OnToken on_token = {};  ///< told of tokens as soon as they are sure
   /// Looked at before each step: once true, the search ends with what it has delivered.
   const std::atomic<bool>* cancelled = nullptr;

@@ -52,6 +52,8 @@ void SentenceSearch::advance(const StepOffer& offer) {
   ++length_;
   if (length_ <= std::ssize(request_.prefix)) {
     force();
+  } else if (options_.contrastive) {
+    contrast(offer);
   } else if (length_ == std::ssize(request_.prefix) + 1) {
     branch(offer);
   } else {
@@ -99,17 +101,19 @@ void SentenceSearch::begin_alternatives(const StepOffer& offer) {
     const bool likely =
         std::exp(static_cast<double>(log_probability)) >= options_.alternatives->min_probability;
     if (!(log_probability > -infinity) || (!likely && !groups_.empty())) break;
-    if (offer.ids[i] == eos_) continue;
-    groups_.emplace_back();
-    groups_.back().running.push_back(follow(past, offer.ids[i], log_probability,
-                                            past.log_probability + static_cast<double>(log_probability)));
-    if (length_ >= max_length_) {
-      groups_.back().cut.push_back(end(groups_.back().running.front(), length_, false));
-      groups_.back().running.clear();
-    }
+    if (is_end(offer.ids[i])) continue;
+    const Running first = follow(past, offer.ids[i], log_probability,
+                                 past.log_probability + static_cast<double>(log_probability));
+    Group& group = groups_.emplace_back();
+    if (const auto ending = ending_of(first.last))
+      keep_complete(group, first, *ending);
+    else if (length_ >= max_length_)
+      group.cut.push_back(end(first, length_, Ending::cut));
+    else
+      group.running.push_back(first);
   }
   if (groups_.empty()) {  // nothing can follow
-    stem.cut.push_back(end(past, length_ - 1, false));
+    stem.cut.push_back(end(past, length_ - 1, Ending::cut));
     stem.running.clear();
     groups_.push_back(std::move(stem));
   }
@@ -131,7 +135,8 @@ void SentenceSearch::rank_candidates(const Group& group, const StepOffer& offer)
           {sum - taken, sum, static_cast<std::int32_t>(parent), offer.ids[i], offer.log_probabilities[i]});
     }
   }
-  const std::size_t count = std::min(candidates_.size(), 2 * group_beam());
+  const auto most = candidates_of(static_cast<std::int64_t>(group_beam()), std::ssize(ends_));
+  const std::size_t count = std::min(candidates_.size(), static_cast<std::size_t>(most));
   std::partial_sort(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(count),
                     candidates_.end());
   candidates_.resize(count);
@@ -144,6 +149,43 @@ void SentenceSearch::take_drawn(const Group& group, const Drawn& drawn) {
   candidates_.push_back({sum, sum, 0, drawn.token, drawn.log_probability});
 }
 
+// Contrastive search is a token behind: what runs are hypotheses that differ in their last token, which the
+// model has now read, and one of them stays. Those that run then are its continuations.
+void SentenceSearch::contrast(const StepOffer& offer) {
+  Group& group = groups_.front();
+  if (length_ == std::ssize(request_.prefix) + 1)
+    return offer_all(group, Running(group.running.front()), offer);
+  const Running chosen = most_contrasting(group, offer.likeness);
+  group.running.clear();
+  if (const auto ending = ending_of(chosen.last))
+    keep_complete(group, chosen, *ending);
+  else if (length_ > max_length_)
+    group.cut.push_back(end(chosen, max_length_, Ending::cut));
+  else
+    offer_all(group, chosen, offer);
+}
+
+const SentenceSearch::Running& SentenceSearch::most_contrasting(const Group& group,
+                                                                std::span<const float> likeness) const {
+  const double alpha = options_.contrastive->alpha;
+  return *std::ranges::max_element(group.running, {}, [&](const Running& running) {
+    const double p = std::exp(static_cast<double>(history_.log_probability(running.last)));
+    return (1.0 - alpha) * p -
+           alpha * static_cast<double>(likeness[static_cast<std::size_t>(running.parent_row)]);
+  });
+}
+
+// All that a row offers runs on.
+void SentenceSearch::offer_all(Group& group, const Running& past, const StepOffer& offer) {
+  group.running.clear();
+  const std::size_t begin = static_cast<std::size_t>(past.parent_row) * offer.k;
+  for (std::size_t i = begin; i < begin + offer.k; ++i)
+    if (const float one = offer.log_probabilities[i]; one > -infinity)
+      group.running.push_back(
+          follow(past, offer.ids[i], one, past.log_probability + static_cast<double>(one)));
+  if (group.running.empty()) group.cut.push_back(end(past, length_ - 1, Ending::cut));
+}
+
 // Replaces the running hypotheses by their best continuations.
 void SentenceSearch::choose(Group& group) {
   const std::size_t beam = group_beam();
@@ -151,12 +193,11 @@ void SentenceSearch::choose(Group& group) {
   group.running.clear();
   for (std::size_t rank = 0; rank < candidates_.size() && group.running.size() < beam; ++rank) {
     const Candidate& candidate = candidates_[rank];
-    const bool ends = candidate.token == eos_;
-    if (ends && rank >= beam) continue;
+    if (is_end(candidate.token) && rank >= beam) continue;
     const Running next = follow(before_[static_cast<std::size_t>(candidate.parent)], candidate.token,
                                 candidate.token_log_probability, candidate.log_probability);
-    if (ends) {
-      keep_complete(group, next);
+    if (const auto ending = ending_of(next.last)) {
+      if (rank < beam) keep_complete(group, next, *ending);
     } else {
       group.running.push_back(next);
       if (options_.diverse.groups > 1) chosen_.push_back(candidate.token);
@@ -166,7 +207,7 @@ void SentenceSearch::choose(Group& group) {
   const bool dead_end = group.running.empty() && group.complete.empty();
   if (at_limit || dead_end)
     for (const Running& running : dead_end ? before_ : group.running)
-      group.cut.push_back(end(running, dead_end ? length_ - 1 : length_, false));
+      group.cut.push_back(end(running, dead_end ? length_ - 1 : length_, Ending::cut));
   if (is_finished(group)) group.running.clear();
 }
 
@@ -179,13 +220,25 @@ SentenceSearch::Running SentenceSearch::follow(const Running& past, std::int32_t
           options_.coverage_penalty.beta != 0.0 ? options_.coverage_penalty(coverage_.row(row)) : 0.0};
 }
 
-SentenceSearch::Ended SentenceSearch::end(const Running& running, std::int64_t length, bool complete) const {
-  const double score = running.log_probability / options_.length_penalty(length) + running.coverage_penalty;
-  return {running.last, running.log_probability, score, complete};
+bool SentenceSearch::is_end(std::int32_t token) const {
+  return std::ranges::find(ends_, token) != ends_.end();
 }
 
-void SentenceSearch::keep_complete(Group& group, const Running& running) const {
-  const Ended ended = end(running, length_, true);
+// What ends a hypothesis with its last token, if anything.
+std::optional<Ending> SentenceSearch::ending_of(History::Node last) {
+  if (is_end(history_.token(last))) return Ending::end_token;
+  if (!options_.stops) return {};
+  history_.tokens(last, tokens_);
+  return options_.stops(index_, tokens_) ? std::optional(Ending::rule) : std::nullopt;
+}
+
+SentenceSearch::Ended SentenceSearch::end(const Running& running, std::int64_t length, Ending ending) const {
+  const double score = running.log_probability / options_.length_penalty(length) + running.coverage_penalty;
+  return {running.last, running.log_probability, score, ending};
+}
+
+void SentenceSearch::keep_complete(Group& group, const Running& running, Ending ending) const {
+  const Ended ended = end(running, history_.length(running.last), ending);
   const auto place = std::find_if(group.complete.begin(), group.complete.end(),
                                   [&](const Ended& other) { return other.score < ended.score; });
   group.complete.insert(place, ended);
@@ -243,9 +296,9 @@ std::vector<Hypothesis> SentenceSearch::results() const {
 void SentenceSearch::deliver(const Ended& ended, std::vector<Hypothesis>& results) const {
   auto [tokens, log_probabilities, attention] =
       history_.path(ended.last, options_.attention ? request_.source.size() : 0);
-  if (ended.complete) tokens.pop_back();
+  if (ended.ending == Ending::end_token) tokens.pop_back();
   results.push_back({std::move(tokens), ended.score, ended.log_probability, std::move(log_probabilities),
-                     ended.complete, std::move(attention)});
+                     ended.complete(), std::move(attention), ended.ending});
 }
 
 // Tells of what every hypothesis shares that can still be returned; once all has ended, of what is returned.
@@ -255,10 +308,11 @@ void SentenceSearch::stream() {
       sure = any ? history_.shared(sure, node) : node;
       any = true;
     };
-    for (const Running& running : group.running) meet(running.last);
+    for (const Running& running : group.running)  // contrastive search has not chosen among their last tokens
+      meet(options_.contrastive ? history_.first(running.last, history_.length(running.last) - 1)
+                                : running.last);
     if (!group.complete.empty() || group.running.empty())
-      if (const Ended* best = group.best())
-        meet(best->complete ? history_.first(best->last, history_.length(best->last) - 1) : best->last);
+      if (const Ended* best = group.best()) meet(text_of(*best));
     return sure;
   };
   if (options_.numbered()) {
@@ -275,10 +329,10 @@ void SentenceSearch::stream() {
     const Ended* best = nullptr;
     for (const Group& group : groups_) {
       const Ended* one = group.best();
-      if (one && (!best || std::pair(one->complete, one->score) > std::pair(best->complete, best->score)))
+      if (one && (!best || std::pair(one->complete(), one->score) > std::pair(best->complete(), best->score)))
         best = one;
     }
-    sure = best->complete ? history_.first(best->last, history_.length(best->last) - 1) : best->last;
+    sure = text_of(*best);
   } else {
     bool any = false;
     for (const Group& group : groups_) sure = share(group, sure, any);
@@ -286,6 +340,12 @@ void SentenceSearch::stream() {
   if (emit(0, sure)) return;
   groups_.resize(1);
   stop_at(groups_.front(), history_.first(sure, emitted_.front()));
+}
+
+// Its last token that is not an end token.
+History::Node SentenceSearch::text_of(const Ended& ended) const {
+  if (ended.ending != Ending::end_token) return ended.last;
+  return history_.first(ended.last, history_.length(ended.last) - 1);
 }
 
 // Whether the listener wants more.
@@ -307,7 +367,7 @@ void SentenceSearch::stop_at(Group& group, History::Node last) {
   for (const float one : history_.path(last).log_probabilities)
     stopped.log_probability += static_cast<double>(one);
   group = {};
-  group.cut.push_back(end(stopped, history_.length(last), false));
+  group.cut.push_back(end(stopped, history_.length(last), Ending::cut));
 }
 
 }  // namespace fovea::decoding

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -16,13 +17,15 @@ struct StepOffer {
   std::span<const std::int32_t> ids;         ///< [rows, k]
   std::span<const Drawn> drawn;              ///< in place of those: one for each of draws()
   std::span<const float> attention;          ///< [rows, source], or empty
+  std::span<const float> likeness;           ///< [rows] to what was read before, of contrastive search
 };
 
 /// The search for one sentence: its hypotheses, step by step. Rows are numbered from 0 here.
 class SentenceSearch {
  public:
-  /// The options must outlive it.
-  SentenceSearch(const BeamOptions& options, std::int32_t eos) : options_(options), eos_(eos) {}
+  /// Both must outlive it.
+  SentenceSearch(const BeamOptions& options, std::span<const std::int32_t> ends)
+      : options_(options), ends_(ends) {}
 
   /// Begins with one row. `max_length` counts tokens, end of sentence included; the prefix is shorter.
   void begin(std::size_t index, Request request, std::int64_t max_length);
@@ -65,7 +68,8 @@ class SentenceSearch {
     History::Node last;
     double log_probability;
     double score;
-    bool complete;
+    Ending ending;
+    bool complete() const { return ending != Ending::cut; }
   };
   // Hypotheses that compete with each other.
   struct Group {
@@ -94,11 +98,17 @@ class SentenceSearch {
   void advance(Group& group, const StepOffer& offer);
   void rank_candidates(const Group& group, const StepOffer& offer);
   void take_drawn(const Group& group, const Drawn& drawn);
+  void contrast(const StepOffer& offer);
+  const Running& most_contrasting(const Group& group, std::span<const float> likeness) const;
+  void offer_all(Group& group, const Running& past, const StepOffer& offer);
   void choose(Group& group);
   Running follow(const Running& past, std::int32_t token, float token_log_probability,
                  double log_probability);
-  Ended end(const Running& running, std::int64_t length, bool complete) const;
-  void keep_complete(Group& group, const Running& running) const;
+  bool is_end(std::int32_t token) const;
+  std::optional<Ending> ending_of(History::Node last);
+  Ended end(const Running& running, std::int64_t length, Ending ending) const;
+  void keep_complete(Group& group, const Running& running, Ending ending) const;
+  History::Node text_of(const Ended& ended) const;
   bool is_finished(const Group& group) const;
   void deliver(const Ended& ended, std::vector<Hypothesis>& results) const;
 
@@ -107,7 +117,7 @@ class SentenceSearch {
   void stop_at(Group& group, History::Node last);
 
   const BeamOptions& options_;
-  std::int32_t eos_;
+  std::span<const std::int32_t> ends_;
   std::size_t index_ = 0;
   Request request_;
   std::int64_t max_length_ = 0, length_ = 0;
@@ -121,6 +131,7 @@ class SentenceSearch {
   std::vector<Candidate> candidates_;  // of one group, best first
   std::vector<Running> before_;        // the hypotheses they continue
   std::vector<std::int32_t> chosen_;   // by the groups before, at this step
+  std::vector<std::int32_t> tokens_;   // of one hypothesis, for the stop rule
 };
 
 }  // namespace fovea::decoding

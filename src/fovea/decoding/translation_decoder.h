@@ -30,10 +30,10 @@ class TranslationDecoder : public StepModel {
 
   void restrict_to(DecodingState& state, std::span<const TokenSet> sets) const override;
 
-  std::int32_t start_token() const override { return vocabulary_.start; }
-  std::int32_t eos() const override { return vocabulary_.eos; }
+  std::int32_t start_token(std::span<const std::int32_t>) const override { return vocabulary_.start; }
+  std::span<const std::int32_t> ends() const override { return {&vocabulary_.eos, 1}; }
   std::int64_t vocabulary() const override { return vocabulary_.target; }
-  std::int64_t max_positions() const override { return model_.max_positions(); }
+  std::int64_t most_steps(std::span<const std::int32_t>) const override { return model_.max_positions(); }
   std::span<const std::int32_t> banned() const override { return vocabulary_.never(); }
   const kernels::Execution& execution() const override { return ctx_.exec; }
 

@@ -77,7 +77,7 @@ Translator::Translator(std::span<const std::unique_ptr<models::TranslationModel>
                        const text::TranslationTokenizer& tokenizer, Crew& crew, Ensemble::Mean mean)
     : tokenizer_(tokenizer), crew_(crew), mean_(mean) {
   for (const auto& model : models) models_.push_back(model.get());
-  max_positions_ = decoder(crew.together())->max_positions();
+  max_positions_ = decoder(crew.together())->most_steps({});
   expect_tokenizer();
 }
 

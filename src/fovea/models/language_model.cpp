@@ -73,16 +73,17 @@ void LanguageModel::read(const ops::Context& ctx, std::span<const std::int32_t> 
 }
 
 std::unique_ptr<LanguageState> LanguageModel::start(const ops::Context& ctx,
-                                                    std::span<const std::vector<std::int32_t>> texts) const {
+                                                    std::span<const std::vector<std::int32_t>> texts,
+                                                    Tensor* states) const {
   std::vector<attention::KeyValueCache> caches;
   for (const auto& layer : heads()) caches.emplace_back(layer.cache());
   auto state = std::make_unique<LanguageState>(std::move(caches));
-  admit(ctx, *state, texts);
+  admit(ctx, *state, texts, states);
   return state;
 }
 
 void LanguageModel::admit(const ops::Context& ctx, LanguageState& state,
-                          std::span<const std::vector<std::int32_t>> texts) const {
+                          std::span<const std::vector<std::int32_t>> texts, Tensor* states) const {
   const auto before = static_cast<std::size_t>(state.rows());
   for (auto& cache : state.caches()) cache.admit(std::ssize(texts));
   auto tokens = std::make_shared<Sequences>();
@@ -94,17 +95,21 @@ void LanguageModel::admit(const ops::Context& ctx, LanguageState& state,
     tokens->count.push_back(std::ssize(text));
     packed.insert(packed.end(), text.begin(), text.end());
   }
-  if (!packed.empty()) states_of(ctx, packed, CausalPass(state.caches(), tokens));
+  Tensor read;
+  if (!packed.empty()) read = states_of(ctx, packed, CausalPass(state.caches(), tokens));
+  if (states) *states = std::move(read);
 }
 
 Tensor LanguageModel::step(const ops::Context& ctx, LanguageState& state,
-                           std::span<const std::int32_t> tokens) const {
+                           std::span<const std::int32_t> tokens, Tensor* states) const {
   auto rows = std::make_shared<Sequences>();
   for (std::int64_t i = 0; i < state.rows(); ++i) {
     rows->start.push_back(i);
     rows->count.push_back(1);
   }
-  return nn::linear(ctx, states_of(ctx, tokens, CausalPass(state.caches(), rows)), output(), output_bias());
+  const Tensor read = states_of(ctx, tokens, CausalPass(state.caches(), rows));
+  if (states) *states = read;
+  return nn::linear(ctx, read, output(), output_bias());
 }
 
 }  // namespace fovea::models

@@ -68,14 +68,18 @@ class LanguageModel : public Model {
   /// Reads one text, for a recorder in ctx to watch.
   void read(const ops::Context& ctx, std::span<const std::int32_t> tokens) const;
 
-  /// Reads the beginnings of texts, which may be empty, one row each.
+  /// Reads the beginnings of texts, which may be empty, one row each. `states`, if given, gets what the
+  /// output layer would read of their tokens, [N, D], one text after the other; undefined without tokens.
   std::unique_ptr<LanguageState> start(const ops::Context& ctx,
-                                       std::span<const std::vector<std::int32_t>> texts) const;
+                                       std::span<const std::vector<std::int32_t>> texts,
+                                       Tensor* states = nullptr) const;
   /// The same into a state whose rows are in mid-text, after those there are, which do not notice.
-  void admit(const ops::Context& ctx, LanguageState& state,
-             std::span<const std::vector<std::int32_t>> texts) const;
-  /// One more token for every row; logits [rows, V] of what follows. Throws Error(bug) past max_positions().
-  Tensor step(const ops::Context& ctx, LanguageState& state, std::span<const std::int32_t> tokens) const;
+  void admit(const ops::Context& ctx, LanguageState& state, std::span<const std::vector<std::int32_t>> texts,
+             Tensor* states = nullptr) const;
+  /// One more token for every row; logits [rows, V] of what follows, and the states [rows, D] they are made
+  /// of. Throws Error(bug) past max_positions().
+  Tensor step(const ops::Context& ctx, LanguageState& state, std::span<const std::int32_t> tokens,
+              Tensor* states = nullptr) const;
 
  protected:
   /// The states [N, D] that the output layer reads.
