@@ -46,6 +46,17 @@ CausalPass::CausalPass(std::span<KeyValueCache> caches, std::shared_ptr<const Se
   position_ = positions(*tokens_, first);
 }
 
+CausalPass CausalPass::step(std::span<KeyValueCache> caches) {
+  auto tokens = std::make_shared<Sequences>();
+  for (std::int64_t b = 0; b < caches.front().sequences(); ++b) {
+    tokens->start.push_back(b);
+    tokens->count.push_back(1);
+  }
+  CausalPass pass(caches, std::move(tokens));
+  pass.fresh_ = false;
+  return pass;
+}
+
 Tensor CausalPass::attend(const ops::Context& ctx, std::size_t layer, const Tensor& qkv,
                           const CausalHeads& heads, std::string_view place) const {
   const std::int64_t queries = heads.heads * heads.width, keys = heads.kv_heads * heads.width;

@@ -40,6 +40,10 @@ class CausalPass {
   /// outlive this.
   CausalPass(std::span<KeyValueCache> caches, std::shared_ptr<const Sequences> tokens);
 
+  /// One token more for each sequence. All go by way of the caches, those without a past, too: what is beside
+  /// a sequence does not decide how its own is computed.
+  static CausalPass step(std::span<KeyValueCache> caches);
+
   std::int64_t rows() const { return static_cast<std::int64_t>(position_.size()); }
   /// Of each row in its sequence, from 0.
   const std::vector<std::int32_t>& position() const { return position_; }

@@ -14,6 +14,7 @@ void add_attend(CLI::App& fovea);
 void add_average(CLI::App& fovea);
 void add_doctor(CLI::App& fovea);
 void add_evaluate(CLI::App& fovea);
+void add_generate(CLI::App& fovea);
 void add_inspect(CLI::App& fovea);
 void add_quantize(CLI::App& fovea);
 void add_score(CLI::App& fovea);

@@ -14,13 +14,13 @@ models::LengthPenaltyKind kind_named(std::string_view name) {
   return name == "gnmt" ? models::LengthPenaltyKind::gnmt : models::LengthPenaltyKind::power;
 }
 
+}  // namespace
+
 decoding::Stop stop_named(std::string_view name) {
   return name == "true"    ? decoding::Stop::first
          : name == "never" ? decoding::Stop::exact
                            : decoding::Stop::bound;
 }
-
-}  // namespace
 
 void DecodingFlags::add_to(CLI::App& command) {
   command.add_option("--beam", beam, "Hypotheses kept alive (default: the model's own)")

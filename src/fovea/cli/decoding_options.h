@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "fovea/decoding/translator.h"
 
@@ -12,6 +13,9 @@ class App;
 }
 
 namespace fovea::cli {
+
+/// Of --early-stopping: false, true or never.
+decoding::Stop stop_named(std::string_view name);
 
 /// How to translate, as the command line says it. What is not given, the model's generation_config.json
 /// decides.

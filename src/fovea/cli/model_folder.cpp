@@ -9,7 +9,9 @@
 #include "fovea/base/file.h"
 #include "fovea/cli/common.h"
 #include "fovea/formats/json.h"
+#include "fovea/models/language_folder.h"
 #include "fovea/models/translation_folder.h"
+#include "fovea/text/load_tokenizer.h"
 
 namespace fovea::cli {
 namespace {
@@ -77,19 +79,24 @@ void refuse_checkpoint(const std::filesystem::path& folder) {
               "name the folder of the run, or make a model of checkpoints: fovea average");
 }
 
-std::vector<std::string> doubts(const std::string& folder, const models::TranslationModel& model,
-                                const text::TranslationTokenizer& tokenizer) {
+std::vector<std::string> doubts_of_weights(const std::string& folder, const models::Model& model) {
   std::vector<std::string> found;
-  const auto rows = model.vocabulary();
   if (const auto names = models::non_finite_tensors(model); !names.empty())
     found.push_back("NaN or infinite weights in " + names.front() +
                     (names.size() > 1 ? " and " + counted(names.size() - 1, "other tensor") : ""));
-  doubt_side(found, "source", tokenizer.source_model(), tokenizer.source_vocabulary(), rows.source);
-  if (!shares_sides(tokenizer))
-    doubt_side(found, "target", tokenizer.target_model(), tokenizer.target_vocabulary(), rows.target);
   const auto json = formats::read_json(std::filesystem::path(folder) / "config.json", Error::Kind::model);
   for (const char* key : {"auto_map", "custom_pipelines"})
     if (json.has(key)) found.push_back(std::string("config.json: ") + key + " names code to be run: ignored");
+  return found;
+}
+
+std::vector<std::string> doubts(const std::string& folder, const models::TranslationModel& model,
+                                const text::TranslationTokenizer& tokenizer) {
+  std::vector<std::string> found = doubts_of_weights(folder, model);
+  const auto rows = model.vocabulary();
+  doubt_side(found, "source", tokenizer.source_model(), tokenizer.source_vocabulary(), rows.source);
+  if (!shares_sides(tokenizer))
+    doubt_side(found, "target", tokenizer.target_model(), tokenizer.target_vocabulary(), rows.target);
   for (const std::string& key : models::ignored_generation_keys(folder))
     found.push_back(key + " is not built here: ignored");
   return found;
@@ -115,6 +122,19 @@ LoadedModel load_model(const std::string& folder, const kernels::Execution& exec
                      text::TranslationTokenizer::read(folder)};
   for (const auto& doubt : doubts(folder, *loaded.model, loaded.tokenizer))
     warn(printable(folder, 400) + ": " + doubt);
+  return loaded;
+}
+
+LoadedLanguageModel load_language_model(const std::string& folder, const kernels::Execution& exec,
+                                        const std::string& dtype) {
+  refuse_checkpoint(folder);
+  const auto wanted = dtype.empty() ? std::nullopt : std::optional(dtype_named(dtype));
+  LoadedLanguageModel loaded{models::load_language_model_for_inference(folder, exec, wanted),
+                             text::load_tokenizer(folder)};
+  auto found = doubts_of_weights(folder, *loaded.model);
+  for (const std::string& key : models::ignored_continuation_keys(folder))
+    found.push_back(key + " is not built here: ignored");
+  for (const auto& doubt : found) warn(printable(folder, 400) + ": " + doubt);
   return loaded;
 }
 

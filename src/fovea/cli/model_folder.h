@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "fovea/kernels/execution.h"
+#include "fovea/models/language_model.h"
 #include "fovea/models/translation_model.h"
+#include "fovea/text/tokenizer.h"
 #include "fovea/text/translation_tokenizer.h"
 
 namespace CLI {
@@ -45,6 +47,19 @@ LoadedModel load_model(const std::string& folder, const kernels::Execution& exec
 
 /// A checkpoint of a run has weights but neither configuration nor tokenizer: throws Error(model) saying so.
 void refuse_checkpoint(const std::filesystem::path& folder);
+
+/// What makes a model of any kind doubtful that can be used all the same: weights that are not finite, keys
+/// of config.json that ask for code from elsewhere (it is never run).
+std::vector<std::string> doubts_of_weights(const std::string& folder, const models::Model& model);
+
+/// A language model and its tokenizer.
+struct LoadedLanguageModel {
+  std::unique_ptr<models::LanguageModel> model;
+  std::shared_ptr<const text::Tokenizer> tokenizer;
+};
+/// As load_model() (models::load_language_model_for_inference).
+LoadedLanguageModel load_language_model(const std::string& folder, const kernels::Execution& exec,
+                                        const std::string& dtype = {});
 
 /// What makes a model doubtful that can be used all the same, a line each: weights that are not finite, a
 /// tokenizer that seems to be of another model or fails its own samples, keys that ask for code from

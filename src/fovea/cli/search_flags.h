@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "fovea/cli/sampling_flags.h"
 #include "fovea/decoding/translator.h"
 
 namespace CLI {
@@ -16,19 +17,18 @@ namespace fovea::cli {
 /// What else than the best translation is wanted, and what may stand in it. What is not given, the model's
 /// generation_config.json decides.
 struct SearchFlags {
-  std::optional<double> temperature, top_p, min_p, repetition_penalty, min_alternative;
-  std::optional<std::int64_t> top_k, no_repeat_ngram, min_length, max_length, diverse_groups;
-  std::optional<double> diversity;
-  std::optional<std::uint64_t> seed;
+  SamplingFlags sampling;
+  std::optional<double> repetition_penalty, min_alternative, diversity;
+  std::optional<std::int64_t> no_repeat_ngram, min_length, max_length, diverse_groups;
   std::vector<std::string> suppress;
   bool alternatives = false;
 
-  /// --temperature, --top-k, --top-p, --min-p, --seed, --repetition-penalty, --no-repeat-ngram, --suppress,
-  /// --min-length, --max-length, --alternatives, --min-alternative, --diverse-groups, --diversity; written to
-  /// this object, which must outlive the parsing.
+  /// Those of SamplingFlags, --repetition-penalty, --no-repeat-ngram, --suppress, --min-length, --max-length,
+  /// --alternatives, --min-alternative, --diverse-groups, --diversity; written to this object, which must
+  /// outlive the parsing.
   void add_to(CLI::App& command);
 
-  bool samples() const { return temperature || top_k || top_p || min_p || seed; }
+  bool samples() const { return sampling.any(); }
   /// Whether --nbest counts something else than what is left of a beam.
   bool numbered() const { return samples() || alternatives; }
 

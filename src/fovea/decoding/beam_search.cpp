@@ -152,7 +152,8 @@ void Search::allow_always() {
 std::int64_t Search::greatest_length(const Request& request, std::size_t index) const {
   // Contrastive search lets the model read its last token, too.
   const std::int64_t steps = model_.most_steps(request.source) - (options_.contrastive ? 1 : 0);
-  const std::int64_t limit = std::min(options_.max_length, steps);
+  std::int64_t limit = std::min(options_.max_length, steps);
+  if (request.max_length > 0) limit = std::min(limit, request.max_length);
   if (limit < 1)
     throw Error(Error::Kind::usage, "sentence " + std::to_string(index),
                 "leaves no room for a token: it has " + std::to_string(request.source.size()) + " of its own",

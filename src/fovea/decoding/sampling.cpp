@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "fovea/base/error.h"
 
@@ -33,6 +34,8 @@ void validate(const Sampling& sampling) {
          "use a number above 0, at most 1");
   expect(sampling.min_p >= 0 && sampling.min_p <= 1, "min p", to_string(sampling.min_p),
          "use a number from 0 to 1");
+  expect(sampling.typical_p > 0 && sampling.typical_p <= 1, "typical p", to_string(sampling.typical_p),
+         "use a number above 0, at most 1");
 }
 
 RandomKey Sampler::key(std::uint64_t sentence, std::uint32_t number) const {
@@ -106,9 +109,28 @@ void Sampler::keep_top_p() {
   kept_.erase(last, kept_.end());
 }
 
+void Sampler::keep_typical() {
+  if (sampling_.typical_p >= 1.0) return;
+  double sum = 0.0, mean = 0.0;  // of -log weight; what the sum adds to it is the same for all
+  for (const auto& one : kept_) {
+    sum += one.weight;
+    mean -= one.weight * std::log(one.weight);
+  }
+  mean /= sum;
+  const auto distance = [&](const Weighted& one) {
+    return std::pair(std::abs(-std::log(one.weight) - mean), one.token);
+  };
+  std::ranges::sort(kept_, {}, distance);
+  double passed = 0.0;
+  std::size_t count = 0;
+  while (count < kept_.size() && passed < sampling_.typical_p * sum) passed += kept_[count++].weight;
+  kept_.resize(count);
+}
+
 Drawn Sampler::choose(const RandomKey& key, std::int64_t position) {
   keep_top_p();
   std::erase_if(kept_, [&](const Weighted& one) { return one.weight < sampling_.min_p; });
+  keep_typical();
   double sum = 0.0;
   for (const auto& one : kept_) sum += one.weight;
   const double wanted = uniform_at(key, position) * sum;

@@ -9,7 +9,7 @@
 namespace fovea::decoding {
 
 /// How tokens are drawn. Probabilities are softmax(logits / temperature) over the tokens that are allowed;
-/// those that are left after top_k, then top_p, then min_p are drawn in proportion to them. The order is
+/// those that are left after top_k, then top_p, min_p and typical_p are drawn in proportion to them. The order is
 /// Hugging Face's. What a token's log-probability is said to be is the model's own, at temperature 1 and with
 /// nothing left out, as CTranslate2 has it.
 struct Sampling {
@@ -20,6 +20,9 @@ struct Sampling {
   double top_p = 1.0;
   double min_p = 0.0;      ///< tokens with at least that share of the greatest probability (`min_p`); 0: all
   std::uint64_t seed = 1;  ///< another seed, other draws
+  /// The fewest tokens whose share of what is left is at least p, those first whose information -log p is
+  /// nearest to the mean of it (`typical_p`; Meister et al. 2022, section 4); 1: all.
+  double typical_p = 1.0;
 };
 
 /// Throws Error(usage) naming what is out of range.
@@ -59,6 +62,7 @@ class Sampler {
   };
   void keep_top_k();
   void keep_top_p();
+  void keep_typical();
   Drawn choose(const RandomKey& key, std::int64_t position);
 
   Sampling sampling_;

@@ -30,6 +30,7 @@ struct Request {
   /// processor forces are of them in any case. None: all tokens. All requests of a search have such a set, or
   /// none has. Probabilities are shares of these tokens alone.
   std::shared_ptr<const std::vector<std::int32_t>> allowed = {};
+  std::int64_t max_length = 0;  ///< as BeamOptions::max_length, where that is more; 0: that
 };
 
 /// What ended a hypothesis.

@@ -6,11 +6,12 @@
 #include <vector>
 
 #include "fovea/decoding/beam_search.h"
+#include "fovea/decoding/constraints.h"
 #include "fovea/models/shortlist.h"
 
 namespace fovea::decoding {
 
-struct TranslateOptions {
+struct TranslateOptions : Constraints {
   BeamOptions beam{};
   BatchLimits batches{};  ///< of each worker
   /// A line of more tokens is cut into sentences or parts of them, translated one by one and joined. Models
@@ -19,10 +20,6 @@ struct TranslateOptions {
   /// What the model says is `<unk>` becomes the word of the source that it looked at most (Jean et al. 2015,
   /// Luong et al. 2015b): for names and numbers that its pieces cannot spell. See decoding/unknown.h.
   bool replace_unknown = false;
-  double repetition_penalty = 1.0;   ///< decoding/logit_processor.h; 1: none
-  std::int64_t no_repeat_ngram = 0;  ///< no so many tokens in a row occur twice; 0: off
-  /// Sequences of tokens that no translation holds.
-  std::vector<std::vector<std::int32_t>> suppressed = {};
   /// The tokens that the words of a line may become: faster, and no others are written (models/shortlist.h).
   /// None: all tokens.
   std::shared_ptr<const models::Shortlist> shortlist = {};

@@ -39,19 +39,7 @@ void expect_shortlist(const models::Shortlist& shortlist, const text::Translatio
 BeamOptions search_options(const TranslateOptions& options) {
   BeamOptions beam = options.beam;
   beam.attention = beam.attention || options.replace_unknown;
-  if (options.repetition_penalty != 1.0)
-    beam.processors.push_back(std::make_shared<RepetitionPenalty>(options.repetition_penalty));
-  if (options.no_repeat_ngram > 0)
-    beam.processors.push_back(std::make_shared<NoRepeatNgram>(options.no_repeat_ngram));
-  std::vector<std::vector<std::int32_t>> sequences;
-  for (const auto& one : options.suppressed) {
-    if (one.size() == 1)
-      beam.suppressed.push_back(one.front());
-    else
-      sequences.push_back(one);
-  }
-  if (!sequences.empty())
-    beam.processors.push_back(std::make_shared<SuppressSequences>(std::move(sequences)));
+  options.add_to(beam);
   return beam;
 }
 

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "fovea/formats/json.h"
 #include "fovea/formats/json_writer.h"
+#include "fovea/models/config_checks.h"
 #include "fovea/models/translation_model.h"
 
 namespace fovea::models {
@@ -185,10 +187,8 @@ struct Unknown {
   const char* key;
   double neutral;
 };
-constexpr std::array unknown_keys{Unknown{"typical_p", 1.0},
-                                  Unknown{"epsilon_cutoff", 0.0},
+constexpr std::array unknown_keys{Unknown{"epsilon_cutoff", 0.0},
                                   Unknown{"eta_cutoff", 0.0},
-                                  Unknown{"penalty_alpha", 0.0},
                                   Unknown{"encoder_repetition_penalty", 1.0},
                                   Unknown{"encoder_no_repeat_ngram_size", 0.0},
                                   Unknown{"guidance_scale", 1.0},
@@ -197,12 +197,27 @@ constexpr std::array unknown_keys{Unknown{"typical_p", 1.0},
                                   Unknown{"sequence_bias", 0.0},
                                   Unknown{"exponential_decay_length_penalty", 0.0},
                                   Unknown{"dola_layers", 0.0},
-                                  Unknown{"watermarking_config", 0.0},
-                                  Unknown{"stop_strings", 0.0}};
+                                  Unknown{"watermarking_config", 0.0}};
+/// Of these, too, for those who do not continue a text; and for those who do.
+constexpr std::array unknown_to_translators{Unknown{"typical_p", 1.0}, Unknown{"penalty_alpha", 0.0},
+                                            Unknown{"stop_strings", 0.0}};
+constexpr std::array unknown_to_continuers{Unknown{"min_length", 0.0}, Unknown{"forced_bos_token_id", -1.0}};
 
 bool changes_something(const Json& value, double neutral) {
   if (value.is_number()) return value.number() != neutral;
   return value.is_text() || ((value.is_array() || value.is_object()) && value.size() > 0);
+}
+
+// Those of the keys that are not known at all, and of these, that the file of a folder has.
+std::vector<std::string> keys_among(const std::filesystem::path& folder, std::span<const Unknown> others) {
+  const auto file = read_file_of(folder);
+  std::vector<std::string> found;
+  if (!file) return found;
+  for (const std::span<const Unknown> keys : {std::span<const Unknown>(unknown_keys), others})
+    for (const auto& [key, neutral] : keys)
+      if (const auto value = file->json.find(key); value && changes_something(*value, neutral))
+        found.push_back(file->name + ": " + key);
+  return found;
 }
 
 }  // namespace
@@ -236,14 +251,37 @@ GenerationDefaults read_generation_defaults(const std::filesystem::path& folder)
   return generation;
 }
 
-std::vector<std::string> ignored_generation_keys(const std::filesystem::path& folder) {
+ContinuationDefaults read_continuation_defaults(const std::filesystem::path& folder) {
+  ContinuationDefaults defaults;
   const auto file = read_file_of(folder);
-  std::vector<std::string> found;
-  if (!file) return found;
-  for (const auto& [key, neutral] : unknown_keys)
-    if (const auto value = file->json.find(key); value && changes_something(*value, neutral))
-      found.push_back(file->name + ": " + key);
-  return found;
+  if (!file) return defaults;
+  const Json& json = file->json;
+  read_search(json, defaults.search);
+  read_sampling(json, defaults.search);
+  read_constraints(json, defaults.search);
+  defaults.search.forced_bos_token_id = -1;
+  defaults.search.min_length = json.integer_or("min_new_tokens", 0, 0, most_tokens);
+  defaults.search.max_length = json.integer_or("max_new_tokens", 0, 1, most_tokens);
+  defaults.max_length = json.integer_or("max_length", 0, 1, most_tokens);
+  if (json.has("eos_token_id")) defaults.eos = token_ids(json, "eos_token_id");
+  defaults.typical_p = json.number_or("typical_p", 1.0, 1e-9, 1);
+  defaults.penalty_alpha = json.number_or("penalty_alpha", 0.0, 0, 1);
+  defaults.contrastive_k = json.integer_or("top_k", 50, 0, 1 << 30);
+  if (const auto strings = json.find("stop_strings")) {
+    if (strings->is_text())
+      defaults.stop_strings.emplace_back(strings->text());
+    else
+      for (const Json& one : strings->elements()) defaults.stop_strings.emplace_back(one.text());
+  }
+  return defaults;
+}
+
+std::vector<std::string> ignored_generation_keys(const std::filesystem::path& folder) {
+  return keys_among(folder, unknown_to_translators);
+}
+
+std::vector<std::string> ignored_continuation_keys(const std::filesystem::path& folder) {
+  return keys_among(folder, unknown_to_continuers);
 }
 
 }  // namespace fovea::models

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -64,8 +65,27 @@ std::string generation_config_json(const TranslationVocabulary& vocabulary, std:
 /// value of a wrong type or out of range.
 GenerationDefaults read_generation_defaults(const std::filesystem::path& folder);
 
+/// The same for a language model, which continues a prompt.
+struct ContinuationDefaults {
+  /// As above, but a beam of 1 where the file says nothing; max_length and min_length are max_new_tokens and
+  /// min_new_tokens, 0 where it says nothing.
+  GenerationDefaults search = {.beam = 1};
+  std::int64_t max_length = 0;  ///< tokens of the prompt and what follows together; 0: nothing said
+  std::optional<std::vector<std::int32_t>> eos = {};  ///< eos_token_id, in place of those of config.json
+  double typical_p = 1.0;
+  /// Above 0, where nothing is drawn: contrastive search among top_k tokens (decoding/search_options.h).
+  double penalty_alpha = 0.0;
+  std::int64_t contrastive_k = 50;
+  std::vector<std::string> stop_strings = {};
+};
+
+/// What `folder` says, as read_generation_defaults().
+ContinuationDefaults read_continuation_defaults(const std::filesystem::path& folder);
+
 /// The keys of that file that would change what is generated, were they known here:
 /// "generation_config.json: typical_p", ...
 std::vector<std::string> ignored_generation_keys(const std::filesystem::path& folder);
+/// The same of a language model's.
+std::vector<std::string> ignored_continuation_keys(const std::filesystem::path& folder);
 
 }  // namespace fovea::models

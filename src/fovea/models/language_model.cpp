@@ -102,12 +102,7 @@ void LanguageModel::admit(const ops::Context& ctx, LanguageState& state,
 
 Tensor LanguageModel::step(const ops::Context& ctx, LanguageState& state,
                            std::span<const std::int32_t> tokens, Tensor* states) const {
-  auto rows = std::make_shared<Sequences>();
-  for (std::int64_t i = 0; i < state.rows(); ++i) {
-    rows->start.push_back(i);
-    rows->count.push_back(1);
-  }
-  const Tensor read = states_of(ctx, tokens, CausalPass(state.caches(), rows));
+  const Tensor read = states_of(ctx, tokens, CausalPass::step(state.caches()));
   if (states) *states = read;
   return nn::linear(ctx, read, output(), output_bias());
 }
