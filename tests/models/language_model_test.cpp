@@ -102,6 +102,18 @@ TEST_P(LanguageModels, H01_GradientsAreDerivatives) {
       });
 }
 
+TEST_P(LanguageModels, DropoutActsInTrainingAlone) {
+  const auto model = this->model();
+  const Ids tokens = text(11, 4), next = text(11, 9), start{0, 4, 11};
+  const LanguageBatch batch{.tokens = tokens, .next = next, .start = start};
+  auto training = context();
+  training.training = true;
+  const double trained = model->loss(training, batch, 0.0f, 1.0f).nll;
+  const double asked = model->loss(context(), batch, 0.0f, 1.0f).nll;
+  const bool drops = GetParam().first == "llama" || GetParam().first.starts_with("gpt2");
+  EXPECT_EQ(std::abs(trained - asked) > 1e-3 * asked, drops);
+}
+
 TEST_P(LanguageModels, TheLossIsThatOfItsLogits) {
   const auto ctx = context();
   const auto model = this->model();
@@ -116,6 +128,20 @@ TEST_P(LanguageModels, TheLossIsThatOfItsLogits) {
   const auto sums = model->loss(ctx, {.tokens = tokens, .next = next, .start = start}, 0.0f, 1.0f);
   EXPECT_NEAR(sums.nll, nll, 1e-3);
   EXPECT_EQ(sums.tokens, 11);
+  const auto losses = model->losses(ctx, {.tokens = tokens, .next = next, .start = start});
+  ASSERT_EQ(losses.size(), 11u);
+  EXPECT_NEAR(std::accumulate(losses.begin(), losses.end(), 0.0), nll, 1e-3);
+}
+
+TEST_P(LanguageModels, ALossKeepsItsBitsWhoeverIsBesideIt) {
+  const auto ctx = context();
+  const auto model = this->model();
+  const Ids tokens = text(11, 4), next = text(11, 9);
+  const auto together = model->losses(ctx, {.tokens = tokens, .next = next, .start = Ids{0, 4, 11}});
+  const std::span<const std::int32_t> read(tokens), follows(next);
+  const auto alone =
+      model->losses(ctx, {.tokens = read.subspan(4), .next = follows.subspan(4), .start = Ids{0, 7}});
+  EXPECT_TRUE(std::ranges::equal(alone, std::span(together).subspan(4)));
 }
 
 TEST_P(LanguageModels, WhatItLooksAtIsRecordedAndCausal) {

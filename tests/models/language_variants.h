@@ -55,7 +55,7 @@ inline std::vector<std::pair<std::string, LanguageConfig>> language_variants() {
   });
   gpt2("gpt2_scaled_by_layer", [](auto& c) { c.scale_scores_by_layer = true; });
   gpt2("gpt2_unscaled", [](auto& c) { c.scale_scores = false; });
-  llama("llama", [](auto&) {});
+  llama("llama", [](auto& c) { c.dropout = c.attention_dropout = 0.2f; });
   llama("llama_biased", [](auto& c) { c.qkv_bias = c.output_bias = c.feed_forward_bias = true; });
   llama("llama_stretched", [](auto& c) {
     c.rotary.scaling = {.rule = attention::RotaryRule::llama3, .factor = 4.0, .original_length = 16};

@@ -250,6 +250,59 @@ TEST(Recipe, PresetsOfRecurrentModelsHaveTheirOwnSizes) {
   EXPECT_EQ(recipe.model.encoder_layers, 1);
 }
 
+constexpr auto language = "task = 'language_model'\n[data]\ntrain = 't.txt'\n";
+
+TEST(Recipe, ATaskHasKeysAndDefaultsOfItsOwn) {
+  const Recipe recipe = parse(language);
+  EXPECT_EQ(recipe.task, TaskKind::language_model);
+  EXPECT_EQ(recipe.text.train, std::vector<std::string>{"t.txt"});
+  EXPECT_EQ(recipe.model.kind, ModelKind::gpt2);
+  EXPECT_EQ(recipe.training.label_smoothing, 0);
+  EXPECT_EQ(recipe.training.optimizer, OptimiserKind::adamw);
+  EXPECT_EQ(parse(minimal).training.label_smoothing, 0.1);
+  EXPECT_EQ(parse(language, {"data.train=['a', 'b']"}).text.train, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(parse(language, {"data.train=a b"}).text.train, std::vector<std::string>{"a b"});
+  EXPECT_EQ(parse("[data]\ntrain = ['t']\n", {"task=language_model"}).task, TaskKind::language_model);
+}
+
+TEST(Recipe, I17_AKeyOfAnotherTaskNamesThatTask) {
+  EXPECT_EQ(refusal(minimal, {"data.train=t"}),
+            "--set data.train=t: data.train is no key of the task translation; leave it out, or set task = "
+            "\"language_model\" at the top");
+  EXPECT_CONTAINS(refusal(language, {"data.train_source=t"}), "set task = \"translation\" at the top");
+  EXPECT_CONTAINS(refusal(std::string(language) + "[decoding]\nbeam = 2\n"),
+                  "there are data, tokenizer, model and training");
+  EXPECT_CONTAINS(refusal(language, {"data.trian=t"}), "did you mean data.train?");
+  EXPECT_CONTAINS(refusal("task = 'translating'\n"), "one of translation, language_model");
+  EXPECT_CONTAINS(refusal(language, {"data.train=[1]"}), "must be a text or a list of texts");
+}
+
+TEST(Recipe, ALanguageModelMustBePossible) {
+  EXPECT_CONTAINS(refusal("task = 'language_model'\n"), "names no training text");
+  EXPECT_CONTAINS(refusal(language, {"data.valid=v", "data.valid_share=0.1"}), "stands beside data.valid");
+  EXPECT_CONTAINS(refusal(language, {"data.column=2"}), "data.column is of lines");
+  EXPECT_CONTAINS(refusal(language, {"model.kind=transformer"}), "must be one of gpt2, llama");
+  EXPECT_CONTAINS(refusal(language, {"model.kv_heads=2"}), "take model.kind = \"llama\"");
+  EXPECT_CONTAINS(refusal(language, {"model.kind=llama", "model.kv_heads=3"}),
+                  "no multiple of model.kv_heads 3");
+  EXPECT_CONTAINS(refusal(language, {"model.heads=5"}), "no multiple of model.heads 5");
+  EXPECT_CONTAINS(refusal(language, {"training.context=999"}), "beyond model.max_positions");
+  EXPECT_CONTAINS(refusal(language, {"training.patience=3"}), "no text to validate on");
+  EXPECT_CONTAINS(refusal(language, {"model.preset=custom"}), "model.preset custom needs model.layers");
+}
+
+TEST(Recipe, EveryKeyOfALanguageModelIsPrintedWithAnExplanation) {
+  for (const auto& [preset, kind] :
+       {std::pair("gpt2-tiny", ModelKind::gpt2), {"llama-tiny", ModelKind::llama}}) {
+    const std::string text = to_toml(preset_recipe(preset));
+    for (const Key& key : recipe_keys(TaskKind::language_model)) {
+      EXPECT_LE(key.explanation.size(), 80u) << key.full_name();
+      if (!key.applies_to(kind)) continue;
+      EXPECT_CONTAINS(text, std::string(key.from_preset ? "\n# " : "\n").append(key.name).append(" = "));
+    }
+  }
+}
+
 TEST(Recipe, AnUnknownPresetNamesTheNearest) {
   try {
     preset_recipe("transformer-tine");

@@ -1,4 +1,4 @@
-// fovea evaluate: how good translations are, as SacreBLEU counts it.
+// fovea evaluate: how good translations are, as SacreBLEU counts it, or how well a text is predicted.
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -11,6 +11,7 @@
 #include "fovea/cli/common.h"
 #include "fovea/cli/decoding_options.h"
 #include "fovea/cli/model_folder.h"
+#include "fovea/cli/perplexity.h"
 #include "fovea/data/languages.h"
 #include "fovea/data/lines.h"
 #include "fovea/metrics/bleu.h"
@@ -27,6 +28,7 @@ struct Options {
   DecodingFlags decoding;
   DTypeFlag dtype;
   ByLengthOptions by_length;
+  PerplexityFlags perplexity;
   int threads = 0;
 
   /// Whether a model is to make the translations.
@@ -75,8 +77,23 @@ std::string as_text(const Scores& scores) {
   throw Error(Error::Kind::usage, "evaluate", what, remedy);
 }
 
+/// A text to be predicted stands alone with the model that predicts it.
+void check_prediction(const Options& options) {
+  const bool translations = !options.hypothesis.empty() || !options.source.empty() ||
+                            !options.references.empty() || options.by_length.wanted() ||
+                            options.decoding.any();
+  if (translations)
+    misused("--text asks how well a text is predicted and excludes what is about translations",
+            "leave out --hypothesis, --source, --reference and their options");
+  if (options.model.empty()) misused("--text needs --model", "name a language model's directory");
+}
+
 /// Translations come from a file or from a model, never both.
 void check_usage(const Options& options) {
+  if (options.perplexity.any_detail())
+    misused("--documents, --column, --window and --stride need --text", "name the text to be predicted");
+  if (options.references.empty())
+    misused("--reference is required, or --text", "name what is to be measured against");
   const bool by_length = options.by_length.wanted();
   const bool names_model = !options.model.empty() || (!options.source.empty() && !by_length);
   if (!options.translates() && (names_model || options.decoding.any()))
@@ -120,6 +137,11 @@ std::vector<std::string> translate(const std::vector<std::string>& source, const
 }
 
 void evaluate(const Options& options) {
+  if (options.perplexity.wanted()) {
+    check_prediction(options);
+    return print(
+        perplexity_report(options.model, options.perplexity, options.dtype, options.threads, options.json));
+  }
   check_usage(options);
   const std::vector<std::string> source =
       options.source.empty() ? std::vector<std::string>{} : read_text(options.source);
@@ -147,8 +169,10 @@ void evaluate(const Options& options) {
 }  // namespace
 
 void add_evaluate(CLI::App& fovea) {
-  CLI::App* command =
-      fovea.add_subcommand("evaluate", "Score translations: BLEU and chrF2 as SacreBLEU counts them");
+  CLI::App* command = fovea.add_subcommand(
+      "evaluate",
+      "Score translations: BLEU and chrF2 as SacreBLEU counts them; or a language model: "
+      "perplexity");
   const auto options = std::make_shared<Options>();
   command
       ->add_option("--hypothesis", options->hypothesis,
@@ -162,7 +186,6 @@ void add_evaluate(CLI::App& fovea) {
   command
       ->add_option("--reference", options->references,
                    "Reference translations, line by line; several are allowed")
-      ->required()
       ->type_name("FILE");
   command->add_flag("--lowercase", options->lowercase, "Ignore case");
   command->add_option("--tokenize", options->tokenizer, "How BLEU cuts words: 13a, zh, char, intl or none")
@@ -173,12 +196,14 @@ void add_evaluate(CLI::App& fovea) {
   options->decoding.add_to(*command);
   options->dtype.add_to(*command);
   options->by_length.add_to(*command);
+  options->perplexity.add_to(*command);
   add_threads_option(*command, options->threads);
   command->footer(
       "Of two systems: fovea evaluate --hypothesis a.de --series \"attention=b.de\" --source test.en "
       "--reference "
       "test.de --curve curve.svg\n"
       "Of a model: fovea evaluate --model DIR --source test.en --reference test.de\n"
+      "Of a language model: fovea evaluate --model DIR --text test.txt\n"
       "Example: fovea evaluate --hypothesis <(echo Der Hund rennt schnell weg.) --reference "
       "<(echo Der Hund rennt weg.)");
   command->callback([options] { evaluate(*options); });
