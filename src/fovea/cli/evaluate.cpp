@@ -11,6 +11,7 @@
 #include "fovea/cli/common.h"
 #include "fovea/cli/decoding_options.h"
 #include "fovea/cli/model_folder.h"
+#include "fovea/cli/pronouncing.h"
 #include "fovea/data/languages.h"
 #include "fovea/data/lines.h"
 #include "fovea/metrics/bleu.h"
@@ -27,6 +28,7 @@ struct Options {
   DecodingFlags decoding;
   DTypeFlag dtype;
   ByLengthOptions by_length;
+  DictionaryOptions dictionary;
   int threads = 0;
 
   /// Whether a model is to make the translations.
@@ -77,6 +79,15 @@ std::string as_text(const Scores& scores) {
 
 /// Translations come from a file or from a model, never both.
 void check_usage(const Options& options) {
+  if (options.dictionary.wanted()) {
+    if (!options.hypothesis.empty() || !options.source.empty() || !options.references.empty() ||
+        options.by_length.wanted())
+      misused("--dictionary excludes texts and what is counted in them", "it holds words and pronunciations");
+    return;
+  }
+  if (options.dictionary.share > 0 || options.dictionary.stress)
+    misused("--share and --stress are of a dictionary", "name --dictionary FILE");
+  if (options.references.empty()) misused("--reference is required", "name the reference translations");
   const bool by_length = options.by_length.wanted();
   const bool names_model = !options.model.empty() || (!options.source.empty() && !by_length);
   if (!options.translates() && (names_model || options.decoding.any()))
@@ -121,6 +132,10 @@ std::vector<std::string> translate(const std::vector<std::string>& source, const
 
 void evaluate(const Options& options) {
   check_usage(options);
+  if (options.dictionary.wanted()) {
+    const auto pronounce = [&](const std::vector<std::string>& words) { return translate(words, options); };
+    return print(pronouncing_report(options.dictionary, pronounce, options.json));
+  }
   const std::vector<std::string> source =
       options.source.empty() ? std::vector<std::string>{} : read_text(options.source);
   auto segments = options.translates() ? source : read_text(options.hypothesis);
@@ -147,8 +162,8 @@ void evaluate(const Options& options) {
 }  // namespace
 
 void add_evaluate(CLI::App& fovea) {
-  CLI::App* command =
-      fovea.add_subcommand("evaluate", "Score translations: BLEU and chrF2 as SacreBLEU counts them");
+  CLI::App* command = fovea.add_subcommand(
+      "evaluate", "Score translations: BLEU and chrF2 as SacreBLEU counts them; or pronunciations");
   const auto options = std::make_shared<Options>();
   command
       ->add_option("--hypothesis", options->hypothesis,
@@ -162,7 +177,6 @@ void add_evaluate(CLI::App& fovea) {
   command
       ->add_option("--reference", options->references,
                    "Reference translations, line by line; several are allowed")
-      ->required()
       ->type_name("FILE");
   command->add_flag("--lowercase", options->lowercase, "Ignore case");
   command->add_option("--tokenize", options->tokenizer, "How BLEU cuts words: 13a, zh, char, intl or none")
@@ -173,12 +187,14 @@ void add_evaluate(CLI::App& fovea) {
   options->decoding.add_to(*command);
   options->dtype.add_to(*command);
   options->by_length.add_to(*command);
+  options->dictionary.add_to(*command);
   add_threads_option(*command, options->threads);
   command->footer(
       "Of two systems: fovea evaluate --hypothesis a.de --series \"attention=b.de\" --source test.en "
       "--reference "
       "test.de --curve curve.svg\n"
       "Of a model: fovea evaluate --model DIR --source test.en --reference test.de\n"
+      "Of phonemes: fovea evaluate --model DIR --dictionary cmudict.dict\n"
       "Example: fovea evaluate --hypothesis <(echo Der Hund rennt schnell weg.) --reference "
       "<(echo Der Hund rennt weg.)");
   command->callback([options] { evaluate(*options); });

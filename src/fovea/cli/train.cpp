@@ -94,6 +94,11 @@ class Display {
       progress_.last_bleu = result.bleu;
       progress_.best_bleu = std::max(progress_.best_bleu.value_or(0.0), *result.bleu);
     }
+    if (result.sequence_error_rate) {
+      std::snprintf(text, sizeof text, ", wrong symbols %.2f %%, sequences %.2f %%",
+                    100 * *result.symbol_error_rate, 100 * *result.sequence_error_rate);
+      line += text;
+    }
     say(line + (best ? " (best)" : ""));
   }
 
@@ -132,8 +137,11 @@ std::string ending_text(const training::RunResult& result, const std::string& ou
   if (const auto& score = result.final.score) {
     char number[32] = "";
     if (score->bleu) std::snprintf(number, sizeof number, "%.2f", *score->bleu);
-    text += score->bleu ? std::string(", validation BLEU ") + number
-                        : ", validation perplexity " + views::perplexity_text(score->loss);
+    if (score->sequence_error_rate)
+      std::snprintf(number, sizeof number, "%.2f %%", 100 * *score->sequence_error_rate);
+    text += score->bleu                  ? std::string(", validation BLEU ") + number
+            : score->sequence_error_rate ? std::string(", wrong sequences of the validation text ") + number
+                                         : ", validation perplexity " + views::perplexity_text(score->loss);
   }
   return text;
 }

@@ -249,6 +249,14 @@ class Consistency {
   const std::string& file_;
 };
 
+void check_dictionaries(const DataOptions& data, const Consistency& check) {
+  check.require(data.train_source.empty() && data.train_tsv.empty() && data.valid_source.empty() &&
+                    data.valid_tsv.empty(),
+                "data.train_dictionary", "stands beside other text", "give one kind of data");
+  check.require(data.valid_dictionary.empty() || data.valid_share == 0, "data.valid_share",
+                "data.valid_share stands beside data.valid_dictionary", "give one of them");
+}
+
 void check_data(const Recipe& recipe, const Consistency& check) {
   const DataOptions& data = recipe.data;
   check.require(data.train_source.empty() == data.train_target.empty(),
@@ -257,12 +265,16 @@ void check_data(const Recipe& recipe, const Consistency& check) {
   check.require(data.valid_source.empty() == data.valid_target.empty(),
                 data.valid_source.empty() ? "data.valid_target" : "data.valid_source",
                 "data.valid_source and data.valid_target go together", "give both, or data.valid_tsv");
+  if (!data.train_dictionary.empty()) return check_dictionaries(data, check);
   check.require(
       data.train_source.empty() != data.train_tsv.empty(), "data.train_tsv",
       data.train_tsv.empty() ? "names no training text" : "data.train_tsv stands beside data.train_source",
       "give data.train_source and data.train_target, or data.train_tsv");
   check.require(data.valid_source.empty() || data.valid_tsv.empty(), "data.valid_tsv",
                 "data.valid_tsv stands beside data.valid_source", "give one of them");
+  check.require(data.valid_dictionary.empty() && data.valid_share == 0,
+                data.valid_dictionary.empty() ? "data.valid_share" : "data.valid_dictionary",
+                "is of words and their pronunciations", "give data.train_dictionary too, or leave it out");
   check.require(data.tsv_columns[0] != data.tsv_columns[1], "data.tsv_columns",
                 "data.tsv_columns names the same column twice",
                 "name those of source and target, such as [1, 2]");
@@ -287,6 +299,9 @@ void check_model(const Recipe& recipe, const Consistency& check) {
   check.require(recipe.tokenizer.joint || !model.tie_source_target, "model.tie_source_target",
                 "separate vocabularies cannot share an embedding",
                 "set model.tie_source_target = false, or tokenizer.joint = true");
+  check.require(!recipe.tokenizer.joint || recipe.tokenizer.target_kind == TokenizerKind::as_source,
+                "tokenizer.target_kind", "one vocabulary for both languages has one kind of pieces",
+                "set tokenizer.joint = false, or leave it out");
 }
 
 void check_training(const Recipe& recipe, const Consistency& check) {
@@ -301,7 +316,8 @@ void check_training(const Recipe& recipe, const Consistency& check) {
                 "give training.updates");
   check.require(training.minimum_rate <= training.rate, "training.minimum_rate",
                 "training.minimum_rate is above training.rate", "lower it");
-  const bool validates = !recipe.data.valid_source.empty() || !recipe.data.valid_tsv.empty();
+  const bool validates = !recipe.data.valid_source.empty() || !recipe.data.valid_tsv.empty() ||
+                         !recipe.data.valid_dictionary.empty() || recipe.data.valid_share > 0;
   check.require(training.patience == 0 || validates, "training.patience",
                 "training.patience counts validations, and there is no text to validate on",
                 "give data.valid_source and data.valid_target, or data.valid_tsv");

@@ -29,6 +29,12 @@ void add_data(std::vector<Key>& keys) {
   keys.push_back(key<section, &O::valid_source>("valid_source", "text to validate on; empty: no validation"));
   keys.push_back(key<section, &O::valid_target>("valid_target", "its translations"));
   keys.push_back(key<section, &O::valid_tsv>("valid_tsv", "in place of both"));
+  keys.push_back(key<section, &O::train_dictionary>("train_dictionary",
+                                                    "in place of both: WORD PH ON EM a line, as CMUdict"));
+  keys.push_back(key<section, &O::valid_dictionary>("valid_dictionary", "the same of other words"));
+  keys.push_back(key<section, &O::valid_share>(
+      "valid_share", "or this share of train_dictionary's words, by their hash", probability));
+  keys.push_back(key<section, &O::stress>("stress", "keep the stress digits of its phonemes"));
   keys.push_back(key<section, &O::tsv_columns>("tsv_columns", "columns of source and target", {1, 1000}));
   keys.push_back(key<section, &O::max_tokens>("max_tokens", "leave out pairs with a longer side, in tokens",
                                               at_least_one));
@@ -41,10 +47,17 @@ void add_tokenizer(std::vector<Key>& keys) {
   using O = TokenizerOptions;
   keys.push_back(key<section, &O::model>(
       "model", "a ready SentencePiece .model; empty: train one on the training text"));
-  keys.push_back(
-      key<section, &O::kind>("kind", "how pieces are learned", {},
-                             {choice("unigram", TokenizerKind::unigram), choice("bpe", TokenizerKind::bpe)}));
-  keys.push_back(key<section, &O::vocabulary>("vocabulary", "pieces, of each language or of both", {8, 1e6}));
+  keys.push_back(key<section, &O::kind>(
+      "kind", "how pieces are learned", {},
+      {choice("unigram", TokenizerKind::unigram), choice("bpe", TokenizerKind::bpe),
+       choice("char", TokenizerKind::characters), choice("word", TokenizerKind::words)}));
+  keys.push_back(key<section, &O::target_kind>(
+      "target_kind", "of the target language, if joint = false", {},
+      {choice("unigram", TokenizerKind::unigram), choice("bpe", TokenizerKind::bpe),
+       choice("char", TokenizerKind::characters), choice("word", TokenizerKind::words),
+       choice("as_source", TokenizerKind::as_source)}));
+  keys.push_back(key<section, &O::vocabulary>(
+      "vocabulary", "pieces, of each language or of both; of char and word at most", {8, 1e6}));
   keys.push_back(key<section, &O::joint>("joint", "one vocabulary for both languages"));
   keys.push_back(key<section, &O::byte_fallback>("byte_fallback", "spell unknown characters as bytes"));
   keys.push_back(key<section, &O::character_coverage>(
@@ -209,6 +222,9 @@ void add_run(std::vector<Key>& keys) {
       key<section, &O::validate_every>("validate_every", "updates between validations", at_least_one)));
   keys.push_back(
       free_to_change(key<section, &O::validate_bleu>("validate_bleu", "translate the validation text too")));
+  keys.push_back(free_to_change(key<section, &O::validate_metric>(
+      "validate_metric", "BLEU, or the share of wrong symbols and sequences", {},
+      {choice("bleu", ValidMetric::bleu), choice("error_rate", ValidMetric::error_rate)})));
   keys.push_back(free_to_change(key<section, &O::patience>(
       "patience", "validations without a better score before stopping; 0: never", count)));
   keys.push_back(free_to_change(

@@ -8,9 +8,11 @@ namespace fovea::training {
 struct ValidationResult {
   double loss = 0.0;  ///< nats a target token, without smoothing
   std::optional<double> bleu;
+  std::optional<double> symbol_error_rate = {};    ///< share of wrong target symbols, as phonemes
+  std::optional<double> sequence_error_rate = {};  ///< share of target sequences that are not right
 
-  /// What "best" goes by: BLEU where it is measured, else minus the loss.
-  double score() const { return bleu ? *bleu : -loss; }
+  /// What "best" goes by: BLEU or right sequences where they are measured, else minus the loss.
+  double score() const { return bleu ? *bleu : sequence_error_rate ? 1 - *sequence_error_rate : -loss; }
   /// A higher score, or the same one (BLEU 0 at the beginning) with a lower loss.
   bool better_than(double other_score, double other_loss) const {
     return score() > other_score || (score() == other_score && loss < other_loss);
