@@ -138,8 +138,27 @@ TEST(Evaluate, I08_SwappedFilesAreWarnedOf) {
   EXPECT_CONTAINS(swapped.err, "source and target look swapped");
 }
 
+TEST(Evaluate, AModelPronouncesTheWordsOfADictionary) {
+  const test::ScratchFolder folder;
+  const std::string model = test::SmallModel::folder().string();
+  const std::string dictionary = folder.write("d", "a AH0\nA(2) EY1\nbe B IY1\nsea S IY1\n");
+  const std::string command =
+      "evaluate --threads 1 --max-tokens 8 --model " + model + " --dictionary " + dictionary;
+  const auto result = run_fovea(command);
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_CONTAINS(result.out, " edits of ");
+  EXPECT_CONTAINS(result.out, "WER = 100.00 % (3 of 3 words equal none of their pronunciations)\n");
+  const auto json = nlohmann::json::parse(run_fovea(command + " --json").out);
+  EXPECT_EQ(json[1]["words"], 3);
+  EXPECT_EQ(json[1]["score"], 1.0);
+  expect_failure(run_fovea(command + " --share 0.000001"), 3, "none of its words is held out");
+  expect_failure(run_fovea(command + " --reference d"), 2, "--dictionary excludes");
+  expect_failure(run_fovea("evaluate --share 0.1 --source s --reference r"), 2, "name --dictionary FILE");
+}
+
 TEST(Evaluate, I16_TranslationsAreGivenOrMade) {
   const std::string reference = " --reference /dev/null";
+  expect_failure(run_fovea("evaluate --hypothesis h"), 2, "--reference is required");
   expect_failure(run_fovea("evaluate" + reference), 2, "name --hypothesis FILE, or --source FILE");
   expect_failure(run_fovea("evaluate --model m" + reference), 2, "--model needs --source");
   for (const std::string surplus : {"--model m", "--source s", "--beam 3", "--length-penalty 1"})

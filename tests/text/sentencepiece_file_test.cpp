@@ -145,7 +145,6 @@ TEST(SentencePieceFile, C07_UnknownTypes) {
   expect_refused(ModelBuilder::small().piece("c", 0, 99).build(), "unknown type 99");
   expect_refused(ModelBuilder::small().piece("c", 0, 0).build(), "unknown type 0");
   expect_refused(ModelBuilder::small().trainer(3, 7).build(), "unknown model type 7");
-  expect_refused(ModelBuilder::small().trainer(3, 3).build(), "only unigram and BPE");
 }
 
 TEST(SentencePieceFile, C08_CharsmapThatWorks) {

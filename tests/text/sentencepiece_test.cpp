@@ -20,7 +20,7 @@ struct Flavour {
 
 std::vector<Flavour> flavours() {
   std::vector<Flavour> out;
-  for (const std::string type : {"unigram", "bpe"}) {
+  for (const std::string type : {"unigram", "bpe", "char", "word"}) {
     const Options base{{"model_type", type},
                        {"vocab_size", "700"},
                        {"character_coverage", "0.999"},

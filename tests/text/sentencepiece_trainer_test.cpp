@@ -45,10 +45,27 @@ TEST_P(SentencePieceTrainer, GivesWhatMarianWants) {
   EXPECT_EQ(model.pad_id(), 2);
   EXPECT_EQ(model.bos_id(), -1);
   EXPECT_TRUE(model.has_byte_fallback());
-  EXPECT_EQ(model.is_bpe(), GetParam() == Training::Kind::bpe);
+  EXPECT_EQ(model.kind() == SentencePieceModel::Kind::bpe, GetParam() == Training::Kind::bpe);
   EXPECT_EQ(model.normaliser_name(), "nmt_nfkc");
   for (const std::string& line : lines) ASSERT_EQ(model.decode(model.encode(line)), line);
   EXPECT_EQ(train_sentencepiece(options, lines), bytes) << "not deterministic";
+}
+
+TEST(SentencePieceTrainerOf, CharactersAndWords) {
+  const std::vector<std::string> spelled{"bake", "cab"}, spoken{"B EY K", "K AE B"};
+  Training options{.kind = Training::Kind::characters, .byte_fallback = false, .character_coverage = 1.0};
+  const auto characters = SentencePieceModel::parse(train_sentencepiece(options, spelled), "m");
+  EXPECT_EQ(characters.size(), 3 + 5);
+  EXPECT_EQ(characters.encode_pieces("back"), (std::vector<std::string>{"b", "a", "c", "k"}));
+  EXPECT_EQ(characters.decode(characters.encode("back")), "back");
+  options.kind = Training::Kind::words;
+  const auto words = SentencePieceModel::parse(train_sentencepiece(options, spoken), "m");
+  EXPECT_EQ(words.size(), 3 + 4);
+  EXPECT_EQ(words.encode("EY B").size(), 2u);
+  EXPECT_EQ(words.decode(words.encode("EY B AE")), "EY B AE");
+  EXPECT_EQ(words.encode("EYB"), std::vector<std::int32_t>{words.unk_id()});
+  options.vocabulary_size = 5;
+  EXPECT_EQ(SentencePieceModel::parse(train_sentencepiece(options, spoken), "m").size(), 5);
 }
 
 TEST_P(SentencePieceTrainer, DrawsLinesBySeed) {

@@ -148,6 +148,11 @@ TEST(Recipe, KeysThatContradictEachOtherAreRefused) {
       refusal(minimal, {"model.width=100", "model.heads=8", "model.key_width=16", "model.value_width=8"}),
       "(accepted)");
   EXPECT_CONTAINS(refusal(minimal, {"tokenizer.joint=false"}), "cannot share an embedding");
+  EXPECT_CONTAINS(refusal(minimal, {"tokenizer.target_kind=word"}), "one kind of pieces");
+  EXPECT_CONTAINS(refusal(minimal, {"data.valid_share=0.1"}), "give data.train_dictionary too");
+  EXPECT_CONTAINS(refusal(minimal, {"data.train_dictionary=d"}), "stands beside other text");
+  EXPECT_CONTAINS(refusal("[data]\ntrain_dictionary = \"d\"\nvalid_dictionary = \"e\"\nvalid_share = 0.1\n"),
+                  "r.toml:4:15: data.valid_share stands beside data.valid_dictionary");
   EXPECT_CONTAINS(refusal(minimal, {"training.updates=0"}), "would never end");
   EXPECT_CONTAINS(refusal(minimal, {"training.minimum_rate=1"}), "above training.rate");
   EXPECT_CONTAINS(refusal(minimal, {"training.patience=3"}), "no text to validate on");

@@ -52,6 +52,50 @@ TEST(Run, TheModelCarriesHowTheRecipeTranslates) {
       << message;
 }
 
+/// Words whose letters are their sounds, some with a second way to say them.
+std::string small_dictionary() {
+  std::string text;
+  for (int i = 0; i < 120; ++i) {
+    std::string word, sounds;
+    for (int rest = i * 7 + 30; rest > 0; rest /= 5) {
+      word.push_back(static_cast<char>('a' + rest % 5));
+      sounds += std::string(" S") + static_cast<char>('A' + rest % 5);
+    }
+    text += word + sounds + "1\n";
+    if (i % 4 == 0) text += word + "(2)" + sounds + "0\n" + word + "(3) SE" + sounds + "\n";
+  }
+  return text;
+}
+
+TEST(Run, LearnsToPronounceTheWordsOfADictionary) {
+  TinyData data;
+  write(data / "words.dict", small_dictionary());
+  Recipe& recipe = data.recipe;
+  recipe.data = {};
+  recipe.data.train_dictionary = "words.dict";
+  recipe.data.valid_share = 0.2;
+  recipe.tokenizer = {};
+  recipe.tokenizer.kind = TokenizerKind::characters;
+  recipe.tokenizer.target_kind = TokenizerKind::words;
+  recipe.tokenizer.joint = recipe.tokenizer.byte_fallback = recipe.model.tie_source_target = false;
+  recipe.tokenizer.character_coverage = 1.0;
+  recipe.training.validate_metric = ValidMetric::error_rate;
+  const auto result = run(data, "run");
+  ASSERT_TRUE(result.final.score);
+  EXPECT_FALSE(result.final.score->bleu);
+  EXPECT_GT(*result.final.score->sequence_error_rate, 0.0);
+  EXPECT_LE(*result.final.score->sequence_error_rate, 1.0);
+  EXPECT_GT(*result.final.score->symbol_error_rate, 0.0);
+  EXPECT_CONTAINS(read(data / "run/log.jsonl"), "\"sequence_error_rate\":");
+  const auto tokenizer = text::TranslationTokenizer::read(data / "run");
+  EXPECT_EQ(tokenizer.source_vocabulary().size(), 3 + 5);
+  EXPECT_EQ(tokenizer.target_vocabulary().size(), 3 + 5);
+  EXPECT_EQ(tokenizer.encode_source("dab").size(), 4u);
+  const auto target = tokenizer.encode_target("SE SA");
+  EXPECT_EQ(target.size(), 3u);
+  EXPECT_EQ(tokenizer.decode_target(target), "SE SA");
+}
+
 TEST(Run, TrainsWithoutValidationData) {
   TinyData data;
   data.recipe.data.valid_source = data.recipe.data.valid_target = "";

@@ -12,6 +12,7 @@
 #include "fovea/cli/decoding_options.h"
 #include "fovea/cli/model_folder.h"
 #include "fovea/cli/perplexity.h"
+#include "fovea/cli/pronouncing.h"
 #include "fovea/data/languages.h"
 #include "fovea/data/lines.h"
 #include "fovea/metrics/bleu.h"
@@ -29,6 +30,7 @@ struct Options {
   DTypeFlag dtype;
   ByLengthOptions by_length;
   PerplexityFlags perplexity;
+  DictionaryOptions dictionary;
   int threads = 0;
 
   /// Whether a model is to make the translations.
@@ -92,8 +94,16 @@ void check_prediction(const Options& options) {
 void check_usage(const Options& options) {
   if (options.perplexity.any_detail())
     misused("--documents, --column, --window and --stride need --text", "name the text to be predicted");
+  if (options.dictionary.wanted()) {
+    if (!options.hypothesis.empty() || !options.source.empty() || !options.references.empty() ||
+        options.by_length.wanted())
+      misused("--dictionary excludes texts and what is counted in them", "it holds words and pronunciations");
+    return;
+  }
+  if (options.dictionary.share > 0 || options.dictionary.stress)
+    misused("--share and --stress are of a dictionary", "name --dictionary FILE");
   if (options.references.empty())
-    misused("--reference is required, or --text", "name what is to be measured against");
+    misused("--reference is required, or --text, or --dictionary", "name what is to be measured against");
   const bool by_length = options.by_length.wanted();
   const bool names_model = !options.model.empty() || (!options.source.empty() && !by_length);
   if (!options.translates() && (names_model || options.decoding.any()))
@@ -143,6 +153,10 @@ void evaluate(const Options& options) {
         perplexity_report(options.model, options.perplexity, options.dtype, options.threads, options.json));
   }
   check_usage(options);
+  if (options.dictionary.wanted()) {
+    const auto pronounce = [&](const std::vector<std::string>& words) { return translate(words, options); };
+    return print(pronouncing_report(options.dictionary, pronounce, options.json));
+  }
   const std::vector<std::string> source =
       options.source.empty() ? std::vector<std::string>{} : read_text(options.source);
   auto segments = options.translates() ? source : read_text(options.hypothesis);
@@ -171,7 +185,7 @@ void evaluate(const Options& options) {
 void add_evaluate(CLI::App& fovea) {
   CLI::App* command = fovea.add_subcommand(
       "evaluate",
-      "Score translations: BLEU and chrF2 as SacreBLEU counts them; or a language model: "
+      "Score translations: BLEU and chrF2 as SacreBLEU counts them; pronunciations; or a language model: "
       "perplexity");
   const auto options = std::make_shared<Options>();
   command
@@ -197,6 +211,7 @@ void add_evaluate(CLI::App& fovea) {
   options->dtype.add_to(*command);
   options->by_length.add_to(*command);
   options->perplexity.add_to(*command);
+  options->dictionary.add_to(*command);
   add_threads_option(*command, options->threads);
   command->footer(
       "Of two systems: fovea evaluate --hypothesis a.de --series \"attention=b.de\" --source test.en "
@@ -204,6 +219,7 @@ void add_evaluate(CLI::App& fovea) {
       "test.de --curve curve.svg\n"
       "Of a model: fovea evaluate --model DIR --source test.en --reference test.de\n"
       "Of a language model: fovea evaluate --model DIR --text test.txt\n"
+      "Of phonemes: fovea evaluate --model DIR --dictionary cmudict.dict\n"
       "Example: fovea evaluate --hypothesis <(echo Der Hund rennt schnell weg.) --reference "
       "<(echo Der Hund rennt weg.)");
   command->callback([options] { evaluate(*options); });

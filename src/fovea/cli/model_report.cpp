@@ -52,10 +52,25 @@ void report_weights(ModelReport& report) {
   }
 }
 
+const char* kind_name(text::SentencePieceModel::Kind kind) {
+  using Kind = text::SentencePieceModel::Kind;
+  switch (kind) {
+    case Kind::bpe:
+      return "BPE";
+    case Kind::word:
+      return "words";
+    case Kind::chars:
+      return "characters";
+    case Kind::unigram:
+      break;
+  }
+  return "unigram";
+}
+
 VocabularyReport report_on(const text::SentencePieceModel& model, const text::Vocabulary& vocabulary) {
   const auto test = model.self_test();
   return {vocabulary.size(),
-          model.is_bpe() ? "BPE" : "unigram",
+          kind_name(model.kind()),
           model.has_byte_fallback(),
           std::string(model.normaliser_name()),
           test.samples,

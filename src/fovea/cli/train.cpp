@@ -98,6 +98,11 @@ class Display {
       std::snprintf(text, sizeof text, ", accuracy %.4f", *result.accuracy);
       line += text;
     }
+    if (result.sequence_error_rate) {
+      std::snprintf(text, sizeof text, ", wrong symbols %.2f %%, sequences %.2f %%",
+                    100 * *result.symbol_error_rate, 100 * *result.sequence_error_rate);
+      line += text;
+    }
     say(line + (best ? " (best)" : ""));
   }
 
@@ -135,9 +140,12 @@ std::string ending_text(const training::RunResult& result, const std::string& ou
     char number[32] = "";
     if (score->bleu) std::snprintf(number, sizeof number, "%.2f", *score->bleu);
     if (score->accuracy) std::snprintf(number, sizeof number, "%.4f", *score->accuracy);
-    text += score->bleu       ? std::string(", validation BLEU ") + number
-            : score->accuracy ? std::string(", validation accuracy ") + number
-                              : ", validation perplexity " + views::perplexity_text(score->loss);
+    if (score->sequence_error_rate)
+      std::snprintf(number, sizeof number, "%.2f %%", 100 * *score->sequence_error_rate);
+    text += score->bleu                  ? std::string(", validation BLEU ") + number
+            : score->accuracy            ? std::string(", validation accuracy ") + number
+            : score->sequence_error_rate ? std::string(", wrong sequences of the validation text ") + number
+                                         : ", validation perplexity " + views::perplexity_text(score->loss);
   }
   return text;
 }

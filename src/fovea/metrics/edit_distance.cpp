@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <utility>
 
 #include "fovea/base/error.h"
 
@@ -12,6 +14,21 @@ constexpr double beam = 25;
 constexpr std::int64_t unreachable = 10'000'000'000'000'000;
 
 }  // namespace
+
+std::int64_t edit_distance(std::u32string_view a, std::u32string_view b) {
+  if (a.size() < b.size()) std::swap(a, b);
+  std::vector<std::int64_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (const char32_t symbol : a) {
+    std::int64_t diagonal = row[0]++;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::int64_t substituted = diagonal + (symbol != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({substituted, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row.back();
+}
 
 BeamEditDistance::BeamEditDistance(std::u32string_view reference) : reference_(reference) {
   Row first;

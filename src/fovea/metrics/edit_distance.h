@@ -10,6 +10,10 @@ namespace fovea::metrics {
 /// What happens to a symbol when a hypothesis is rewritten into a reference.
 enum class Edit : char { none, keep, substitute, insert, remove };
 
+/// Levenshtein distance: the fewest symbols to be inserted, removed or substituted that make one of the
+/// other. Time the product of the lengths, memory the shorter one.
+std::int64_t edit_distance(std::u32string_view a, std::u32string_view b);
+
 /// Levenshtein distance of many hypotheses of one length to one reference, as TER needs it: only cells near
 /// the diagonal are looked at (`beam` to each side, more if the lengths differ a lot), and rows of the table
 /// that the last hypothesis shares are kept. Symbols are 32-bit numbers of words. Among equal costs keep or

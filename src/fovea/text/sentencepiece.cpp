@@ -11,10 +11,12 @@
 #include "fovea/text/sentencepiece_proto.h"
 #include "fovea/text/unigram.h"
 #include "fovea/text/utf8.h"
+#include "fovea/text/whole_segmenters.h"
 
 namespace fovea::text {
 
 using PieceType = SentencePieceProto::PieceType;
+using ModelType = SentencePieceProto::ModelType;
 
 namespace {
 
@@ -31,6 +33,7 @@ struct SentencePieceModel::Impl {
   Impl(std::string file, std::string_view where);
 
   PieceType type(std::int32_t id) const { return proto.pieces[static_cast<std::size_t>(id)].type; }
+  std::unique_ptr<Segmenter> make_segmenter() const;
   std::string_view piece(std::int32_t id) const;
   std::int32_t find(std::string_view piece) const;
   std::int32_t find_control(std::string_view piece) const;
@@ -52,10 +55,6 @@ struct SentencePieceModel::Impl {
 SentencePieceModel::Impl::Impl(std::string file, std::string_view where) : bytes(std::move(file)) {
   proto = parse_sentencepiece_proto(bytes, where);
   const auto& trainer = proto.trainer;
-  if (trainer.type != SentencePieceProto::ModelType::unigram &&
-      trainer.type != SentencePieceProto::ModelType::bpe)
-    throw Error(Error::Kind::model, where, "a SentencePiece model of words or characters",
-                "only unigram and BPE models can be used");
   std::vector<std::pair<std::string_view, std::int32_t>> symbols;
   ids.reserve(proto.pieces.size());
   for (std::size_t i = 0; i < proto.pieces.size(); ++i) {
@@ -73,10 +72,21 @@ SentencePieceModel::Impl::Impl(std::string file, std::string_view where) : bytes
   normaliser = Normaliser(proto.normaliser, &user_symbols, where);
   denormalises = !proto.denormaliser.charsmap.empty();
   if (denormalises) denormaliser = Normaliser(proto.denormaliser, nullptr, where);
-  if (trainer.type == SentencePieceProto::ModelType::bpe)
-    segmenter = std::make_unique<BpeSegmenter>(proto, &user_symbols, unk);
-  else
-    segmenter = std::make_unique<UnigramSegmenter>(proto, unk);
+  segmenter = make_segmenter();
+}
+
+std::unique_ptr<Segmenter> SentencePieceModel::Impl::make_segmenter() const {
+  switch (proto.trainer.type) {
+    case ModelType::bpe:
+      return std::make_unique<BpeSegmenter>(proto, &user_symbols, unk);
+    case ModelType::word:
+      return std::make_unique<WordSegmenter>(proto, unk);
+    case ModelType::chars:
+      return std::make_unique<CharacterSegmenter>(proto, &user_symbols, unk);
+    case ModelType::unigram:
+      break;
+  }
+  return std::make_unique<UnigramSegmenter>(proto, unk);
 }
 
 std::string_view SentencePieceModel::Impl::piece(std::int32_t id) const {
@@ -117,8 +127,9 @@ SentencePieceModel::SelfTest SentencePieceModel::Impl::run_self_test(const Sente
     std::string found;
     for (const std::string& piece : model.encode_pieces(test.input))
       found.append(found.empty() ? "" : " ").append(piece);
-    const bool same = found == test.expected ||
-                      (!model.is_bpe() && std::abs(path_score(found) - path_score(test.expected)) < 1e-4);
+    const bool same =
+        found == test.expected ||
+        (model.kind() == Kind::unigram && std::abs(path_score(found) - path_score(test.expected)) < 1e-4);
     ++result.samples;
     result.failures += !same;
   }
@@ -285,9 +296,7 @@ std::int32_t SentencePieceModel::unk_id() const { return impl_->unk; }
 std::int32_t SentencePieceModel::bos_id() const { return impl_->bos; }
 std::int32_t SentencePieceModel::eos_id() const { return impl_->eos; }
 std::int32_t SentencePieceModel::pad_id() const { return impl_->pad; }
-bool SentencePieceModel::is_bpe() const {
-  return impl_->proto.trainer.type == SentencePieceProto::ModelType::bpe;
-}
+SentencePieceModel::Kind SentencePieceModel::kind() const { return impl_->proto.trainer.type; }
 bool SentencePieceModel::has_byte_fallback() const { return impl_->proto.trainer.byte_fallback; }
 std::string_view SentencePieceModel::normaliser_name() const { return impl_->proto.normaliser.name; }
 SentencePieceModel::SelfTest SentencePieceModel::self_test() const { return impl_->self_test; }

@@ -8,18 +8,18 @@
 #include <vector>
 
 #include "fovea/text/normaliser.h"
+#include "fovea/text/sentencepiece_proto.h"
 
 namespace fovea::text {
 
-/// A SentencePiece model (unigram or BPE): text to pieces and back. Reads the library's files and gives its
-/// answers, piece for piece, but trusts nothing in the file. A handle: copies share the model, which never
-/// changes, so that all functions may be called from many threads. Sources: Kudo and Richardson 2018,
-/// "SentencePiece"; google/sentencepiece 0.1.97.
+/// A SentencePiece model (unigram, BPE, words or characters): text to pieces and back. Reads the library's
+/// files and gives its answers, piece for piece, but trusts nothing in the file. A handle: copies share the
+/// model, which never changes, so that all functions may be called from many threads. Sources: Kudo and
+/// Richardson 2018, "SentencePiece"; google/sentencepiece 0.1.97.
 class SentencePieceModel {
  public:
   /// Reads a model from the bytes of its file. Throws Error(model) naming `where` for anything that does not
-  /// hold together: the wire format, pieces, the character map; and for models of whole words or of
-  /// characters.
+  /// hold together: the wire format, pieces, the character map.
   static SentencePieceModel parse(std::string bytes, std::string where);
 
   /// Ids of the pieces of `text`, any bytes: what is not UTF-8 counts as U+FFFD, byte by byte. Time linear in
@@ -65,7 +65,9 @@ class SentencePieceModel {
   std::int32_t eos_id() const;
   std::int32_t pad_id() const;
 
-  bool is_bpe() const;  ///< else unigram
+  /// How it cuts text.
+  using Kind = SentencePieceProto::ModelType;
+  Kind kind() const;
   bool has_byte_fallback() const;
   std::string_view normaliser_name() const;  ///< nmt_nfkc, ... ; may be empty
 

@@ -100,6 +100,11 @@ class Lines final : public sentencepiece::SentenceIterator {
   std::size_t at_ = 0;
 };
 
+std::string_view type_name(SentencePieceTraining::Kind kind) {
+  static constexpr std::array<std::string_view, 4> names{"unigram", "bpe", "char", "word"};
+  return names[static_cast<std::size_t>(kind)];
+}
+
 std::unordered_map<std::string, std::string> arguments(const SentencePieceTraining& options) {
   std::array<char, 32> coverage{};
   // to_chars, since the decimal point of printf depends on the locale.
@@ -108,11 +113,15 @@ std::unordered_map<std::string, std::string> arguments(const SentencePieceTraini
   for (const std::string& symbol : options.user_symbols)
     symbols.append(symbols.empty() ? "" : ",").append(symbol);
   const auto flag = [](bool value) { return std::string(value ? "true" : "false"); };
+  using Kind = SentencePieceTraining::Kind;
+  const bool whole = options.kind == Kind::characters || options.kind == Kind::words;
   std::unordered_map<std::string, std::string> out{
       {"minloglevel", "4"},  // nothing
-      {"model_type", options.kind == SentencePieceTraining::Kind::bpe ? "bpe" : "unigram"},
+      {"model_type", std::string(type_name(options.kind))},
       {"vocab_size", std::to_string(options.vocabulary_size)},
-      {"hard_vocab_limit", flag(options.exact_size)},
+      {"hard_vocab_limit", flag(options.exact_size && !whole)},
+      // A character begins nothing: a piece for the space before the text would be a token for nothing.
+      {"add_dummy_prefix", flag(options.kind != Kind::characters)},
       {"byte_fallback", flag(options.byte_fallback)},
       {"character_coverage", coverage.data()},
       {"normalization_rule_name", options.normalisation},

@@ -11,11 +11,13 @@ namespace fovea::text {
 /// How to train a SentencePiece model. The special pieces are `</s>` = 0, `<unk>` = 1, `<pad>` = 2, as a
 /// MarianMT model wants them; there is no beginning of sentence.
 struct SentencePieceTraining {
-  enum class Kind { unigram, bpe };
+  enum class Kind { unigram, bpe, characters, words };
 
   Kind kind = Kind::unigram;
-  std::int32_t vocabulary_size = 8000;  ///< pieces, the special ones and the 256 bytes included
-  bool exact_size = true;               ///< false: a smaller vocabulary where the text gives no more
+  /// Pieces, the special ones and the 256 bytes included; of characters and of words at most so many, the
+  /// most frequent.
+  std::int32_t vocabulary_size = 8000;
+  bool exact_size = true;  ///< false: a smaller vocabulary where the text gives no more
   bool byte_fallback = true;
   double character_coverage =
       0.9998;  ///< share of characters that get a piece; the rarest rest is unknown or bytes

@@ -5,6 +5,7 @@
 #include "fovea/base/file.h"
 #include "fovea/data/languages.h"
 #include "fovea/data/parallel_corpus.h"
+#include "fovea/data/pronunciations.h"
 #include "fovea/text/sentencepiece_trainer.h"
 
 namespace fovea::training {
@@ -40,10 +41,58 @@ data::ParallelText read_text(const DataOptions& options, const data::ParallelFil
   return text;
 }
 
-text::SentencePieceModel train_side(const TokenizerOptions& options, const std::vector<std::string>& lines) {
+struct Texts {
+  data::ParallelText train, valid;
+};
+
+Texts read_dictionaries(const DataOptions& options, const std::filesystem::path& folder) {
+  const auto read = [&](const std::string& name) {
+    return data::read_pronunciations((folder / name).string(), {.stress = options.stress});
+  };
+  if (options.valid_share > 0) {
+    auto [train, valid] = data::split_by_source(read(options.train_dictionary), options.valid_share);
+    return {std::move(train), std::move(valid)};
+  }
+  return {read(options.train_dictionary),
+          options.valid_dictionary.empty() ? data::ParallelText{} : read(options.valid_dictionary)};
+}
+
+Texts read_texts(const DataOptions& options, const std::filesystem::path& folder, const Notes& notes) {
+  if (!options.train_dictionary.empty()) return read_dictionaries(options, folder);
+  if (options.train_tsv.empty() && (options.train_source.empty() || options.train_target.empty()))
+    throw Error(Error::Kind::usage, "recipe", "names no training text",
+                "set data.train_source and data.train_target, or data.train_tsv");
+  Texts texts;
+  texts.train = read_text(options,
+                          parallel_files(folder, options.train_source, options.train_target,
+                                         options.train_tsv, options.tsv_columns),
+                          "training data", notes);
+  if (!options.valid_tsv.empty() || !options.valid_source.empty())
+    texts.valid = read_text(options,
+                            parallel_files(folder, options.valid_source, options.valid_target,
+                                           options.valid_tsv, options.tsv_columns),
+                            "validation data", notes);
+  return texts;
+}
+
+text::SentencePieceTraining::Kind piece_kind(TokenizerKind kind) {
+  using Kind = text::SentencePieceTraining::Kind;
+  switch (kind) {
+    case TokenizerKind::bpe:
+      return Kind::bpe;
+    case TokenizerKind::characters:
+      return Kind::characters;
+    case TokenizerKind::words:
+      return Kind::words;
+    default:
+      return Kind::unigram;
+  }
+}
+
+text::SentencePieceModel train_side(const TokenizerOptions& options, TokenizerKind kind,
+                                    const std::vector<std::string>& lines) {
   text::SentencePieceTraining training;
-  training.kind = options.kind == TokenizerKind::bpe ? text::SentencePieceTraining::Kind::bpe
-                                                     : text::SentencePieceTraining::Kind::unigram;
+  training.kind = piece_kind(kind);
   training.vocabulary_size = static_cast<std::int32_t>(options.vocabulary);
   training.byte_fallback = options.byte_fallback;
   training.character_coverage = options.character_coverage;
@@ -61,10 +110,14 @@ text::TranslationTokenizer make_tokenizer(const Recipe& recipe, const data::Para
     return {text::SentencePieceModel::parse(read_file(options.model, most_model_bytes, Error::Kind::model),
                                             options.model),
             settings};
-  if (!options.joint) return {train_side(options, train.source), train_side(options, train.target), settings};
+  const TokenizerKind target_kind =
+      options.target_kind == TokenizerKind::as_source ? options.kind : options.target_kind;
+  if (!options.joint)
+    return {train_side(options, options.kind, train.source), train_side(options, target_kind, train.target),
+            settings};
   std::vector<std::string> lines = train.source;
   lines.insert(lines.end(), train.target.begin(), train.target.end());
-  return {train_side(options, lines), settings};
+  return {train_side(options, options.kind, lines), settings};
 }
 
 // Ids of the text alone: the batcher adds the end of sentence.
@@ -107,19 +160,7 @@ data::TokenCorpus encode(const text::TranslationTokenizer& tokenizer, const data
 Corpus prepare_corpus(const Recipe& recipe, const std::filesystem::path& folder,
                       std::optional<text::TranslationTokenizer> tokenizer, const Notes& notes) {
   const DataOptions& options = recipe.data;
-  if (options.train_tsv.empty() && (options.train_source.empty() || options.train_target.empty()))
-    throw Error(Error::Kind::usage, "recipe", "names no training text",
-                "set data.train_source and data.train_target, or data.train_tsv");
-  const auto train = read_text(options,
-                               parallel_files(folder, options.train_source, options.train_target,
-                                              options.train_tsv, options.tsv_columns),
-                               "training data", notes);
-  data::ParallelText valid;
-  if (!options.valid_tsv.empty() || !options.valid_source.empty())
-    valid = read_text(options,
-                      parallel_files(folder, options.valid_source, options.valid_target, options.valid_tsv,
-                                     options.tsv_columns),
-                      "validation data", notes);
+  auto [train, valid] = read_texts(options, folder, notes);
   if (!tokenizer) tokenizer = make_tokenizer(recipe, train);
   const std::int64_t most = std::min(options.max_tokens, recipe.model.max_positions);
   Corpus corpus{*tokenizer, encode(*tokenizer, train, most, options.max_ratio, "training data", notes),

@@ -78,6 +78,9 @@ void Log::write(std::int64_t update, const ValidationResult& result, bool best) 
   json.begin_object().field("update", update).field("valid_loss", result.loss);
   if (result.bleu) json.field("bleu", *result.bleu);
   if (result.accuracy) json.field("accuracy", *result.accuracy);
+  if (result.sequence_error_rate)
+    json.field("symbol_error_rate", *result.symbol_error_rate)
+        .field("sequence_error_rate", *result.sequence_error_rate);
   json.field("best", best).end_object();
   append(json.finish());
 }

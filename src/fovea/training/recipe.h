@@ -28,18 +28,22 @@ struct DataOptions {
   std::string train_source, train_target;        ///< two files of N lines, plain or .gz
   std::string train_tsv;                         ///< or one file of tab-separated columns
   std::string valid_source, valid_target, valid_tsv;
+  std::string train_dictionary, valid_dictionary;  ///< or pronunciations of words, as CMUdict has them
+  bool stress = false;                             ///< keep the stress of their vowels
+  double valid_share = 0;  ///< of the words of train_dictionary, kept for validation: data::held_out()
   std::array<std::int64_t, 2> tsv_columns{1, 2};  ///< source and target column, from 1
   std::int64_t max_tokens = 256;                  ///< pairs with a longer side are left out of training
   double max_ratio = 0;                           ///< pairs of a greater length ratio too; 0: no limit
 };
 
-enum class TokenizerKind { unigram, bpe };
+enum class TokenizerKind { unigram, bpe, characters, words, as_source };
 
 struct TokenizerOptions {
   std::string model;  ///< a ready SentencePiece model; empty: train one on the training text
   TokenizerKind kind = TokenizerKind::unigram;
-  std::int64_t vocabulary = 10000;  ///< pieces
-  bool joint = true;                ///< one vocabulary for both languages
+  TokenizerKind target_kind = TokenizerKind::as_source;  ///< of a target language with pieces of its own
+  std::int64_t vocabulary = 10000;                       ///< pieces
+  bool joint = true;                                     ///< one vocabulary for both languages
   bool byte_fallback = true;
   double character_coverage = 0.9995;
   std::string normalisation = "nmt_nfkc";
@@ -116,6 +120,8 @@ enum class OptimiserKind { adam, adamw };
 enum class ScheduleKind { inverse_sqrt, cosine, linear, constant };
 enum class SamplingSchedule { linear, inverse_sigmoid };
 enum class NonFinite { stop, skip };
+/// What validations count in translations: BLEU, or wrong symbols and wrong sequences.
+enum class ValidMetric { bleu, error_rate };
 
 struct TrainingOptions {
   std::int64_t updates = 8000, epochs = 0;  ///< whichever comes first; 0: no limit
@@ -138,6 +144,7 @@ struct TrainingOptions {
   std::int64_t average_last = 5;  ///< checkpoints averaged into the final model; 0: none
   std::int64_t validate_every = 500;
   bool validate_bleu = true;
+  ValidMetric validate_metric = ValidMetric::bleu;
   std::int64_t patience = 0;  ///< validations without improvement before stopping; 0: never
   std::int64_t save_every = 500, keep_last = 5;
   std::int64_t log_every = 50;

@@ -24,6 +24,12 @@ void add_data(std::vector<Key>& keys) {
   keys.push_back(key<section, &O::valid_source>("valid_source", "text to validate on; empty: no validation"));
   keys.push_back(key<section, &O::valid_target>("valid_target", "its translations"));
   keys.push_back(key<section, &O::valid_tsv>("valid_tsv", "in place of both"));
+  keys.push_back(key<section, &O::train_dictionary>("train_dictionary",
+                                                    "in place of both: WORD PH ON EM a line, as CMUdict"));
+  keys.push_back(key<section, &O::valid_dictionary>("valid_dictionary", "the same of other words"));
+  keys.push_back(key<section, &O::valid_share>(
+      "valid_share", "or this share of train_dictionary's words, by their hash", probability));
+  keys.push_back(key<section, &O::stress>("stress", "keep the stress digits of its phonemes"));
   keys.push_back(key<section, &O::tsv_columns>("tsv_columns", "columns of source and target", {1, 1000}));
   keys.push_back(key<section, &O::max_tokens>("max_tokens", "leave out pairs with a longer side, in tokens",
                                               at_least_one));
@@ -36,10 +42,17 @@ void add_tokenizer(std::vector<Key>& keys) {
   using O = TokenizerOptions;
   keys.push_back(key<section, &O::model>(
       "model", "a ready SentencePiece .model; empty: train one on the training text"));
-  keys.push_back(
-      key<section, &O::kind>("kind", "how pieces are learned", {},
-                             {choice("unigram", TokenizerKind::unigram), choice("bpe", TokenizerKind::bpe)}));
-  keys.push_back(key<section, &O::vocabulary>("vocabulary", "pieces, of each language or of both", {8, 1e6}));
+  keys.push_back(key<section, &O::kind>(
+      "kind", "how pieces are learned", {},
+      {choice("unigram", TokenizerKind::unigram), choice("bpe", TokenizerKind::bpe),
+       choice("char", TokenizerKind::characters), choice("word", TokenizerKind::words)}));
+  keys.push_back(key<section, &O::target_kind>(
+      "target_kind", "of the target language, if joint = false", {},
+      {choice("unigram", TokenizerKind::unigram), choice("bpe", TokenizerKind::bpe),
+       choice("char", TokenizerKind::characters), choice("word", TokenizerKind::words),
+       choice("as_source", TokenizerKind::as_source)}));
+  keys.push_back(key<section, &O::vocabulary>(
+      "vocabulary", "pieces, of each language or of both; of char and word at most", {8, 1e6}));
   keys.push_back(key<section, &O::joint>("joint", "one vocabulary for both languages"));
   keys.push_back(key<section, &O::byte_fallback>("byte_fallback", "spell unknown characters as bytes"));
   keys.push_back(key<section, &O::character_coverage>(
@@ -162,6 +175,9 @@ void add_learning(std::vector<Key>& keys) {
        choice("inverse_sigmoid", SamplingSchedule::inverse_sigmoid)}));
   keys.push_back(
       free_to_change(key<section, &O::validate_bleu>("validate_bleu", "translate the validation text too")));
+  keys.push_back(free_to_change(key<section, &O::validate_metric>(
+      "validate_metric", "BLEU, or the share of wrong symbols and sequences", {},
+      {choice("bleu", ValidMetric::bleu), choice("error_rate", ValidMetric::error_rate)})));
 }
 
 void add_keys(std::vector<Key>& keys) {
@@ -195,6 +211,14 @@ void set_sizes(ModelPreset preset, ModelOptions& model) {
   }
 }
 
+void check_dictionaries(const DataOptions& data, const Consistency& check) {
+  check.require(data.train_source.empty() && data.train_tsv.empty() && data.valid_source.empty() &&
+                    data.valid_tsv.empty(),
+                "data.train_dictionary", "stands beside other text", "give one kind of data");
+  check.require(data.valid_dictionary.empty() || data.valid_share == 0, "data.valid_share",
+                "data.valid_share stands beside data.valid_dictionary", "give one of them");
+}
+
 void check_data(const Recipe& recipe, const Consistency& check) {
   const DataOptions& data = recipe.data;
   check.require(data.train_source.empty() == data.train_target.empty(),
@@ -203,12 +227,16 @@ void check_data(const Recipe& recipe, const Consistency& check) {
   check.require(data.valid_source.empty() == data.valid_target.empty(),
                 data.valid_source.empty() ? "data.valid_target" : "data.valid_source",
                 "data.valid_source and data.valid_target go together", "give both, or data.valid_tsv");
+  if (!data.train_dictionary.empty()) return check_dictionaries(data, check);
   check.require(
       data.train_source.empty() != data.train_tsv.empty(), "data.train_tsv",
       data.train_tsv.empty() ? "names no training text" : "data.train_tsv stands beside data.train_source",
       "give data.train_source and data.train_target, or data.train_tsv");
   check.require(data.valid_source.empty() || data.valid_tsv.empty(), "data.valid_tsv",
                 "data.valid_tsv stands beside data.valid_source", "give one of them");
+  check.require(data.valid_dictionary.empty() && data.valid_share == 0,
+                data.valid_dictionary.empty() ? "data.valid_share" : "data.valid_dictionary",
+                "is of words and their pronunciations", "give data.train_dictionary too, or leave it out");
   check.require(data.tsv_columns[0] != data.tsv_columns[1], "data.tsv_columns",
                 "data.tsv_columns names the same column twice",
                 "name those of source and target, such as [1, 2]");
@@ -233,6 +261,9 @@ void check_model(const Recipe& recipe, const Consistency& check) {
   check.require(recipe.tokenizer.joint || !model.tie_source_target, "model.tie_source_target",
                 "separate vocabularies cannot share an embedding",
                 "set model.tie_source_target = false, or tokenizer.joint = true");
+  check.require(!recipe.tokenizer.joint || recipe.tokenizer.target_kind == TokenizerKind::as_source,
+                "tokenizer.target_kind", "one vocabulary for both languages has one kind of pieces",
+                "set tokenizer.joint = false, or leave it out");
 }
 
 void check_decoding(const Recipe& recipe, const Consistency& check) {
@@ -265,7 +296,9 @@ void check(const Recipe& recipe, const Consistency& consistency) {
 }
 
 bool validates(const Recipe& recipe) {
-  return !recipe.data.valid_source.empty() || !recipe.data.valid_tsv.empty();
+  const DataOptions& data = recipe.data;
+  return !data.valid_source.empty() || !data.valid_tsv.empty() || !data.valid_dictionary.empty() ||
+         data.valid_share > 0;
 }
 
 void name_files(Recipe& recipe) {

@@ -66,6 +66,10 @@ ValidationResult TranslationTask::validate(Care care, const kernels::Execution& 
 
 void TranslationTask::summarise(formats::JsonWriter& json, const ValidationResult* final) const {
   json.field("pairs", corpus_.train.size());
+  if (final && final->sequence_error_rate)
+    json.field("valid_symbol_error_rate", *final->symbol_error_rate)
+        .field("valid_sequence_error_rate", *final->sequence_error_rate)
+        .field("valid_beam", recipe_.decoding.beam);
   if (final && final->bleu) json.field("valid_bleu", *final->bleu).field("valid_beam", recipe_.decoding.beam);
 }
 

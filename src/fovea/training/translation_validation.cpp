@@ -1,6 +1,9 @@
 #include "fovea/training/translation_validation.h"
 
+#include <optional>
+
 #include "fovea/metrics/bleu.h"
+#include "fovea/metrics/error_rate.h"
 #include "fovea/training/model_config.h"
 
 namespace fovea::training {
@@ -35,11 +38,20 @@ ValidationResult validate_translation(const models::TranslationModel& model, con
   result.loss = mean_loss(model, corpus.valid, exec);
   if (beam <= 0) return result;
   const decoding::Translator translator(model, corpus.tokenizer, exec);
-  std::vector<std::string> hypotheses;
-  for (const auto& translation :
-       translator.translate(corpus.valid_source, translate_options(recipe.decoding, beam)))
-    hypotheses.push_back(translation.text());
-  result.bleu = metrics::corpus_bleu(hypotheses, {corpus.valid_target}).score;
+  const auto translate = [&](const std::vector<std::string>& source) {
+    std::vector<std::string> hypotheses;
+    for (const auto& translation : translator.translate(source, translate_options(recipe.decoding, beam)))
+      hypotheses.push_back(translation.text());
+    return hypotheses;
+  };
+  if (recipe.training.validate_metric == ValidMetric::bleu) {
+    result.bleu = metrics::corpus_bleu(translate(corpus.valid_source), {corpus.valid_target}).score;
+    return result;
+  }
+  const auto grouped = metrics::group_by_source(corpus.valid_source, corpus.valid_target);
+  const auto errors = metrics::error_rate(translate(grouped.sources), grouped.references);
+  result.symbol_error_rate = errors.symbol_rate();
+  result.sequence_error_rate = errors.sequence_rate();
   return result;
 }
 
