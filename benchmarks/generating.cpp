@@ -4,7 +4,7 @@
 // Says so when the model is loaded, then reads commands from standard input, a line each, and answers each
 // with a line of JSON:
 //   generate BATCH PROMPT TOKENS    greedily TOKENS tokens after each of BATCH prompts of PROMPT tokens: all
-//                                   seconds, and the median of a step's
+//                                   seconds, and of the steps the median and the least
 //   machine                         bytes of weights that a step reads, and the bandwidth that a plain read
 //   over
 //                                   as many reaches at best
@@ -86,6 +86,7 @@ class Generating {
     answer(json.begin_object()
                .field("seconds", seconds)
                .field("step", median(steps))
+               .field("best_step", steps.empty() ? 0.0 : std::ranges::min(steps))
                .field("tokens", count(found)));
   }
 

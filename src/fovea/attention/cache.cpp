@@ -15,8 +15,10 @@ constexpr std::int64_t slab_bytes = 8 << 20;  // memory that is asked for at onc
 
 std::int64_t whole_tiles(std::int64_t tokens) { return (tokens + tile - 1) / tile * tile; }
 
-void expect(bool holds, const std::string& what) {
-  if (!holds) throw Error(Error::Kind::bug, "key-value cache", what);
+// `what` makes the text: asked many times a token, needed never.
+template <class What>
+void expect(bool holds, const What& what) {
+  if (!holds) throw Error(Error::Kind::bug, "key-value cache", what());
 }
 
 std::string number(std::int64_t n) { return std::to_string(n); }
@@ -27,14 +29,17 @@ KeyValueCache::KeyValueCache(const CacheOptions& options) : options_(options) {
   state_.layout = {options.dtype, options.kv_heads, options.key_width, options.value_width,
                    contiguous() ? tile : options.page_tokens};
   kernels::validate(state_.layout);
-  expect(options.capacity >= 0 && (options.capacity == 0 || contiguous() || most_pages() > 0),
-         "a capacity of " + number(options.capacity) + " tokens does not hold a page of " +
-             number(options.page_tokens));
-  expect(options.window_left >= -1, "a window cannot look back " + number(options.window_left) + " keys");
+  expect(options.capacity >= 0 && (options.capacity == 0 || contiguous() || most_pages() > 0), [&] {
+    return "a capacity of " + number(options.capacity) + " tokens does not hold a page of " +
+           number(options.page_tokens);
+  });
+  expect(options.window_left >= -1,
+         [&] { return "a window cannot look back " + number(options.window_left) + " keys"; });
 }
 
 const KeyValueCache::Row& KeyValueCache::row(std::int64_t b) const {
-  expect(b >= 0 && b < sequences(), "there is no sequence " + number(b) + ", B = " + number(sequences()));
+  expect(b >= 0 && b < sequences(),
+         [&] { return "there is no sequence " + number(b) + ", B = " + number(sequences()); });
   return state_.rows[static_cast<std::size_t>(b)];
 }
 
@@ -49,7 +54,7 @@ std::int64_t KeyValueCache::bytes() const {
 }
 
 void KeyValueCache::admit(std::int64_t count) {
-  expect(count >= 0, "cannot admit " + number(count) + " sequences");
+  expect(count >= 0, [&] { return "cannot admit " + number(count) + " sequences"; });
   State next = state_;
   next.rows.resize(next.rows.size() + static_cast<std::size_t>(count));
   commit(std::move(next));
@@ -104,13 +109,17 @@ void KeyValueCache::write(State& state, Row& row, const ops::PackedHeads& k, con
 
 void KeyValueCache::expect_heads(const ops::PackedHeads& operand, std::int64_t width,
                                  const char* name) const {
-  expect(operand.matrix.defined() && operand.matrix.dtype() == DType::f32,
-         std::string(name) + " must be f32; it is rounded to " + std::string(name_of(options_.dtype)) +
-             " on the way in");
+  expect(operand.matrix.defined() && operand.matrix.dtype() == DType::f32, [&] {
+    return std::string(name) + " must be f32; it is rounded to " + std::string(name_of(options_.dtype)) +
+           " on the way in";
+  });
   expect(operand.matrix.shape().rank() == 2 && operand.first >= 0 &&
              operand.first + options_.kv_heads * width <= operand.matrix.dim(1),
-         std::string(name) + ": H = " + number(options_.kv_heads) + " heads of width E = " + number(width) +
-             " from column " + number(operand.first) + " do not fit in " + operand.matrix.shape().text());
+         [&] {
+           return std::string(name) + ": H = " + number(options_.kv_heads) +
+                  " heads of width E = " + number(width) + " from column " + number(operand.first) +
+                  " do not fit in " + operand.matrix.shape().text();
+         });
 }
 
 void KeyValueCache::expect_tokens(const ops::PackedHeads& k, const ops::PackedHeads& v,
@@ -118,12 +127,16 @@ void KeyValueCache::expect_tokens(const ops::PackedHeads& k, const ops::PackedHe
   expect_heads(k, options_.key_width, "k");
   expect_heads(v, options_.value_width, "v");
   expect(tokens.size() == sequences() && tokens.count.size() == tokens.start.size() && tokens.rows.empty(),
-         "tokens of B = " + number(tokens.size()) + " sequences for a cache of B = " + number(sequences()));
+         [&] {
+           return "tokens of B = " + number(tokens.size()) +
+                  " sequences for a cache of B = " + number(sequences());
+         });
   const std::int64_t N = std::min(k.matrix.dim(0), v.matrix.dim(0));
   for (std::size_t b = 0; b < tokens.start.size(); ++b)
-    expect(tokens.start[b] >= 0 && tokens.count[b] >= 0 && tokens.start[b] <= N - tokens.count[b],
-           "rows " + number(tokens.start[b]) + " to " + number(tokens.start[b] + tokens.count[b]) +
-               " of sequence " + std::to_string(b) + " are not in k and v of " + number(N) + " rows");
+    expect(tokens.start[b] >= 0 && tokens.count[b] >= 0 && tokens.start[b] <= N - tokens.count[b], [&] {
+      return "rows " + number(tokens.start[b]) + " to " + number(tokens.start[b] + tokens.count[b]) +
+             " of sequence " + std::to_string(b) + " are not in k and v of " + number(N) + " rows";
+    });
 }
 
 void KeyValueCache::throw_full(const ops::Sequences& tokens) const {
@@ -280,18 +293,22 @@ Tensor decode_attention(const ops::Context& ctx, const ops::PackedHeads& q, cons
                         const ops::Sequences& queries, const CachedAttentionOptions& options) {
   const CacheOptions& held = cache.options();
   const std::int64_t H = options.heads, E = held.key_width;
-  expect(H > 0 && H % held.kv_heads == 0,
-         "H = " + number(H) + " query heads cannot share " + number(held.kv_heads) + " cached heads");
-  expect(q.matrix.shape().rank() == 2 && q.first >= 0 && q.first + H * E <= q.matrix.dim(1),
-         "q: H = " + number(H) + " heads of width E = " + number(E) + " from column " + number(q.first) +
-             " do not fit in " + q.matrix.shape().text());
-  expect(queries.size() == cache.sequences(),
-         "queries of B = " + number(queries.size()) + " sequences, cached B = " + number(cache.sequences()));
+  expect(H > 0 && H % held.kv_heads == 0, [&] {
+    return "H = " + number(H) + " query heads cannot share " + number(held.kv_heads) + " cached heads";
+  });
+  expect(q.matrix.shape().rank() == 2 && q.first >= 0 && q.first + H * E <= q.matrix.dim(1), [&] {
+    return "q: H = " + number(H) + " heads of width E = " + number(E) + " from column " + number(q.first) +
+           " do not fit in " + q.matrix.shape().text();
+  });
+  expect(queries.size() == cache.sequences(), [&] {
+    return "queries of B = " + number(queries.size()) + " sequences, cached B = " + number(cache.sequences());
+  });
   const std::int64_t N = q.matrix.dim(0);
   kernels::DecodeExtents x;
   for (std::size_t b = 0; b < queries.start.size(); ++b)
-    expect(queries.start[b] >= 0 && queries.count[b] >= 0 && queries.start[b] <= N - queries.count[b],
-           "rows of sequence " + std::to_string(b) + " are not in q of " + number(N) + " rows");
+    expect(queries.start[b] >= 0 && queries.count[b] >= 0 && queries.start[b] <= N - queries.count[b], [&] {
+      return "rows of sequence " + std::to_string(b) + " are not in q of " + number(N) + " rows";
+    });
   if (options.sinks.defined()) expect_shape(options.sinks, {H}, "decode_attention: sinks");
   if (options.distance_bias.defined()) {
     expect_shape(options.distance_bias, {H, -1}, "decode_attention: distance_bias");
@@ -314,13 +331,12 @@ Tensor decode_attention(const ops::Context& ctx, const ops::PackedHeads& q, cons
   return context;
 }
 
-void HypothesisCache::Free::operator()(float* rows) const {
-  ::operator delete[](rows, std::align_val_t{64});
-}
+void HypothesisCache::Free::operator()(float* rows) const { ::operator delete[](rows, std::align_val_t{64}); }
 
 void HypothesisCache::reserve(std::int64_t rows, std::int64_t width) {
   if (width <= 0 || (width_ > 0 && width_ != width))
-    expect(false, "rows of width " + number(width) + " for a cache of width " + number(width_));
+    expect(false,
+           [&] { return "rows of width " + number(width) + " for a cache of width " + number(width_); });
   if (rows <= capacity_) return;
   const std::int64_t capacity = std::max<std::int64_t>({capacity_ * 3 / 2, rows, 64});
   const auto bytes = static_cast<std::size_t>(capacity * width) * sizeof(float);

@@ -76,7 +76,14 @@ std::unique_ptr<LanguageState> LanguageModel::start(const ops::Context& ctx,
                                                     std::span<const std::vector<std::int32_t>> texts,
                                                     Tensor* states) const {
   std::vector<attention::KeyValueCache> caches;
-  for (const auto& layer : heads()) caches.emplace_back(layer.cache());
+  // Keys and values are held as weights are: f32, or where those are narrower bf16.
+  const auto& packed = output().packed;
+  const bool narrow = packed.bytes() > 0 && packed.dtype() != DType::f32;
+  for (const auto& layer : heads()) {
+    auto options = layer.cache();
+    options.dtype = narrow ? DType::bf16 : DType::f32;
+    caches.emplace_back(options);
+  }
   auto state = std::make_unique<LanguageState>(std::move(caches));
   admit(ctx, *state, texts, states);
   return state;

@@ -68,7 +68,8 @@ class LanguageModel : public Model {
   /// Reads one text, for a recorder in ctx to watch.
   void read(const ops::Context& ctx, std::span<const std::int32_t> tokens) const;
 
-  /// Reads the beginnings of texts, which may be empty, one row each. `states`, if given, gets what the
+  /// Reads the beginnings of texts, which may be empty, one row each; keys and values are kept as f32, or as
+  /// bf16 by a model whose weights are packed as bf16 or i8. `states`, if given, gets what the
   /// output layer would read of their tokens, [N, D], one text after the other; undefined without tokens.
   std::unique_ptr<LanguageState> start(const ops::Context& ctx,
                                        std::span<const std::vector<std::int32_t>> texts,
