@@ -10,6 +10,7 @@
 #include "fovea/cli/command.h"
 #include "fovea/cli/common.h"
 #include "fovea/cli/decoding_options.h"
+#include "fovea/cli/evaluate_labels.h"
 #include "fovea/cli/model_folder.h"
 #include "fovea/data/languages.h"
 #include "fovea/data/lines.h"
@@ -27,6 +28,7 @@ struct Options {
   DecodingFlags decoding;
   DTypeFlag dtype;
   ByLengthOptions by_length;
+  LabelledTest labelled;
   int threads = 0;
 
   /// Whether a model is to make the translations.
@@ -77,6 +79,9 @@ std::string as_text(const Scores& scores) {
 
 /// Translations come from a file or from a model, never both.
 void check_usage(const Options& options) {
+  if (options.references.empty())
+    misused("--reference is required",
+            "name the reference translations, or --data FILE to test a classifier");
   const bool by_length = options.by_length.wanted();
   const bool names_model = !options.model.empty() || (!options.source.empty() && !by_length);
   if (!options.translates() && (names_model || options.decoding.any()))
@@ -119,7 +124,17 @@ std::vector<std::string> translate(const std::vector<std::string>& source, const
   return translations;
 }
 
+void test_classifier(const Options& options) {
+  if (!options.references.empty() || !options.hypothesis.empty() || !options.source.empty())
+    misused("--data excludes --reference, --hypothesis and --source",
+            "a classifier or translations are scored");
+  const auto& dtype = options.dtype.name;
+  evaluate_labels(options.model, options.labelled, options.json,
+                  dtype.empty() ? std::nullopt : std::optional(dtype_named(dtype)), options.threads);
+}
+
 void evaluate(const Options& options) {
+  if (options.labelled.wanted()) return test_classifier(options);
   check_usage(options);
   const std::vector<std::string> source =
       options.source.empty() ? std::vector<std::string>{} : read_text(options.source);
@@ -147,8 +162,8 @@ void evaluate(const Options& options) {
 }  // namespace
 
 void add_evaluate(CLI::App& fovea) {
-  CLI::App* command =
-      fovea.add_subcommand("evaluate", "Score translations: BLEU and chrF2 as SacreBLEU counts them");
+  CLI::App* command = fovea.add_subcommand(
+      "evaluate", "Score translations (BLEU and chrF2 as SacreBLEU counts them) or a classifier");
   const auto options = std::make_shared<Options>();
   command
       ->add_option("--hypothesis", options->hypothesis,
@@ -162,7 +177,6 @@ void add_evaluate(CLI::App& fovea) {
   command
       ->add_option("--reference", options->references,
                    "Reference translations, line by line; several are allowed")
-      ->required()
       ->type_name("FILE");
   command->add_flag("--lowercase", options->lowercase, "Ignore case");
   command->add_option("--tokenize", options->tokenizer, "How BLEU cuts words: 13a, zh, char, intl or none")
@@ -173,11 +187,13 @@ void add_evaluate(CLI::App& fovea) {
   options->decoding.add_to(*command);
   options->dtype.add_to(*command);
   options->by_length.add_to(*command);
+  options->labelled.add_to(*command);
   add_threads_option(*command, options->threads);
   command->footer(
       "Of two systems: fovea evaluate --hypothesis a.de --series \"attention=b.de\" --source test.en "
       "--reference "
       "test.de --curve curve.svg\n"
+      "Of a classifier: fovea evaluate --model DIR --data test.tsv --confusion confusion.svg\n"
       "Of a model: fovea evaluate --model DIR --source test.en --reference test.de\n"
       "Example: fovea evaluate --hypothesis <(echo Der Hund rennt schnell weg.) --reference "
       "<(echo Der Hund rennt weg.)");
