@@ -12,8 +12,11 @@ namespace fovea::cli {
 void add_align(CLI::App& fovea);
 void add_attend(CLI::App& fovea);
 void add_average(CLI::App& fovea);
+void add_classify(CLI::App& fovea);
 void add_doctor(CLI::App& fovea);
+void add_embed(CLI::App& fovea);
 void add_evaluate(CLI::App& fovea);
+void add_fill(CLI::App& fovea);
 void add_generate(CLI::App& fovea);
 void add_inspect(CLI::App& fovea);
 void add_quantize(CLI::App& fovea);

@@ -10,6 +10,7 @@
 #include "fovea/cli/command.h"
 #include "fovea/cli/common.h"
 #include "fovea/cli/decoding_options.h"
+#include "fovea/cli/evaluate_labels.h"
 #include "fovea/cli/model_folder.h"
 #include "fovea/cli/perplexity.h"
 #include "fovea/cli/pronouncing.h"
@@ -31,6 +32,7 @@ struct Options {
   ByLengthOptions by_length;
   PerplexityFlags perplexity;
   DictionaryOptions dictionary;
+  LabelledTest labelled;
   int threads = 0;
 
   /// Whether a model is to make the translations.
@@ -103,7 +105,10 @@ void check_usage(const Options& options) {
   if (options.dictionary.share > 0 || options.dictionary.stress)
     misused("--share and --stress are of a dictionary", "name --dictionary FILE");
   if (options.references.empty())
-    misused("--reference is required, or --text, or --dictionary", "name what is to be measured against");
+    misused(
+        "--reference is required",
+        "name the reference translations; or --data FILE to test a classifier, --text FILE a language model, "
+        "--dictionary FILE one that pronounces");
   const bool by_length = options.by_length.wanted();
   const bool names_model = !options.model.empty() || (!options.source.empty() && !by_length);
   if (!options.translates() && (names_model || options.decoding.any()))
@@ -146,12 +151,22 @@ std::vector<std::string> translate(const std::vector<std::string>& source, const
   return translations;
 }
 
+void test_classifier(const Options& options) {
+  if (!options.references.empty() || !options.hypothesis.empty() || !options.source.empty())
+    misused("--data excludes --reference, --hypothesis and --source",
+            "a classifier or translations are scored");
+  const auto& dtype = options.dtype.name;
+  evaluate_labels(options.model, options.labelled, options.json,
+                  dtype.empty() ? std::nullopt : std::optional(dtype_named(dtype)), options.threads);
+}
+
 void evaluate(const Options& options) {
   if (options.perplexity.wanted()) {
     check_prediction(options);
     return print(
         perplexity_report(options.model, options.perplexity, options.dtype, options.threads, options.json));
   }
+  if (options.labelled.wanted()) return test_classifier(options);
   check_usage(options);
   if (options.dictionary.wanted()) {
     const auto pronounce = [&](const std::vector<std::string>& words) { return translate(words, options); };
@@ -183,10 +198,10 @@ void evaluate(const Options& options) {
 }  // namespace
 
 void add_evaluate(CLI::App& fovea) {
-  CLI::App* command = fovea.add_subcommand(
-      "evaluate",
-      "Score translations: BLEU and chrF2 as SacreBLEU counts them; pronunciations; or a language model: "
-      "perplexity");
+  CLI::App* command = fovea.add_subcommand("evaluate",
+                                           "Score translations (BLEU and chrF2 as SacreBLEU counts them), "
+                                           "pronunciations, a classifier or a language "
+                                           "model");
   const auto options = std::make_shared<Options>();
   command
       ->add_option("--hypothesis", options->hypothesis,
@@ -212,11 +227,13 @@ void add_evaluate(CLI::App& fovea) {
   options->by_length.add_to(*command);
   options->perplexity.add_to(*command);
   options->dictionary.add_to(*command);
+  options->labelled.add_to(*command);
   add_threads_option(*command, options->threads);
   command->footer(
       "Of two systems: fovea evaluate --hypothesis a.de --series \"attention=b.de\" --source test.en "
       "--reference "
       "test.de --curve curve.svg\n"
+      "Of a classifier: fovea evaluate --model DIR --data test.tsv --confusion confusion.svg\n"
       "Of a model: fovea evaluate --model DIR --source test.en --reference test.de\n"
       "Of a language model: fovea evaluate --model DIR --text test.txt\n"
       "Of phonemes: fovea evaluate --model DIR --dictionary cmudict.dict\n"

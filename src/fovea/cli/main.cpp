@@ -34,6 +34,9 @@ void add_commands(CLI::App& fovea) {
   add_score(fovea);
   add_align(fovea);
   add_synthesise(fovea);
+  add_classify(fovea);
+  add_embed(fovea);
+  add_fill(fovea);
   add_inspect(fovea);
   add_average(fovea);
   add_quantize(fovea);

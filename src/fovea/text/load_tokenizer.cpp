@@ -39,7 +39,7 @@ std::size_t max_length_of(const Json& settings) {
   return length > 1e9 ? 0 : static_cast<std::size_t>(length);
 }
 
-std::shared_ptr<const Tokenizer> load_json(const std::filesystem::path& directory) {
+std::shared_ptr<const Tokenizer> load_json(const std::filesystem::path& directory, Lengths lengths) {
   const auto path = directory / "tokenizer.json";
   const auto limits = formats::JsonLimits::tokenizer();
   const auto tokenizer = TokenizerJson::parse(read_file(path, limits.bytes, Error::Kind::model), shown(path));
@@ -51,13 +51,17 @@ std::shared_ptr<const Tokenizer> load_json(const std::filesystem::path& director
     if (tokenizer->max_length() == 0) tokenizer->set_max_length(max_length_of(settings));
   }
   tokenizer->set_special(ids);
+  if (lengths == Lengths::free) {
+    tokenizer->set_truncation(std::nullopt);
+    tokenizer->set_padding(std::nullopt);
+  }
   return tokenizer;
 }
 
 }  // namespace
 
-std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& directory) {
-  if (is_there(directory / "tokenizer.json")) return load_json(directory);
+std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& directory, Lengths lengths) {
+  if (is_there(directory / "tokenizer.json")) return load_json(directory, lengths);
   if (is_there(directory / "source.spm"))
     return std::make_shared<MarianTokenizer>(TranslationTokenizer::read(directory));
   throw Error(Error::Kind::model, shown(directory), "has no tokenizer",

@@ -11,6 +11,9 @@ namespace fovea::text {
 /// target.spm and vocab.json. tokenizer_config.json and special_tokens_map.json say which tokens are special
 /// and how many a model takes. Texts are cut and filled up only as tokenizer.json says. Throws Error(model)
 /// naming file and fault, or the files looked for if the directory has none of them.
-std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& directory);
+/// With Lengths::free they are not: as Transformers reads it, which leaves that to the caller.
+enum class Lengths { as_the_file_says, free };
+std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& directory,
+                                                Lengths lengths = Lengths::as_the_file_says);
 
 }  // namespace fovea::text

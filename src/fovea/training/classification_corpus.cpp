@@ -94,7 +94,7 @@ class Encoder {
 
 GivenTokenizer GivenTokenizer::read(const std::filesystem::path& directory) {
   constexpr std::uint64_t most = std::uint64_t{256} << 20;
-  GivenTokenizer given{text::load_tokenizer(directory), {}};
+  GivenTokenizer given{text::load_tokenizer(directory, text::Lengths::free), {}};
   for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
                            "vocab.json", "merges.txt", "added_tokens.json"}) {
     std::error_code error;
