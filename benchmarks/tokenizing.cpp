@@ -1,6 +1,6 @@
-// What a tokenizer.json makes of texts, and how fast, for peers/tokenizers_huggingface.py to hold against the
-// library that defines the format.
-//   tokenizing TOKENIZER.json REQUEST.json
+// What a tokenizer makes of texts, and how fast, for peers/tokenizers_huggingface.py to hold against the
+// libraries that define the formats.
+//   tokenizing TOKENIZER.json|DIRECTORY REQUEST.json
 // The request: {"texts": [TEXT], "pairs": [[TEXT, TEXT]], "passes": N}; pairs and passes may be missing.
 // Standard output is a JSON object: "texts" and "pairs", of each {"ids", "ranges" (begin, end, begin, end,
 // ... in bytes), "types", "words", "special", "attention", "text" (decoded), "visible" (decoded without
@@ -8,7 +8,9 @@
 // "ids", "ranges", "decode".
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,7 @@
 #include "fovea/base/file.h"
 #include "fovea/formats/json.h"
 #include "fovea/formats/json_writer.h"
+#include "fovea/text/load_tokenizer.h"
 #include "fovea/text/tokenizer_json.h"
 
 namespace fovea {
@@ -23,7 +26,13 @@ namespace {
 
 using formats::Json;
 using formats::JsonWriter;
-using text::TokenizerJson;
+using text::Tokenizer;
+
+/// A tokenizer.json, or whatever a model directory has.
+std::shared_ptr<const Tokenizer> load(const char* path) {
+  if (std::filesystem::is_directory(path)) return text::load_tokenizer(path);
+  return text::TokenizerJson::parse(read_file(path, std::uint64_t{1} << 30, Error::Kind::model), path);
+}
 
 template <class List>
 void write_list(JsonWriter& json, std::string_view key, const List& list) {
@@ -32,7 +41,7 @@ void write_list(JsonWriter& json, std::string_view key, const List& list) {
   json.end_array();
 }
 
-void write(JsonWriter& json, const TokenizerJson& tokenizer, const text::Encoding& encoding) {
+void write(JsonWriter& json, const Tokenizer& tokenizer, const text::Encoding& encoding) {
   json.begin_object();
   write_list(json, "ids", encoding.ids);
   json.key("ranges").begin_array();
@@ -60,7 +69,7 @@ double fastest(std::int64_t passes, const Run& run) {
   return best;
 }
 
-void write_times(JsonWriter& json, const std::string& file, const TokenizerJson& tokenizer, const Json& texts,
+void write_times(JsonWriter& json, const char* path, const Tokenizer& tokenizer, const Json& texts,
                  std::int64_t passes) {
   std::vector<std::vector<std::int32_t>> ids;
   for (const Json& text : texts.elements()) ids.push_back(tokenizer.encode(text.text()).ids);
@@ -69,7 +78,7 @@ void write_times(JsonWriter& json, const std::string& file, const TokenizerJson&
     for (const Json& text : texts.elements())
       tokens += tokenizer.encode(text.text(), {.ranges = ranges}).size();
   };
-  json.field("load", fastest(1, [&] { TokenizerJson::parse(file, "tokenizer.json"); }));
+  json.field("load", fastest(1, [&] { load(path); }));
   json.field("ids", fastest(passes, [&] { encode_all(false); }));
   json.field("ranges", fastest(passes, [&] { encode_all(true); }));
   json.field("decode", fastest(passes, [&] {
@@ -79,14 +88,13 @@ void write_times(JsonWriter& json, const std::string& file, const TokenizerJson&
 }
 
 void run(const char* path, const char* request_path) {
-  const std::string file = read_file(path, std::uint64_t{1} << 30, Error::Kind::model);
-  const auto tokenizer = TokenizerJson::parse(file, path);
+  const auto tokenizer = load(path);
   const Json request = formats::read_json(request_path, Error::Kind::data, formats::JsonLimits::tokenizer());
   const Json texts = request.at("texts");
   JsonWriter json(JsonWriter::Layout::compact);
   json.begin_object();
   if (const auto passes = request.integer_or("passes", 0, 0, 1000); passes > 0)
-    write_times(json, file, *tokenizer, texts, passes);
+    write_times(json, path, *tokenizer, texts, passes);
   json.key("texts").begin_array();
   for (const Json& text : texts.elements()) write(json, *tokenizer, tokenizer->encode(text.text()));
   json.end_array().key("pairs").begin_array();
@@ -105,7 +113,7 @@ void run(const char* path, const char* request_path) {
 
 int main(int argc, char** argv) {
   if (argc != 3) {
-    std::fprintf(stderr, "usage: tokenizing TOKENIZER.json REQUEST.json\n");
+    std::fprintf(stderr, "usage: tokenizing TOKENIZER.json|DIRECTORY REQUEST.json\n");
     return 2;
   }
   try {

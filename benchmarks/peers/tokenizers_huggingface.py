@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""Tokenizers from tokenizer.json: fovea beside Hugging Face's `tokenizers`, which defines the format.
+"""Tokenizers: fovea beside Hugging Face's `tokenizers`, which defines tokenizer.json, and Transformers.
 
     tokenizers_huggingface.py --data DIR                 every kind below, on data in every language there
     tokenizers_huggingface.py --data DIR --only bert     kinds whose name holds this
     tokenizers_huggingface.py --data DIR --speed         seconds, side by side
     tokenizers_huggingface.py --file tokenizer.json      a tokenizer of your own
+
+Then directories from before tokenizer.json (vocab.txt; vocab.json with merges.txt; SentencePiece models), as Transformers reads
+them: the ids and types.
 
 Trains a fresh tokenizer of each kind (those of BERT, GPT-2, RoBERTa, Llama 2 and 3, Qwen 2, T5, XLM-R, CLIP, and more) and
 compares with fovea (benchmarks/tokenizing.cpp), over lines of the data and awkward texts (all scripts, emoji, combining
@@ -427,6 +430,99 @@ def check(name, tokenizer, texts, program, folder):
     return singles or doubles
 
 
+# ---- directories from before tokenizer.json ------------------------------------------------------------------------------
+
+
+def save_words(folder, tokenizer):
+    """vocab.txt of a WordPiece tokenizer."""
+    vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])
+    (folder / "vocab.txt").write_text("".join(piece + "\n" for piece, _ in vocabulary), encoding="utf-8")
+
+
+def save_merges(folder, tokenizer):
+    """vocab.json and merges.txt of a BPE tokenizer."""
+    tokenizer.model.save(str(folder))
+    model = json.loads(tokenizer.to_str())["model"]
+    (folder / "vocab.json").write_text(json.dumps(model["vocab"], ensure_ascii=False), encoding="utf-8")
+
+
+def save_pieces(folder, name, lines, **options):
+    sentencepiece.SentencePieceTrainer.Train(sentence_iterator=iter(lines), model_prefix=str(folder / "m"), vocab_size=PIECES, hard_vocab_limit=False,
+                                             character_coverage=0.999, minloglevel=9, **options)
+    (folder / "m.model").rename(folder / name)
+    (folder / "m.vocab").unlink()
+
+
+MASK = {"content": "<mask>", "lstrip": True, "rstrip": False, "normalized": False, "single_word": False, "special": True}
+FAIRSEQ = {"unk_id": 0, "bos_id": 1, "eos_id": 2, "pad_id": -1}
+
+
+def legacy_bert(folder, lines, **config):
+    save_words(folder, bert(lines, not config.get("do_lower_case", True)))
+    return {"tokenizer_class": "BertTokenizer", **config}
+
+
+def legacy_bpe(folder, lines, kind, make, **config):
+    save_merges(folder, make(lines))
+    return {"tokenizer_class": kind, **config}
+
+
+def legacy_pieces(folder, lines, kind, name, spm, **config):
+    save_pieces(folder, name, lines, **spm)
+    return {"tokenizer_class": kind, **config}
+
+
+LEGACY = {
+    "vocab.txt": legacy_bert,
+    "vocab.txt cased": lambda f, l: legacy_bert(f, l, do_lower_case=False, strip_accents=False, tokenize_chinese_chars=False),
+    "vocab.txt accents": lambda f, l: legacy_bert(f, l, strip_accents=True, mask_token=MASK | {"content": "[MASK]"}, model_max_length=512),
+    "merges gpt2": lambda f, l: legacy_bpe(f, l, "GPT2Tokenizer", gpt2),
+    "merges gpt2 bos": lambda f, l: legacy_bpe(f, l, "GPT2Tokenizer", gpt2, add_bos_token=True, add_prefix_space=True),
+    "merges roberta": lambda f, l: legacy_bpe(f, l, "RobertaTokenizer", roberta, mask_token=MASK),
+    "merges bart": lambda f, l: legacy_bpe(f, l, "BartTokenizer", roberta, mask_token=MASK, add_prefix_space=True),
+    "merges qwen2": lambda f, l: legacy_bpe(f, l, "Qwen2Tokenizer", qwen2, added_tokens_decoder={
+        "5000": {"content": "<|endoftext|>", "special": True}, "5001": {"content": "<|im_start|>", "special": True},
+        "5002": {"content": "<tool>", "special": False, "normalized": False}}),
+    "spiece t5": lambda f, l: legacy_pieces(f, l, "T5Tokenizer", "spiece.model", {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}),
+    "spiece t5 short": lambda f, l: legacy_pieces(f, l, "T5Tokenizer", "spiece.model", {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}, extra_ids=7),
+    "spm xlm-roberta": lambda f, l: legacy_pieces(f, l, "XLMRobertaTokenizer", "sentencepiece.bpe.model", FAIRSEQ, mask_token=MASK),
+    "spm mbart": lambda f, l: legacy_pieces(f, l, "MBartTokenizer", "sentencepiece.bpe.model", FAIRSEQ | {"normalization_rule_name": "identity"},
+                                            src_lang="de_DE", mask_token=MASK),
+    "spm llama": lambda f, l: legacy_pieces(f, l, "LlamaTokenizer", "tokenizer.model",
+                                            FAIRSEQ | {"model_type": "bpe", "byte_fallback": True, "normalization_rule_name": "identity"},
+                                            add_bos_token=True, add_eos_token=False),
+    "spm llama symbols": lambda f, l: legacy_pieces(f, l, "LlamaTokenizer", "tokenizer.model",
+                                                    FAIRSEQ | {"model_type": "bpe", "byte_fallback": True, "normalization_rule_name": "identity",
+                                                               "user_defined_symbols": ["<sep>", "hello"]},
+                                                    add_bos_token=True, add_eos_token=True, legacy=True),
+}
+
+
+def check_legacy(name, make, lines, texts, program, folder):
+    import transformers
+    folder = folder / "model"
+    folder.mkdir()
+    config = make(folder, lines)
+    (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    if name == "vocab.txt":
+        (folder / "added_tokens.json").write_text(json.dumps({"HELLO": PIECES, "two": PIECES + 1}))
+        (folder / "special_tokens_map.json").write_text(json.dumps({"additional_special_tokens": ["<X>"]}))
+    tokenizer = getattr(transformers, config["tokenizer_class"]).from_pretrained(folder)
+    dice = random.Random(5)
+    pairs = [[dice.choice(texts[:2000])[:500], dice.choice(texts[:2000])[:500]] for _ in range(200)]
+    result = run_fovea(program, folder, {"texts": texts, "pairs": pairs}, folder.parent)
+    faults = []
+    for inputs, found in zip([[t] for t in texts] + pairs, result["texts"] + result["pairs"]):
+        expected = tokenizer(*inputs, verbose=False)
+        if expected["input_ids"] != found["ids"] or ("token_type_ids" in expected and expected["token_type_ids"] != found["types"]):
+            faults.append((inputs, expected["input_ids"], found["ids"]))
+    if faults:
+        inputs, expected, found = min(faults, key=lambda case: len(str(case[0])))
+        print(f"  {len(faults)} differ, as {ascii(inputs)[:300]}\n    theirs {expected[:40]} {tokenizer.convert_ids_to_tokens(expected[:40])}\n    ours   {found[:40]}")
+    print(f"{name:18} {len(texts)} texts, {len(pairs)} pairs: {'DIFFERENT' if faults else 'equal'}", flush=True)
+    return bool(faults)
+
+
 def seconds(run, passes=3):
     best = float("inf")
     for _ in range(passes):
@@ -470,6 +566,10 @@ def main():
             if args.only in name:
                 step = measure if args.speed else check
                 different |= bool(step(name, make(lines), texts, args.program.absolute(), pathlib.Path(folder)))
+    for name, make in ({} if args.file or args.speed else LEGACY).items():
+        if args.only in name:
+            with tempfile.TemporaryDirectory() as folder:
+                different |= check_legacy(name, make, lines, texts, args.program.absolute(), pathlib.Path(folder))
     sys.exit(different)
 
 

@@ -9,8 +9,8 @@
 #include <nlohmann/json.hpp>
 #include <regex>
 
+#include "fovea/base/base64.h"
 #include "fovea/base/error.h"
-#include "fovea/views/base64.h"
 #include "fovea/views/page_recording.h"
 
 namespace fovea::views {

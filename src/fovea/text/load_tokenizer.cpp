@@ -1,8 +1,11 @@
 #include "fovea/text/load_tokenizer.h"
 
+#include <array>
+
 #include "fovea/base/error.h"
 #include "fovea/base/file.h"
 #include "fovea/formats/json.h"
+#include "fovea/text/legacy_tokenizer.h"
 #include "fovea/text/marian_tokenizer.h"
 #include "fovea/text/tokenizer_json.h"
 
@@ -24,12 +27,19 @@ std::int32_t id_of(const Json& settings, std::string_view key, const Tokenizer& 
   return tokenizer.find(content.text());
 }
 
+std::array<std::pair<std::string_view, std::int32_t*>, 7> names_of(SpecialIds& ids) {
+  return {{{"bos_token", &ids.bos},
+           {"eos_token", &ids.eos},
+           {"unk_token", &ids.unk},
+           {"sep_token", &ids.sep},
+           {"pad_token", &ids.pad},
+           {"cls_token", &ids.cls},
+           {"mask_token", &ids.mask}}};
+}
+
 /// Ids that are not known yet, as `settings` names them.
 void add_special(const Json& settings, const Tokenizer& tokenizer, SpecialIds& ids) {
-  const std::pair<std::string_view, std::int32_t*> names[] = {
-      {"bos_token", &ids.bos}, {"eos_token", &ids.eos}, {"unk_token", &ids.unk},  {"sep_token", &ids.sep},
-      {"pad_token", &ids.pad}, {"cls_token", &ids.cls}, {"mask_token", &ids.mask}};
-  for (const auto& [name, id] : names)
+  for (const auto& [name, id] : names_of(ids))
     if (*id < 0) *id = id_of(settings, name, tokenizer);
 }
 
@@ -39,10 +49,15 @@ std::size_t max_length_of(const Json& settings) {
   return length > 1e9 ? 0 : static_cast<std::size_t>(length);
 }
 
-std::shared_ptr<const Tokenizer> load_json(const std::filesystem::path& directory, Lengths lengths) {
-  const auto path = directory / "tokenizer.json";
+std::shared_ptr<TokenizerJson> parse_file(const std::filesystem::path& path) {
   const auto limits = formats::JsonLimits::tokenizer();
-  const auto tokenizer = TokenizerJson::parse(read_file(path, limits.bytes, Error::Kind::model), shown(path));
+  return TokenizerJson::parse(read_file(path, limits.bytes, Error::Kind::model), shown(path));
+}
+
+/// What the files beside it say of a tokenizer; where they say nothing, `defaults` do.
+std::shared_ptr<const Tokenizer> with_settings(
+    const std::shared_ptr<TokenizerJson>& tokenizer, const std::filesystem::path& directory, Lengths lengths,
+    const std::vector<std::pair<std::string, std::string>>& defaults = {}) {
   SpecialIds ids;
   for (const char* file : {"tokenizer_config.json", "special_tokens_map.json"}) {
     if (!is_there(directory / file)) continue;
@@ -50,6 +65,9 @@ std::shared_ptr<const Tokenizer> load_json(const std::filesystem::path& director
     add_special(settings, *tokenizer, ids);
     if (tokenizer->max_length() == 0) tokenizer->set_max_length(max_length_of(settings));
   }
+  for (const auto& [name, id] : names_of(ids))
+    for (const auto& [special, text] : defaults)
+      if (*id < 0 && special == name) *id = tokenizer->find(text);
   tokenizer->set_special(ids);
   if (lengths == Lengths::free) {
     tokenizer->set_truncation(std::nullopt);
@@ -61,11 +79,17 @@ std::shared_ptr<const Tokenizer> load_json(const std::filesystem::path& director
 }  // namespace
 
 std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& directory, Lengths lengths) {
-  if (is_there(directory / "tokenizer.json")) return load_json(directory, lengths);
+  if (is_there(directory / "tokenizer.json"))
+    return with_settings(parse_file(directory / "tokenizer.json"), directory, lengths);
   if (is_there(directory / "source.spm"))
     return std::make_shared<MarianTokenizer>(TranslationTokenizer::read(directory));
-  throw Error(Error::Kind::model, shown(directory), "has no tokenizer",
-              "tokenizer.json, or source.spm, target.spm and vocab.json, were looked for");
+  if (const auto legacy = read_legacy_tokenizer(directory))
+    return with_settings(TokenizerJson::parse(legacy->json, legacy->where), directory, lengths,
+                         legacy->special);
+  throw Error(
+      Error::Kind::model, shown(directory), "has no tokenizer",
+      "tokenizer.json was looked for, source.spm with target.spm, vocab.txt, vocab.json with merges.txt, and "
+      "SentencePiece's spiece.model, sentencepiece.bpe.model, tokenizer.model and spm.model");
 }
 
 }  // namespace fovea::text

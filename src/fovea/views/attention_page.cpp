@@ -4,7 +4,7 @@
 #include <functional>
 #include <map>
 
-#include "fovea/views/base64.h"
+#include "fovea/base/base64.h"
 #include "fovea/views/page_parts.h"
 #include "fovea/views/page_recording.h"
 #include "fovea/views/svg.h"

@@ -8,10 +8,10 @@
 #include <limits>
 #include <span>
 
+#include "fovea/base/base64.h"
 #include "fovea/base/error.h"
 #include "fovea/formats/json_writer.h"
 #include "fovea/views/attention_matrix.h"
-#include "fovea/views/base64.h"
 #include "fovea/views/colour.h"
 
 namespace fovea::views {

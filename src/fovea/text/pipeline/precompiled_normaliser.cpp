@@ -1,5 +1,6 @@
 #include <array>
 
+#include "fovea/base/base64.h"
 #include "fovea/text/charsmap.h"
 #include "fovea/text/pipeline/graphemes.h"
 #include "fovea/text/pipeline/known_utf8.h"
@@ -8,31 +9,6 @@
 
 namespace fovea::text::pipeline {
 namespace {
-
-/// The bytes that base64 `text` stands for; nothing if it is none.
-std::optional<std::string> base64_decoded(std::string_view text) {
-  const auto value_of = [](char c) {
-    if (c >= 'A' && c <= 'Z') return c - 'A';
-    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-    if (c >= '0' && c <= '9') return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-  };
-  if (text.size() % 4 != 0) return std::nullopt;
-  for (int i = 0; i < 2 && text.ends_with('='); ++i) text.remove_suffix(1);
-  std::string out;
-  out.reserve(text.size() / 4 * 3 + 2);
-  std::uint32_t bits = 0, count = 0;
-  for (const char c : text) {
-    const int value = value_of(c);
-    if (value < 0) return std::nullopt;
-    bits = bits << 6 | static_cast<std::uint32_t>(value);
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    out.push_back(static_cast<char>(bits >> count & 0xFF));
-  }
-  return out;
-}
 
 Charsmap charsmap_of(const formats::Json& json) {
   const auto found = json.find("precompiled_charsmap");
