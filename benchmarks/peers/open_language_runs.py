@@ -89,6 +89,7 @@ def main():
     parser.add_argument("--keep", metavar="FOLDER", help="where the models are left")
     arguments = parser.parse_args()
     transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
     good = True
     with tempfile.TemporaryDirectory() as scratch:
         for kind in ("gpt2", "llama"):

@@ -142,6 +142,8 @@ TEST_P(LanguageRun, BeginsFromAModelWithItsArchitectureAndTokenizer) {
             test::read(folder_ / "second" / "tokenizer.json"));
   const auto first = nlohmann::json::parse(test::read(folder_ / "first" / "training.json"));
   EXPECT_NEAR(result.final.score->loss, first["valid_loss"].get<double>(), 1e-6);
+  recipe_.training.context = 25;  // it has 24 positions
+  EXPECT_THROW(run("third"), Error);
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, LanguageRun, testing::Values(ModelKind::gpt2, ModelKind::llama),

@@ -74,13 +74,14 @@ std::string as_text(const nlohmann::ordered_json& report) {
   char text[400];
   const auto number = [&](const char* key) { return report[key].get<double>(); };
   const auto count = [&](const char* key) { return report[key].get<long long>(); };
+  const std::string documents = counted(report["documents"].get<std::size_t>(), "document");
   std::snprintf(text, sizeof text,
                 "perplexity          %.4f\n"
                 "nats per token      %.4f  (%lld tokens)\n"
                 "nats per character  %.4f  (%lld characters)\n"
-                "%lld documents, read in windows of %lld tokens, %lld apart\n",
+                "%s, read in windows of %lld tokens, %lld apart\n",
                 number("perplexity"), number("nats_per_token"), count("tokens"), number("nats_per_character"),
-                count("characters"), count("documents"), count("window"), count("stride"));
+                count("characters"), documents.c_str(), count("window"), count("stride"));
   return text;
 }
 

@@ -73,7 +73,13 @@ std::unique_ptr<models::LanguageModel> beginning(const Recipe& recipe, const mod
 }
 
 std::int64_t context_of(const Recipe& recipe, const models::LanguageModel& model) {
-  return recipe.training.context > 0 ? recipe.training.context : model.max_positions();
+  const std::int64_t asked = recipe.training.context, positions = model.max_positions();
+  if (asked > positions)  // of a model that the recipe begins from
+    throw Error(
+        Error::Kind::usage, "recipe: training.context",
+        std::to_string(asked) + " is beyond the " + std::to_string(positions) + " positions of the model",
+        "lower it");
+  return asked > 0 ? asked : positions;
 }
 
 data::PieceBatcherOptions batcher_options(const Recipe& recipe, const models::LanguageModel& model) {
