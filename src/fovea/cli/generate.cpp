@@ -72,6 +72,9 @@ class Generating {
     return line ? std::optional<std::string>(*line) : std::nullopt;
   }
 
+  // What the model reads of a text that was given.
+  decoding::Prompt prompt_of(std::string text) const { return {std::move(text), !options_.no_special}; }
+
   // One text alone is shown as it comes.
   bool streams() const { return !several_ && !options_.json && generate_.beam.nbest == 1; }
 
@@ -92,7 +95,7 @@ class Generating {
           if (!text) return {};
           if (streams() && options_.echo) write(*text);
           begun.push_back(*text);
-          return decoding::Prompt{std::move(*text), !options_.no_special};
+          return prompt_of(std::move(*text));
         },
         [&](const Generated& generated) { show(begun[shown++], generated); }, generate_);
     if (!signals.caught()) return;
