@@ -210,7 +210,7 @@ void add_generate(CLI::App& fovea) {
   command->footer(
       "One prompt's text is written as it comes; several are continued together, each under a line \"--- "
       "N\".\n"
-      "Example: fovea generate --model DIR --temperature 0.8 --top-p 0.95 \"Once upon a time\"");
+      "Example: fovea generate --model models/gpt2 --temperature 0.8 --top-p 0.95 \"Once upon a time\"");
   command->callback([options] { generate(*options); });
 }
 
