@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tests/cli/run.h"
+#include "tests/decoding/small_language_model.h"
 #include "tests/decoding/small_model.h"
 
 namespace fovea::cli {
@@ -66,6 +67,7 @@ TEST(CommandLine, TheExamplesWork) {
     std::filesystem::copy(here / "model.safetensors", here / checkpoint);
     std::ofstream(here / checkpoint / "training_state.json") << "{}";
   }
+  std::filesystem::rename(test::write_language_model(folder), folder / "models/gpt2");
   auto names = subcommands();
   std::erase(names, "train");
   names.push_back("");

@@ -94,6 +94,38 @@ TEST(Generation, WhatTheTranslatorAddsIsAsked) {
   EXPECT_TRUE(options.replace_unknown);
 }
 
+TEST(Generation, ALanguageModelsDefaultsAreOptionsOfAGenerator) {
+  const GenerateOptions plain = generate_options_of(models::ContinuationDefaults{});
+  EXPECT_EQ(plain.beam.beam, 1);
+  EXPECT_EQ(plain.max_new_tokens, 128);
+  EXPECT_FALSE(plain.ends || plain.beam.sampling || plain.beam.contrastive);
+  models::ContinuationDefaults defaults;
+  defaults.max_length = 500;
+  EXPECT_EQ(generate_options_of(defaults).max_length, 500);
+  EXPECT_EQ(generate_options_of(defaults).max_new_tokens, 500);
+  defaults.search.max_length = 7;  // max_new_tokens, which count
+  defaults.search.repetition_penalty = 1.3;
+  defaults.eos = Ids{3, 4, 5};
+  defaults.stop_strings = {"."};
+  defaults.penalty_alpha = 0.4;
+  const GenerateOptions told = generate_options_of(defaults);
+  EXPECT_EQ(told.max_new_tokens, 7);
+  EXPECT_EQ(told.max_length, 0);
+  EXPECT_EQ(told.constraints.repetition_penalty, 1.3);
+  EXPECT_EQ(told.ends, (Ids{3, 4, 5}));
+  EXPECT_EQ(told.stop, (std::vector<std::string>{"."}));
+  ASSERT_TRUE(told.beam.contrastive);
+  EXPECT_EQ(told.beam.contrastive->alpha, 0.4);
+  EXPECT_EQ(told.beam.contrastive->k, 50);
+  defaults.search.beam = 40;
+  EXPECT_EQ(generate_options_of(defaults).beam.beam, 16) << "64 candidates, four a hypothesis";
+  EXPECT_FALSE(generate_options_of(defaults).beam.contrastive);
+  defaults.search.do_sample = true;
+  defaults.typical_p = 0.7;
+  ASSERT_TRUE(generate_options_of(defaults).beam.sampling);
+  EXPECT_EQ(generate_options_of(defaults).beam.sampling->typical_p, 0.7);
+}
+
 TEST(Generation, EarlyStoppingIsAWayToStop) {
   EXPECT_EQ(options_of({.early_stopping = models::EarlyStopping::no}).beam.stop, Stop::bound);
   EXPECT_EQ(options_of({.early_stopping = models::EarlyStopping::never}).beam.stop, Stop::exact);

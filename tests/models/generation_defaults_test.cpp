@@ -138,8 +138,45 @@ TEST_F(Generation, WhatWouldChangeTheResultAndIsNotBuiltIsListed) {
             (std::vector<std::string>{"generation_config.json: typical_p",
                                       "generation_config.json: encoder_no_repeat_ngram_size",
                                       "generation_config.json: sequence_bias"}));
+  EXPECT_EQ(ignored_continuation_keys(folder_.path()),
+            (std::vector<std::string>{"generation_config.json: encoder_no_repeat_ngram_size",
+                                      "generation_config.json: sequence_bias"}));
   read("{}");
   EXPECT_TRUE(ignored_generation_keys(folder_.path()).empty());
+}
+
+TEST_F(Generation, ALanguageModelsLengthsCountWhatFollows) {
+  const auto read_one = [&](const std::string& json) {
+    write_atomically(folder_ / "generation_config.json", json);
+    return read_continuation_defaults(folder_.path());
+  };
+  const ContinuationDefaults plain = read_one("{}");
+  EXPECT_EQ(plain.search.beam, 1);
+  EXPECT_EQ(plain.search.max_length, 0);
+  EXPECT_EQ(plain.max_length, 0);
+  EXPECT_FALSE(plain.eos);
+  EXPECT_EQ(plain.penalty_alpha, 0.0);
+
+  const auto told =
+      read_one(R"({"max_length": 4096, "max_new_tokens": 40, "min_new_tokens": 3, "do_sample": true,
+      "temperature": 0.6, "top_p": 0.9, "typical_p": 0.8, "eos_token_id": [7, 9], "stop_strings": ["###", "\n\n"]})");
+  EXPECT_EQ(told.search.max_length, 40);
+  EXPECT_EQ(told.search.min_length, 3);
+  EXPECT_EQ(told.max_length, 4096);
+  EXPECT_EQ(told.search.temperature, 0.6);
+  EXPECT_EQ(told.search.top_k, 50) << "as there";
+  EXPECT_EQ(told.typical_p, 0.8);
+  EXPECT_EQ(told.eos, (std::vector<std::int32_t>{7, 9}));
+  EXPECT_EQ(told.stop_strings, (std::vector<std::string>{"###", "\n\n"}));
+
+  const auto contrastive =
+      read_one(R"({"penalty_alpha": 0.6, "top_k": 4, "eos_token_id": 5, "stop_strings": "."})");
+  EXPECT_EQ(contrastive.penalty_alpha, 0.6);
+  EXPECT_EQ(contrastive.contrastive_k, 4);
+  EXPECT_EQ(contrastive.eos, (std::vector<std::int32_t>{5}));
+  EXPECT_EQ(contrastive.stop_strings, (std::vector<std::string>{"."}));
+  EXPECT_NE(message_of(Error::Kind::model, [&] { read_one(R"({"typical_p": 2})"); }).find("typical_p"),
+            std::string::npos);
 }
 
 }  // namespace

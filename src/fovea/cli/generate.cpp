@@ -72,6 +72,9 @@ class Generating {
     return line ? std::optional<std::string>(*line) : std::nullopt;
   }
 
+  // What the model reads of a text that was given.
+  decoding::Prompt prompt_of(std::string text) const { return {std::move(text), !options_.no_special}; }
+
   // One text alone is shown as it comes.
   bool streams() const { return !several_ && !options_.json && generate_.beam.nbest == 1; }
 
@@ -92,7 +95,7 @@ class Generating {
           if (!text) return {};
           if (streams() && options_.echo) write(*text);
           begun.push_back(*text);
-          return decoding::Prompt{std::move(*text), !options_.no_special};
+          return prompt_of(std::move(*text));
         },
         [&](const Generated& generated) { show(begun[shown++], generated); }, generate_);
     if (!signals.caught()) return;
@@ -207,7 +210,7 @@ void add_generate(CLI::App& fovea) {
   command->footer(
       "One prompt's text is written as it comes; several are continued together, each under a line \"--- "
       "N\".\n"
-      "Example: fovea generate --model DIR --temperature 0.8 --top-p 0.95 \"Once upon a time\"");
+      "Example: fovea generate --model models/gpt2 --temperature 0.8 --top-p 0.95 \"Once upon a time\"");
   command->callback([options] { generate(*options); });
 }
 

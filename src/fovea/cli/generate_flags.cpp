@@ -139,8 +139,8 @@ void GenerateFlags::choose_search(decoding::BeamOptions& search) const {
 
 decoding::GenerateOptions GenerateFlags::options(const std::string& folder,
                                                  const text::Tokenizer& tokenizer) const {
-  auto options = decoding::options_of(no_defaults ? models::ContinuationDefaults()
-                                                  : models::read_continuation_defaults(folder));
+  auto options = decoding::generate_options_of(no_defaults ? models::ContinuationDefaults()
+                                                           : models::read_continuation_defaults(folder));
   choose_search(options.beam);
   if (length_penalty) options.beam.length_penalty.alpha = *length_penalty;
   if (!early_stopping.empty()) options.beam.stop = stop_named(early_stopping);

@@ -73,7 +73,7 @@ TranslateOptions options_of(const models::GenerationDefaults& generation) {
   return options;
 }
 
-GenerateOptions options_of(const models::ContinuationDefaults& generation) {
+GenerateOptions generate_options_of(const models::ContinuationDefaults& generation) {
   GenerateOptions options;
   const std::int64_t ends = generation.eos ? std::ssize(*generation.eos) : 1;
   options.beam = search_of(generation.search, kernels::top_k_limit / candidates_of(1, ends));

@@ -12,6 +12,6 @@ namespace fovea::decoding {
 TranslateOptions options_of(const models::GenerationDefaults& generation);
 
 /// The same of a language model. Where its makers say nothing of a greatest length, 128 tokens follow.
-GenerateOptions options_of(const models::ContinuationDefaults& generation);
+GenerateOptions generate_options_of(const models::ContinuationDefaults& generation);
 
 }  // namespace fovea::decoding

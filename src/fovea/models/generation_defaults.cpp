@@ -213,7 +213,7 @@ std::vector<std::string> keys_among(const std::filesystem::path& folder, std::sp
   const auto file = read_file_of(folder);
   std::vector<std::string> found;
   if (!file) return found;
-  for (const std::span<const Unknown> keys : {std::span<const Unknown>(unknown_keys), others})
+  for (const std::span<const Unknown> keys : {others, std::span<const Unknown>(unknown_keys)})
     for (const auto& [key, neutral] : keys)
       if (const auto value = file->json.find(key); value && changes_something(*value, neutral))
         found.push_back(file->name + ": " + key);
