@@ -3,6 +3,7 @@
 
     open_encoders.py --random 12     random models of random configurations, of each family and head in turn
     open_encoders.py --fixtures      writes tests/models/huggingface/, small models with their outputs
+    open_encoders.py --run DIR       a classifier that fovea trained, with its tokenizer, on awkward texts
 
 Each model is saved by Transformers, read by fovea (benchmarks/encoder_outputs.cpp), and written again by fovea, and read again
 by Transformers. Transformers gets the texts in one padded batch, with the mask that says so. Exits 1 if outputs differ by more
@@ -117,6 +118,23 @@ def compare(family, head, seed, folder):
     return not faults
 
 
+def compare_run(folder):
+    """Text in, probabilities out: tokenizer and model as AutoClasses open them, beside `fovea classify`."""
+    texts = ["A gorgeous, witty, seductive movie.", "It isn't good; I can't say it's bad", "Caf\u00e9 \u623f\u95f4\u5f88\u5c0f \U0001f642", "x" * 300]
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model, loading = transformers.AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True)
+    with torch.no_grad():
+        expected = model.eval()(**tokenizer(texts, padding=True, truncation=True, return_tensors="pt")).logits.softmax(-1)
+    command = [ROOT / "build/release/fovea", "classify", "--model", folder, "--json", "--top", "10000", *texts]
+    worst = 0.0
+    for line, row in zip(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines(), expected):
+        ours = {entry["label"]: entry["probability"] for entry in json.loads(line)["classes"]}
+        worst = max(worst, *(abs(ours[model.config.id2label[i]] - p.item()) for i, p in enumerate(row)))
+    good = worst <= WITHIN and not (loading["missing_keys"] or loading["unexpected_keys"] or loading["mismatched_keys"])
+    print(f"{type(model).__name__}: probabilities differ by {worst:.1g} at most" + ("" if good else f"; {loading}"))
+    return good
+
+
 def write_fixtures():
     target = ROOT / "tests/models/huggingface"
     for family in FAMILIES:
@@ -136,12 +154,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--random", type=int, metavar="N", help="models of each family and head")
     parser.add_argument("--fixtures", action="store_true")
+    parser.add_argument("--run", metavar="DIR", help="the folder of a run of model.kind transformer")
     arguments = parser.parse_args()
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     if arguments.fixtures:
         write_fixtures()
-    good = True
+    good = compare_run(arguments.run) if arguments.run else True
     for seed in range(arguments.random or 0):
         for family in FAMILIES:
             for head in HEADS:

@@ -6,9 +6,8 @@
 
 #include "fovea/base/file.h"
 #include "fovea/formats/json.h"
-#include "fovea/models/classifier_folder.h"
-#include "fovea/text/tokenizer_trainer.h"
 #include "tests/cli/run.h"
+#include "tests/cli/small_encoder.h"
 
 namespace fovea::cli {
 namespace {
@@ -16,37 +15,10 @@ namespace {
 using fovea::test::ScratchFolder;
 using Head = models::BertConfig::Head;
 
-const std::vector<std::string> words{"good film , bad plot .", "a very fine film", "it was n't bad"};
-
-models::BertConfig config_for(Head head, std::int64_t vocabulary) {
-  models::BertConfig config;
-  config.head = head;
-  config.pooler = head == Head::text;
-  config.vocabulary = vocabulary;
-  config.max_positions = 16;
-  config.width = 16;
-  config.layers = 2;
-  config.heads = 2;
-  config.feed_forward = 24;
-  config.deviation = 0.5f;
-  if (head == Head::text || head == Head::token) config.classes.names = {"bad", "fine", "good"};
-  return config;
-}
-
 /// A model directory of a random BERT.
 class Folder {
  public:
-  explicit Folder(Head head) {
-    const auto json = text::train_tokenizer_json({}, words);
-    write_atomically(folder_ / "tokenizer.json", json);
-    write_atomically(folder_ / "tokenizer_config.json", text::tokenizer_config_json(16));
-    const auto vocabulary =
-        formats::Json::parse(json, {"tokenizer.json", Error::Kind::model}).at("model").at("vocab").size();
-    const auto config = config_for(head, static_cast<std::int64_t>(vocabulary));
-    const models::Bert model(config, 3);
-    write_atomically(folder_ / "config.json", models::config_json(config, DType::f32));
-    model.weights_file(DType::f32).save(folder_ / "model.safetensors");
-  }
+  explicit Folder(Head head) { write_encoder(folder_.path(), head); }
   std::string option() const { return " --model " + shell_word(folder_.path().string()) + " "; }
   const ScratchFolder& files() const { return folder_; }
 

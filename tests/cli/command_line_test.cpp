@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tests/cli/run.h"
+#include "tests/cli/small_encoder.h"
 #include "tests/decoding/small_language_model.h"
 #include "tests/decoding/small_model.h"
 
@@ -51,8 +52,8 @@ std::string example_of(const std::string& command) {
   return example.substr(0, example.find('\n'));
 }
 
-// In bash, in a folder where a model is in models/ and a run in runs/. Of train: tests/cli/train_test.cpp has
-// the data.
+// In bash, in a folder where a model is in models/, runs in runs/, and encoders beside them. Of train:
+// tests/cli/train_test.cpp has the data.
 TEST(CommandLine, TheExamplesWork) {
   const test::ScratchFolder folder;
   const std::string name = "tatoeba-en-de";
@@ -67,6 +68,11 @@ TEST(CommandLine, TheExamplesWork) {
     std::filesystem::copy(here / "model.safetensors", here / checkpoint);
     std::ofstream(here / checkpoint / "training_state.json") << "{}";
   }
+  using Head = models::BertConfig::Head;
+  write_encoder(folder / "runs/sst2", Head::text);
+  write_encoder(folder / "all-MiniLM-L6-v2", Head::none);
+  write_encoder(folder / "bert-base-uncased", Head::masked);
+  folder.write("notes.txt", "the film was fine\n");
   std::filesystem::rename(test::write_language_model(folder), folder / "models/gpt2");
   auto names = subcommands();
   std::erase(names, "train");

@@ -14,8 +14,6 @@ using Family = BertConfig::Family;
 using Head = BertConfig::Head;
 using kernels::Activation;
 
-bool is_roberta(Family family) { return family == Family::roberta || family == Family::xlm_roberta; }
-
 std::string prefixed(const BertConfig& config, std::string_view name) {
   return std::string(names_of(config.family).prefix) + std::string(name);
 }

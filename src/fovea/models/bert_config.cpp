@@ -42,8 +42,6 @@ constexpr Keys distilbert_keys{"dim",        "n_layers", "n_heads",           "h
 
 const Keys& keys_of(Family family) { return family == Family::distilbert ? distilbert_keys : bert_keys; }
 
-bool is_roberta(Family family) { return family == Family::roberta || family == Family::xlm_roberta; }
-
 constexpr BertNames bert_names{"bert.",
                                "encoder.layer.",
                                ".attention.self.query",
@@ -87,6 +85,8 @@ void refuse_variants(const Json& config) {
 }
 
 }  // namespace
+
+bool is_roberta(Family family) { return family == Family::roberta || family == Family::xlm_roberta; }
 
 std::int32_t BertConfig::first_position() const { return is_roberta(family) ? pad + 1 : 0; }
 

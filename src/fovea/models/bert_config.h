@@ -46,6 +46,8 @@ struct BertConfig {
   std::int64_t max_tokens() const { return max_positions - first_position(); }
 };
 
+/// RoBERTa, or XLM-RoBERTa.
+bool is_roberta(BertConfig::Family family);
 /// Whether `model_type` names one of the families.
 bool is_bert(std::string_view model_type);
 
@@ -59,10 +61,11 @@ std::string config_json(const BertConfig& config, DType weights);
 /// file and key: missing, of a wrong type or out of range, or not built here.
 BertConfig read_bert_config(const formats::Json& config);
 
-/// How a family names its tensors. `N` in the names of a layer stands for its number.
+/// How a family names its tensors: a layer's part is prefix, layer, its number, part, ".weight" or ".bias".
 struct BertNames {
   std::string_view prefix;  ///< of all but heads
-  std::string_view layer, query, key, value, attention_out, attention_norm, inner, outer, output_norm;
+  std::string_view layer;
+  std::string_view query, key, value, attention_out, attention_norm, inner, outer, output_norm;
 };
 const BertNames& names_of(BertConfig::Family family);
 

@@ -38,6 +38,11 @@ BertConfig bert_config(const std::filesystem::path& directory, const formats::We
   return config;
 }
 
+// As which type weights are held where nobody says: 8 bits if they are stored so, else all of them.
+DType held_as(const formats::Weights& weights, std::optional<DType> wanted) {
+  return wanted.value_or(stored_as(weights) == DType::i8 ? DType::i8 : DType::f32);
+}
+
 void expect_classifier(const std::filesystem::path& directory, const ClassifierConfig& config) {
   const auto* bert = std::get_if<BertConfig>(&config);
   if (!bert || bert->head == BertConfig::Head::text) return;
@@ -79,7 +84,7 @@ std::unique_ptr<TextClassifier> load_classifier(const std::filesystem::path& dir
   expect_classifier(directory, config);
   expect_size(weights, parameter_count(config));
   auto model = std::visit([](const auto& family) { return make(family, Declared{}); }, config);
-  const Packing packing{exec, dtype.value_or(stored_as(weights))};
+  const Packing packing{exec, held_as(weights, dtype)};
   model->read_weights(weights, &packing);
   return model;
 }
@@ -88,7 +93,7 @@ std::unique_ptr<Bert> load_bert(const std::filesystem::path& directory, const ke
                                 std::optional<BertConfig::Head> head, std::optional<DType> dtype) {
   const auto weights = formats::Weights::open(directory);
   auto model = std::make_unique<Bert>(bert_config(directory, weights, head), Declared{});
-  const Packing packing{exec, dtype.value_or(stored_as(weights))};
+  const Packing packing{exec, held_as(weights, dtype)};
   model->read_weights(weights, &packing);
   return model;
 }

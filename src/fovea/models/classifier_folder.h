@@ -31,8 +31,8 @@ std::string config_json(const ClassifierConfig& config, DType weights);
 ClassifierConfig read_classifier_config(const formats::Json& config);
 
 /// The classifier in a directory: config.json and the weights, in one file or in shards, packed for exec's
-/// kernels tensor by tensor as `weights`, or if that is not given as they are stored. Throws Error(model): no
-/// classifier of texts, or a damaged one.
+/// kernels tensor by tensor as `weights`; if that is not given, as i8 if they are stored so, else as f32.
+/// Throws Error(model): no classifier of texts, or a damaged one.
 std::unique_ptr<TextClassifier> load_classifier(const std::filesystem::path& directory,
                                                 const kernels::Execution& exec,
                                                 std::optional<DType> weights = {});

@@ -163,6 +163,9 @@ std::string tokenizer_config_json(std::int64_t max_length) {
   formats::JsonWriter json;
   json.begin_object().field("tokenizer_class", "PreTrainedTokenizerFast");
   json.field("model_max_length", max_length);
+  json.key("model_input_names").begin_array();
+  for (const char* name : {"input_ids", "token_type_ids", "attention_mask"}) json.value(name);
+  json.end_array();
   json.field("pad_token", specials[0]).field("unk_token", specials[1]).field("cls_token", specials[2]);
   json.field("sep_token", specials[3]).field("mask_token", specials[4]);
   return json.end_object().finish();

@@ -12,12 +12,11 @@ namespace fovea::training {
 /// A classifier that learns from texts and their labels. Its "tokens" to be predicted are labels.
 class ClassificationLearner : public Learner {
  public:
-  /// `unknown` is what a word is read as where word dropout hits it, words below `first_word` are special and
-  /// never hit. All arguments must outlive the learner.
   struct Words {
-    std::int32_t unknown = -1;
-    std::vector<std::int32_t> special;
+    std::int32_t unknown = -1;  ///< what a word is read as where word dropout hits it; -1: it never does
+    std::vector<std::int32_t> special;  ///< what it never hits
   };
+  /// Recipe, model and batcher must outlive the learner.
   ClassificationLearner(const Recipe& recipe, models::TextClassifier& model, data::LabelledBatcher& batcher,
                         Words words)
       : recipe_(recipe), model_(model), batcher_(batcher), words_(std::move(words)) {}
