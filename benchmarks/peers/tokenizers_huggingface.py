@@ -2,7 +2,7 @@
 """Tokenizers: fovea beside Hugging Face's `tokenizers`, which defines tokenizer.json, and Transformers.
 
     tokenizers_huggingface.py --data DIR                 every kind below, on data in every language there
-    tokenizers_huggingface.py --data DIR --only bert     kinds whose name holds this
+    tokenizers_huggingface.py --data DIR --only bert     kinds whose name holds this; "legacy": files from before tokenizer.json
     tokenizers_huggingface.py --data DIR --speed         seconds, side by side
     tokenizers_huggingface.py --file tokenizer.json      a tokenizer of your own
 
@@ -453,7 +453,7 @@ def save_pieces(folder, name, lines, **options):
     (folder / "m.vocab").unlink()
 
 
-MASK = {"content": "<mask>", "lstrip": True, "rstrip": False, "normalized": False, "single_word": False, "special": True}
+MASK = {"content": "<mask>", "lstrip": True, "rstrip": False, "normalized": False, "single_word": False, "special": True, "__type": "AddedToken"}
 FAIRSEQ = {"unk_id": 0, "bos_id": 1, "eos_id": 2, "pad_id": -1}
 
 
@@ -567,7 +567,7 @@ def main():
                 step = measure if args.speed else check
                 different |= bool(step(name, make(lines), texts, args.program.absolute(), pathlib.Path(folder)))
     for name, make in ({} if args.file or args.speed else LEGACY).items():
-        if args.only in name:
+        if args.only in "legacy " + name:
             with tempfile.TemporaryDirectory() as folder:
                 different |= check_legacy(name, make, lines, texts, args.program.absolute(), pathlib.Path(folder))
     sys.exit(different)
