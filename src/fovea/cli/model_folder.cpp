@@ -84,9 +84,11 @@ std::vector<std::string> doubts(const std::string& folder, const models::Transla
   if (const auto names = models::non_finite_tensors(model); !names.empty())
     found.push_back("NaN or infinite weights in " + names.front() +
                     (names.size() > 1 ? " and " + counted(names.size() - 1, "other tensor") : ""));
-  doubt_side(found, "source", tokenizer.source_model(), tokenizer.source_vocabulary(), rows.source);
-  if (!shares_sides(tokenizer))
-    doubt_side(found, "target", tokenizer.target_model(), tokenizer.target_vocabulary(), rows.target);
+  if (tokenizer.has_sentencepiece()) {
+    doubt_side(found, "source", tokenizer.source_model(), tokenizer.source_vocabulary(), rows.source);
+    if (!shares_sides(tokenizer))
+      doubt_side(found, "target", tokenizer.target_model(), tokenizer.target_vocabulary(), rows.target);
+  }
   const auto json = formats::read_json(std::filesystem::path(folder) / "config.json", Error::Kind::model);
   for (const char* key : {"auto_map", "custom_pipelines"})
     if (json.has(key)) found.push_back(std::string("config.json: ") + key + " names code to be run: ignored");

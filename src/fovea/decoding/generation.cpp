@@ -50,6 +50,7 @@ TranslateOptions options_of(const models::GenerationDefaults& generation) {
   if (search.beam % generation.num_beam_groups == 0)
     search.diverse = {generation.num_beam_groups, generation.diversity_penalty};
   options.replace_unknown = generation.replace_unknown;
+  options.max_source_tokens = generation.max_source_tokens;
   add_constraints(generation, options);
   if (!generation.do_sample) {
     search.nbest = std::min(search.nbest, search.beam);

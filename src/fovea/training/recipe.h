@@ -23,6 +23,8 @@ struct DataOptions {
   std::string train_tsv;                         ///< or one file of tab-separated columns
   std::string valid_source, valid_target, valid_tsv;
   std::array<std::int64_t, 2> tsv_columns{1, 2};  ///< source and target column, from 1
+  std::string source_field, target_field;         ///< of JSON lines, which the TSV files then are
+  std::int64_t max_source_tokens = 0;             ///< what a source has beyond is not read; 0: read all
   std::int64_t max_tokens = 256;                  ///< pairs with a longer side are left out of training
   double max_ratio = 0;                           ///< pairs of a greater length ratio too; 0: no limit
 };

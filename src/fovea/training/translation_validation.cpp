@@ -35,9 +35,10 @@ ValidationResult validate_translation(const models::TranslationModel& model, con
   result.loss = mean_loss(model, corpus.valid, exec);
   if (beam <= 0) return result;
   const decoding::Translator translator(model, corpus.tokenizer, exec);
+  auto options = translate_options(recipe.decoding, beam);
+  options.max_source_tokens = recipe.data.max_source_tokens;
   std::vector<std::string> hypotheses;
-  for (const auto& translation :
-       translator.translate(corpus.valid_source, translate_options(recipe.decoding, beam)))
+  for (const auto& translation : translator.translate(corpus.valid_source, options))
     hypotheses.push_back(translation.text());
   result.bleu = metrics::corpus_bleu(hypotheses, {corpus.valid_target}).score;
   return result;
