@@ -2,6 +2,7 @@
 """T5, BART, mBART, Pegasus and M2M100 models of Hugging Face Transformers in fovea, and fovea's in Transformers.
 
     open_encoder_decoders.py --random 10    models of each family with random shapes and weights, made by Transformers
+    open_encoder_decoders.py --text         models with tokenizers, small ones made here: lines of fovea translate and summarize
     open_encoder_decoders.py --fixtures     writes those of tests/models/huggingface/, small models with what they give
 
 Each model is saved by Transformers (some in shards), read by fovea (benchmarks/encoder_decoder_outputs.cpp), which gives
@@ -10,7 +11,7 @@ by fovea, and read again by Transformers. Exits 1 if logits differ by more than 
 something else (hypotheses whose scores are as good as equal are ties, and shown), or if Transformers misses a tensor of
 what fovea wrote.
 """
-import argparse, json, pathlib, random, subprocess, sys, tempfile
+import argparse, json, pathlib, random, re, subprocess, sys, tempfile
 
 import torch
 import transformers
@@ -149,6 +150,120 @@ def compare(family, seed, folder):
     return not faults
 
 
+# ---- Text in, text out ---------------------------------------------------------------------------------------------
+
+
+TEXTS = ["t5", "bart", "nllb", "m2m100"]
+
+
+def made_up(rng, count):
+    syllables = [a + b for a in "bdfgklmnprst" for b in "aeiou"]
+    words = ["".join(rng.choices(syllables, k=rng.randint(1, 3))) for _ in range(120)]
+    return [" ".join(rng.choices(words, k=rng.randint(2, 9))).capitalize() + rng.choice([".", "!", " 42?"]) for _ in range(count)]
+
+
+def fast_tokenizer(kind, lines, specials, template):
+    """A tokenizer.json: Unigram with Metaspace (T5), or byte-level BPE (BART); `template` says what stands around a text."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    if kind == "unigram":
+        tokenizer = Tokenizer(models.Unigram())
+        tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+        trainer = trainers.UnigramTrainer(vocab_size=150, special_tokens=specials, unk_token="<unk>", show_progress=False)
+    else:
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(vocab_size=340, special_tokens=specials, show_progress=False,
+                                      initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    tokenizer.train_from_iterator(lines, trainer)
+    if template:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=template, special_tokens=[(token, tokenizer.token_to_id(token)) for token in specials if token in template])
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>", unk_token="<unk>", pad_token="<pad>")
+
+
+def m2m100_files(lines, folder, languages):
+    """sentencepiece.bpe.model and vocab.json as M2M100's tokenizer reads them."""
+    import sentencepiece
+    (folder / "text.txt").write_text("\n".join(lines))
+    sentencepiece.SentencePieceTrainer.train(input=str(folder / "text.txt"), model_prefix=str(folder / "sentencepiece.bpe"), vocab_size=150,
+                                             model_type="bpe", minloglevel=2)
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "sentencepiece.bpe.model"))
+    names = ["<s>", "<pad>", "</s>", "<unk>"] + [pieces.id_to_piece(i) for i in range(3, len(pieces))]
+    (folder / "vocab.json").write_text(json.dumps({name: i for i, name in enumerate(names)}))
+    for name in ("text.txt", "sentencepiece.bpe.vocab"):
+        (folder / name).unlink()
+    tokenizer = transformers.M2M100Tokenizer(str(folder / "vocab.json"), str(folder / "sentencepiece.bpe.model"), src_lang="en", tgt_lang="de")
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def run_fovea(command, folder, lines, arguments):
+    out = subprocess.run([ROOT / "build/release/fovea", command, "--model", folder, *arguments], input="\n".join(lines) + "\n", check=True,
+                         text=True, stdout=subprocess.PIPE)
+    return out.stdout.split("\n")[:-1]
+
+
+@torch.no_grad()
+def generated(model, ids, **how):
+    return model.generate(input_ids=torch.tensor([ids]), do_sample=False, forced_eos_token_id=None, early_stopping=False, **how)[0].tolist()
+
+
+def make_text(name, folder, rng):
+    """A model with a tokenizer in `folder`: texts, the lines Transformers makes of them, and how fovea is asked for the same."""
+    lines, new = made_up(rng, 300), 20
+    specials = ["<s>", "<pad>", "</s>", "<unk>"]
+    arguments, prefix, first, command = ["--max-length", str(new)], "", None, "translate"
+    if name == "t5":
+        specials = ["<pad>", "</s>", "<unk>"]
+        tokenizer, config, command = fast_tokenizer("unigram", lines, specials, "$A </s>"), t5(rng), "summarize"
+        prefix = "summarize: "
+        config.task_specific_params = {"summarization": {"prefix": prefix, "num_beams": 1, "length_penalty": 2.0},
+                                       "translation_en_to_de": {"prefix": "translate English to German: ", "num_beams": 2}}
+        encode = lambda text: tokenizer(prefix + text)["input_ids"]
+    elif name == "bart":
+        tokenizer, config, command = fast_tokenizer("bpe", lines, specials, "<s> $A </s>"), FAMILIES["bart"](rng), "summarize"
+        arguments += ["--beam", "1"]
+        encode = lambda text: tokenizer(text)["input_ids"]
+    elif name == "nllb":
+        specials += ["eng_Latn", "deu_Latn", "fra_Latn"]
+        tokenizer, config = fast_tokenizer("unigram", lines, specials, "eng_Latn $A </s>"), FAMILIES["m2m100"](rng)
+        first, arguments = "fra_Latn", arguments + ["--beam", "1", "--from", "deu", "--to", "fra_Latn"]
+        encode = lambda text: [tokenizer.convert_tokens_to_ids("deu_Latn")] + tokenizer(text, add_special_tokens=False)["input_ids"] + [2]
+    else:
+        tokenizer, config = m2m100_files(lines, folder, ["en", "de", "fr"]), FAMILIES["m2m100"](rng)
+        tokenizer.src_lang = "fr"
+        first, arguments = "__de__", arguments + ["--beam", "1", "--from", "fr", "--to", "de"]
+        encode = lambda text: tokenizer(text)["input_ids"]
+    config.vocab_size = max(len(tokenizer), 260) if name == "m2m100" else len(tokenizer)
+    if name != "t5":
+        config.max_position_embeddings = 200  # no line is longer
+    torch.manual_seed(3)
+    model = transformers.AutoModelForSeq2SeqLM.from_config(config, attn_implementation="eager").eval()
+    with torch.no_grad():
+        for parameter_name, parameter in model.named_parameters():
+            is_gain = "norm" in parameter_name and parameter_name.endswith("weight")
+            parameter.normal_(1.0 if is_gain else 0.0, 0.3 if "shared" in parameter_name else 0.7)
+    model.save_pretrained(folder)
+    if name != "m2m100":
+        tokenizer.save_pretrained(folder)
+    texts = made_up(rng, 12) + ["", "x", "\u4e2d\u6587 caf\u00e9"]
+    # Greedy search: models of random weights seldom end, and beams of what is cut are ranked in another way.
+    how = {"num_beams": 1, "max_new_tokens": new, "forced_bos_token_id": tokenizer.convert_tokens_to_ids(first) if first else None}
+    # M2M100's tokenizer takes its languages for text.
+    said = lambda text: re.sub("__[a-z]+__", "", tokenizer.decode(generated(model, encode(text), **how), skip_special_tokens=True)).strip()
+    theirs = [said(text) if text else "" for text in texts]
+    return {"command": command, "arguments": arguments, "texts": texts, "lines": theirs}
+
+
+def compare_text(name, folder):
+    made = make_text(name, folder, random.Random(name))
+    ours = run_fovea(made["command"], folder, made["texts"], made["arguments"])
+    wrong = [(a, b) for a, b in zip(ours, made["lines"]) if a != b]
+    print(f"{name}: {made['command']}: {len(ours) - len(wrong)} of {len(made['lines'])} lines are as Transformers writes them"
+          + "".join(f"\n  {a!r}, Transformers {b!r}" for a, b in wrong[:4]))
+    return len(ours) == len(made["lines"]) and not wrong
+
+
 def write_fixtures():
     target = ROOT / "tests/models/huggingface"
     for family in FAMILIES:
@@ -164,14 +279,21 @@ def write_fixtures():
             tensors[name], tensors[name + "_start"] = flat(rows), ends(rows)
         save_file(tensors, folder / "expected.safetensors", metadata={"transformers": transformers.__version__})
         print(folder, sum(file.stat().st_size for file in folder.iterdir()), "bytes")
+    for name in TEXTS:
+        folder = target / (name + "-text")
+        folder.mkdir(exist_ok=True)
+        (folder / "expected.json").write_text(json.dumps(make_text(name, folder, random.Random(name)), indent=1))
+        print(folder, sum(file.stat().st_size for file in folder.iterdir()), "bytes")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--random", type=int, metavar="N", help="models of each family")
     parser.add_argument("--family", choices=FAMILIES, help="of this one alone")
+    parser.add_argument("--text", action="store_true")
     parser.add_argument("--fixtures", action="store_true")
     arguments = parser.parse_args()
+    torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     if arguments.fixtures:
@@ -181,6 +303,9 @@ def main():
         for family in [arguments.family] if arguments.family else FAMILIES:
             with tempfile.TemporaryDirectory() as folder:
                 good = compare(family, seed, pathlib.Path(folder)) and good
+    for name in TEXTS if arguments.text else ():
+        with tempfile.TemporaryDirectory() as folder:
+            good = compare_text(name, pathlib.Path(folder)) and good
     sys.exit(0 if good else 1)
 
 

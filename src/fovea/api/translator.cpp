@@ -121,8 +121,7 @@ decoding::TranslateOptions Translator::Implementation::search_for(const Translat
   if (options.no_repeat_ngram) search.no_repeat_ngram = *options.no_repeat_ngram;
   if (options.replace_unknown) search.replace_unknown = *options.replace_unknown;
   for (const std::string& text : options.suppressed) {
-    search.suppressed.push_back(tokenizer_.encode_target(line_of(text)));
-    search.suppressed.back().pop_back();  // eos
+    search.suppressed.push_back(tokenizer_.target_tokens(line_of(text)));
     if (search.suppressed.back().empty())
       throw Error(Error::Kind::usage, "suppressed", "'" + printable(text) + "' has no tokens");
   }

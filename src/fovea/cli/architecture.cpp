@@ -17,18 +17,51 @@ std::string ties_text(const Config& config) {
   return config.tie_output ? "target and output are one matrix" : "source, target and output are separate";
 }
 
+std::string_view position_name(Transformer::Positions positions) {
+  switch (positions) {
+    case Transformer::Positions::learned:
+      return "learned";
+    case Transformer::Positions::relative:
+      return "relative";
+    case Transformer::Positions::sinusoidal:
+    case Transformer::Positions::fairseq:
+      break;
+  }
+  return "sinusoidal";
+}
+
+std::string_view paper_of(Transformer::Family family) {
+  using Family = Transformer::Family;
+  switch (family) {
+    case Family::bart:
+      return "BART (Lewis et al. 2020)";
+    case Family::mbart:
+      return "mBART (Liu et al. 2020)";
+    case Family::pegasus:
+      return "Pegasus (Zhang et al. 2020)";
+    case Family::m2m100:
+      return "M2M100 (Fan et al. 2020)";
+    case Family::t5:
+    case Family::mt5:
+      return "T5 (Raffel et al. 2020)";
+    case Family::marian:
+      break;
+  }
+  return "Transformer (Vaswani et al. 2017)";
+}
+
 ArchitectureLines lines_of(const Transformer& config) {
   const auto text = [](auto value) { return std::to_string(value); };
-  return {{"architecture", "Transformer (Vaswani et al. 2017)"},
+  const bool relative = config.positions == Transformer::Positions::relative;
+  return {{"architecture", std::string(paper_of(config.family))},
           {"layers", text(config.encoder_layers) + " encoder, " + text(config.decoder_layers) + " decoder"},
           {"width", text(config.width) + ", feed-forward " + text(config.feed_forward) + " (" +
                         std::string(models::activation_name(config.activation)) + ")"},
           {"heads", text(config.heads) + ", keys " + text(config.d_k()) + " and values " +
                         text(config.d_v()) + " wide"},
           {"norm", config.norm == Transformer::Norm::pre ? "before each sublayer" : "after each sublayer"},
-          {"positions", (config.positions == Transformer::Positions::learned ? "learned, at most "
-                                                                             : "sinusoidal, at most ") +
-                            text(config.max_positions)},
+          {"positions", std::string(position_name(config.positions)) +
+                            (relative ? ", of any number" : ", at most " + text(config.max_positions))},
           {"embeddings", ties_text(config) + (config.scale_embedding ? ", times sqrt(width)" : "")}};
 }
 
@@ -93,7 +126,7 @@ void write(formats::JsonWriter& json, const Transformer& config) {
       .field("key_width", config.d_k())
       .field("value_width", config.d_v())
       .field("norm", config.norm == Transformer::Norm::pre ? "pre" : "post")
-      .field("positions", config.positions == Transformer::Positions::learned ? "learned" : "sinusoidal")
+      .field("positions", position_name(config.positions))
       .field("max_positions", config.max_positions)
       .field("tie_source_target", config.tie_source_target)
       .field("tie_output", config.tie_output)

@@ -22,6 +22,7 @@ void add_inspect(CLI::App& fovea);
 void add_quantize(CLI::App& fovea);
 void add_score(CLI::App& fovea);
 void add_shortlist(CLI::App& fovea);
+void add_summarize(CLI::App& fovea);
 void add_synthesise(CLI::App& fovea);
 void add_train(CLI::App& fovea);
 void add_translate(CLI::App& fovea);

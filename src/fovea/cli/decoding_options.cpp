@@ -54,6 +54,12 @@ void DecodingFlags::add_to(CLI::App& command) {
       ->type_name("N")
       ->capture_default_str();
   command
+      .add_option(
+          "--max-source-tokens", max_source_tokens,
+          "Cut no line into parts, but read N tokens of it and no more; 0: cut (default: the model's own)")
+      ->check(CLI::Range(0, 1 << 20))
+      ->type_name("N");
+  command
       .add_option("--shortlist", shortlist,
                   "What fovea shortlist has learnt: faster, by the words that the source may become alone")
       ->type_name("FILE");
@@ -71,8 +77,13 @@ std::shared_ptr<const models::Shortlist> DecodingFlags::read_shortlist(
 
 decoding::TranslateOptions translate_options(const std::string& folder, const DecodingFlags& flags,
                                              std::int64_t nbest) {
-  decoding::TranslateOptions options = decoding::options_of(
-      flags.no_defaults ? models::GenerationDefaults() : models::read_generation_defaults(folder));
+  return translate_options(models::read_generation_defaults(folder), flags, nbest);
+}
+
+decoding::TranslateOptions translate_options(const models::GenerationDefaults& defaults,
+                                             const DecodingFlags& flags, std::int64_t nbest) {
+  decoding::TranslateOptions options =
+      decoding::options_of(flags.no_defaults ? models::GenerationDefaults() : defaults);
   if (flags.beam > 0 && nbest > flags.beam)
     throw Error(Error::Kind::usage, "--nbest",
                 std::to_string(nbest) + " translations of " + std::to_string(flags.beam) + " hypotheses",
@@ -93,6 +104,7 @@ decoding::TranslateOptions translate_options(const std::string& folder, const De
   if (!options.beam.sampling) options.beam.beam = std::max(options.beam.beam, options.beam.nbest);
   if (options.beam.beam % options.beam.diverse.groups != 0) options.beam.diverse.groups = 1;
   options.max_tokens = flags.max_tokens;
+  if (flags.max_source_tokens) options.max_source_tokens = *flags.max_source_tokens;
   options.batches.max_rows = flags.batch;
   return options;
 }

@@ -1,23 +1,30 @@
-// fovea evaluate: how good translations are, as SacreBLEU counts it, or how well a text is predicted.
+// fovea evaluate: how good translations, summaries, pronunciations, classes or predictions of a text are.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "fovea/base/decimal.h"
 #include "fovea/base/error.h"
 #include "fovea/cli/by_length.h"
 #include "fovea/cli/command.h"
 #include "fovea/cli/common.h"
 #include "fovea/cli/decoding_options.h"
 #include "fovea/cli/evaluate_labels.h"
+#include "fovea/cli/language_flags.h"
 #include "fovea/cli/model_folder.h"
 #include "fovea/cli/perplexity.h"
 #include "fovea/cli/pronouncing.h"
+#include "fovea/cli/summary_task.h"
+#include "fovea/data/json_lines.h"
 #include "fovea/data/languages.h"
 #include "fovea/data/lines.h"
 #include "fovea/metrics/bleu.h"
 #include "fovea/metrics/chrf.h"
+#include "fovea/metrics/rouge.h"
 
 namespace fovea::cli {
 namespace {
@@ -25,8 +32,10 @@ namespace {
 struct Options {
   std::string hypothesis, model, source;
   std::vector<std::string> references;
-  std::string tokenizer = "13a";
-  bool lowercase = false, json = false;
+  std::string tokenizer = "13a", metric = "bleu";
+  std::string source_field, hypothesis_field, reference_field;  ///< of JSON lines; empty: plain lines
+  bool lowercase = false, json = false, stemmer = false;
+  LanguageFlags languages;
   DecodingFlags decoding;
   DTypeFlag dtype;
   ByLengthOptions by_length;
@@ -37,6 +46,7 @@ struct Options {
 
   /// Whether a model is to make the translations.
   bool translates() const { return hypothesis.empty(); }
+  bool summarises() const { return metric == "rouge"; }
 };
 
 struct Scores {
@@ -77,6 +87,31 @@ std::string as_text(const Scores& scores) {
   return scores.bleu.text(scores.bleu_signature) + "\n" + scores.chrf.text(scores.chrf_signature) + "\n";
 }
 
+metrics::RougeOptions rouge_options(const Options& options) {
+  const bool characters = options.tokenizer == "char" || options.tokenizer == "zh";
+  return {characters ? metrics::RougeTokens::characters : metrics::RougeTokens::words, options.stemmer};
+}
+
+void print_rouge(const std::vector<std::string>& summaries, const metrics::References& references,
+                 const Options& options) {
+  const auto how = rouge_options(options);
+  const auto scores = metrics::corpus_rouge(summaries, references, how);
+  const std::string signature = metrics::rouge_signature(how, references.size());
+  auto json = nlohmann::ordered_json::array();
+  std::string text;
+  for (const auto& [name, score] : {std::pair{"ROUGE-1", scores.rouge1}, std::pair{"ROUGE-2", scores.rouge2},
+                                    std::pair{"ROUGE-L", scores.rougeL}}) {
+    json.push_back({{"name", name},
+                    {"score", score.f},
+                    {"precision", score.precision},
+                    {"recall", score.recall},
+                    {"signature", signature}});
+    text += std::string(name) + "|" + signature + " = " + fixed(score.f, 2) + " (precision " +
+            fixed(score.precision, 2) + ", recall " + fixed(score.recall, 2) + ")\n";
+  }
+  print(options.json ? json.dump(1) + "\n" : text);
+}
+
 [[noreturn]] void misused(const std::string& what, const std::string& remedy) {
   throw Error(Error::Kind::usage, "evaluate", what, remedy);
 }
@@ -114,6 +149,8 @@ void check_usage(const Options& options) {
   if (!options.translates() && (names_model || options.decoding.any()))
     misused("--hypothesis excludes --model, --source and their options",
             "translations are given or made, not both");
+  if (options.summarises() && by_length) misused("--by-length is of BLEU", "leave out --metric rouge");
+  if (options.stemmer && !options.summarises()) misused("--stem is of ROUGE", "add --metric rouge");
   if (by_length && options.source.empty())
     misused("--by-length needs --source", "name the text that was translated");
   if (options.translates() && options.model.empty() && options.source.empty())
@@ -122,12 +159,30 @@ void check_usage(const Options& options) {
     misused("--model needs --source", "name the text that the model is to translate");
 }
 
+std::vector<std::string> texts(const std::string& path, const std::string& field) {
+  return field.empty() ? read_text(path) : data::read_json_texts(path, field);
+}
+
+/// A file of lines is one reference of each segment; a field of JSON lines that is a list of texts is as many
+/// as the longest list has. Shorter ones say their first again, which changes no best match.
+void add_references(const std::string& path, const Options& options, metrics::References& references) {
+  if (options.reference_field.empty()) return references.push_back(read_text(path)), void();
+  const auto lists = data::read_json_lists(path, options.reference_field);
+  std::size_t most = 1;
+  for (const auto& list : lists) most = std::max(most, list.size());
+  for (std::size_t r = 0; r < most; ++r) {
+    auto& stream = references.emplace_back();
+    for (const auto& list : lists)
+      stream.push_back(list.empty() ? std::string() : r < list.size() ? list[r] : list.front());
+  }
+}
+
 /// Every text has one line a segment, or the scores would compare the wrong sentences.
 void check_line_counts(const Options& options, std::size_t segments, const metrics::References& references) {
   const std::string& counted_file = options.translates() ? options.source : options.hypothesis;
   for (std::size_t i = 0; i < references.size(); ++i)
     if (references[i].size() != segments)
-      throw Error(Error::Kind::data, options.references[i],
+      throw Error(Error::Kind::data, options.references[std::min(i, options.references.size() - 1)],
                   "has " + counted(references[i].size(), "line") + ", but " + counted_file + " has " +
                       std::to_string(segments),
                   "each line must be the reference of its translation");
@@ -135,9 +190,12 @@ void check_line_counts(const Options& options, std::size_t segments, const metri
 
 std::vector<std::string> translate(const std::vector<std::string>& source, const Options& options) {
   const std::string folder = model_folder(options.model);
-  auto how = translate_options(folder, options.decoding);
   decoding::Crew crew(options.threads);
-  const LoadedModel loaded = load_model(folder, crew.together(), options.dtype);
+  LoadedModel loaded = load_model(folder, crew.together(), options.dtype);
+  const auto task =
+      options.summarises() ? summary_task(folder) : options.languages.choose(folder, loaded.tokenizer);
+  auto how = options.summarises() ? summary_options(task, options.decoding, loaded)
+                                  : translate_options(task.generation, options.decoding);
   how.shortlist = options.decoding.read_shortlist(loaded.tokenizer);
   const auto& languages = loaded.tokenizer.settings();
   for (const std::string& reference : options.references)
@@ -145,9 +203,9 @@ std::vector<std::string> translate(const std::vector<std::string>& source, const
                                                    languages.target_language))
       warn(*doubt);
   const decoding::Translator translator(*loaded.model, loaded.tokenizer, crew);
-  std::vector<std::string> translations;
-  for (const auto& translation : translator.translate(source, how))
-    translations.push_back(translation.text());
+  std::vector<std::string> asked, translations;
+  for (const std::string& line : source) asked.push_back(line.empty() ? line : task.prefix + line);
+  for (const auto& translation : translator.translate(asked, how)) translations.push_back(translation.text());
   return translations;
 }
 
@@ -173,15 +231,16 @@ void evaluate(const Options& options) {
     return print(pronouncing_report(options.dictionary, pronounce, options.json));
   }
   const std::vector<std::string> source =
-      options.source.empty() ? std::vector<std::string>{} : read_text(options.source);
-  auto segments = options.translates() ? source : read_text(options.hypothesis);
+      options.source.empty() ? std::vector<std::string>{} : texts(options.source, options.source_field);
+  auto segments = options.translates() ? source : texts(options.hypothesis, options.hypothesis_field);
   metrics::References references;
-  for (const std::string& path : options.references) references.push_back(read_text(path));
+  for (const std::string& path : options.references) add_references(path, options, references);
   check_line_counts(options, segments.size(), references);
   std::vector<LengthSeries> series;
   if (options.by_length.wanted())
     series = read_series(options.by_length, options.hypothesis, options.model, source, segments.size());
   if (options.translates()) segments = translate(segments, options);
+  if (options.summarises()) return print_rouge(segments, references, options);
   const Scores scores = score(segments, references, options);
   auto json = as_json(scores);
   std::string text = as_text(scores);
@@ -198,10 +257,10 @@ void evaluate(const Options& options) {
 }  // namespace
 
 void add_evaluate(CLI::App& fovea) {
-  CLI::App* command = fovea.add_subcommand("evaluate",
-                                           "Score translations (BLEU and chrF2 as SacreBLEU counts them), "
-                                           "pronunciations, a classifier or a language "
-                                           "model");
+  CLI::App* command =
+      fovea.add_subcommand("evaluate",
+                           "Score translations and summaries (BLEU, chrF2, ROUGE), pronunciations, "
+                           "a classifier or a language model");
   const auto options = std::make_shared<Options>();
   command
       ->add_option("--hypothesis", options->hypothesis,
@@ -216,8 +275,29 @@ void add_evaluate(CLI::App& fovea) {
       ->add_option("--reference", options->references,
                    "Reference translations, line by line; several are allowed")
       ->type_name("FILE");
+  command
+      ->add_option(
+          "--metric", options->metric,
+          "bleu (with chrF2), or of summaries rouge: ROUGE-1, 2 and L, the best of several references")
+      ->check(CLI::IsMember({"bleu", "rouge"}))
+      ->type_name("")
+      ->capture_default_str();
+  command->add_flag("--stem", options->stemmer, "ROUGE by Porter's stems, of English");
+  command
+      ->add_option("--source-field", options->source_field,
+                   "The source is JSON lines; the member that is the text")
+      ->type_name("NAME");
+  command->add_option("--hypothesis-field", options->hypothesis_field, "Likewise of --hypothesis")
+      ->type_name("NAME");
+  command
+      ->add_option("--reference-field", options->reference_field,
+                   "Likewise of --reference; a list of texts is several references")
+      ->type_name("NAME");
+  options->languages.add_to(*command);
   command->add_flag("--lowercase", options->lowercase, "Ignore case");
-  command->add_option("--tokenize", options->tokenizer, "How BLEU cuts words: 13a, zh, char, intl or none")
+  command
+      ->add_option("--tokenize", options->tokenizer,
+                   "How BLEU cuts words: 13a, zh, char, intl or none; for ROUGE zh and char are characters")
       ->check(CLI::IsMember({"13a", "zh", "char", "intl", "none"}))
       ->type_name("")
       ->capture_default_str();

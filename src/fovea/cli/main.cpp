@@ -27,6 +27,7 @@ void add_commands(CLI::App& fovea) {
       "Example: fovea translate \"Two men are riding bicycles.\"");
   fovea.set_version_flag("--version", version_text, "Print version, commit, compiler and kernels");
   add_translate(fovea);
+  add_summarize(fovea);
   add_generate(fovea);
   add_attend(fovea);
   add_train(fovea);

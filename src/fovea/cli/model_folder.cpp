@@ -94,9 +94,11 @@ std::vector<std::string> doubts(const std::string& folder, const models::Transla
                                 const text::TranslationTokenizer& tokenizer) {
   std::vector<std::string> found = doubts_of_weights(folder, model);
   const auto rows = model.vocabulary();
-  doubt_side(found, "source", tokenizer.source_model(), tokenizer.source_vocabulary(), rows.source);
-  if (!shares_sides(tokenizer))
-    doubt_side(found, "target", tokenizer.target_model(), tokenizer.target_vocabulary(), rows.target);
+  if (tokenizer.has_sentencepiece()) {
+    doubt_side(found, "source", tokenizer.source_model(), tokenizer.source_vocabulary(), rows.source);
+    if (!shares_sides(tokenizer))
+      doubt_side(found, "target", tokenizer.target_model(), tokenizer.target_vocabulary(), rows.target);
+  }
   for (const std::string& key : models::ignored_generation_keys(folder))
     found.push_back(key + " is not built here: ignored");
   return found;

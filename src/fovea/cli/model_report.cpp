@@ -67,6 +67,14 @@ const char* kind_name(text::SentencePieceModel::Kind kind) {
   return "unigram";
 }
 
+// Of a tokenizer that is no SentencePiece model.
+VocabularyReport report_on(const text::Vocabulary& vocabulary) {
+  VocabularyReport report;
+  report.pieces = vocabulary.size();
+  report.kind = "tokenizer.json";
+  return report;
+}
+
 VocabularyReport report_on(const text::SentencePieceModel& model, const text::Vocabulary& vocabulary) {
   const auto test = model.self_test();
   return {vocabulary.size(),
@@ -78,8 +86,11 @@ VocabularyReport report_on(const text::SentencePieceModel& model, const text::Vo
 }
 
 void report_tokenizer(ModelReport& report, const text::TranslationTokenizer& tokenizer) {
-  report.source = report_on(tokenizer.source_model(), tokenizer.source_vocabulary());
-  report.target = report_on(tokenizer.target_model(), tokenizer.target_vocabulary());
+  const bool pieces = tokenizer.has_sentencepiece();
+  report.source = pieces ? report_on(tokenizer.source_model(), tokenizer.source_vocabulary())
+                         : report_on(tokenizer.source_vocabulary());
+  report.target = pieces ? report_on(tokenizer.target_model(), tokenizer.target_vocabulary())
+                         : report_on(tokenizer.target_vocabulary());
   report.joint = !tokenizer.has_separate_vocabularies();
   report.source_language = tokenizer.settings().source_language;
   report.target_language = tokenizer.settings().target_language;

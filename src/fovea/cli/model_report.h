@@ -22,7 +22,7 @@ struct TensorReport {
 /// The pieces of one language.
 struct VocabularyReport {
   std::int32_t pieces = 0;
-  std::string kind;  ///< "unigram" or "BPE"
+  std::string kind;  ///< "unigram", "BPE", or "tokenizer.json"
   bool byte_fallback = false;
   std::string normaliser;
   std::size_t samples = 0, failures = 0;  ///< of the model file's self-test

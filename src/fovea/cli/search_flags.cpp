@@ -50,8 +50,7 @@ void SearchFlags::apply(decoding::TranslateOptions& options, const text::Transla
   if (repetition_penalty) options.repetition_penalty = *repetition_penalty;
   if (no_repeat_ngram) options.no_repeat_ngram = *no_repeat_ngram;
   for (const std::string& text : suppress) {
-    auto ids = tokenizer.encode_target(text);
-    ids.pop_back();  // eos
+    auto ids = tokenizer.target_tokens(text);
     if (ids.empty()) throw Error(Error::Kind::usage, "--suppress", "'" + printable(text) + "' has no tokens");
     options.suppressed.push_back(std::move(ids));
   }

@@ -18,8 +18,10 @@
 #include "fovea/cli/common.h"
 #include "fovea/cli/decoding_options.h"
 #include "fovea/cli/ensemble_flags.h"
+#include "fovea/cli/language_flags.h"
 #include "fovea/cli/search_flags.h"
 #include "fovea/cli/signals.h"
+#include "fovea/cli/text_output.h"
 #include "fovea/data/lines.h"
 #include "fovea/decoding/line_parts.h"
 #include "fovea/decoding/text_stream.h"
@@ -41,49 +43,13 @@ struct Options {
   std::string prefix, prefix_file;
   std::int64_t nbest = 0;  // not given
   EnsembleFlags ensemble;
+  LanguageFlags languages;
   DecodingFlags decoding;
   SearchFlags search;
   bool no_picture = false, stream = false;
   int threads = 0, workers = 0;
 
   data::BadUtf8 policy() const { return bad_utf8 == "error" ? data::BadUtf8::error : data::BadUtf8::replace; }
-};
-
-/// Where translations go: standard output, or a file that appears when all is done.
-class Sink {
- public:
-  explicit Sink(const std::string& path) {
-    if (path != "-") file_.emplace(path);
-  }
-  void write(const std::string& text) {
-    if (file_) return file_->write(text);
-    out_.write(text);
-    out_.flush();
-  }
-  void finish() {
-    if (file_) file_->commit();
-  }
-  /// Leaves no trace of a file that is not whole.
-  void abandon() { file_.reset(); }
-
- private:
-  std::optional<AtomicFile> file_;
-  Output out_;
-};
-
-/// Warnings about lines: the first few in full, of the rest how many they were.
-class LineWarnings {
- public:
-  void add(std::int64_t line, std::string_view what) {
-    if (++count_ <= shown_in_full) warn("line " + std::to_string(line) + ": " + std::string(what));
-  }
-  void finish() const {
-    if (count_ > shown_in_full) warn(counted(count_ - shown_in_full, "more line") + " with such warnings");
-  }
-
- private:
-  static constexpr std::size_t shown_in_full = 5;
-  std::size_t count_ = 0;
 };
 
 /// The sentences given as arguments, a line each.
@@ -106,7 +72,8 @@ class Translating {
       : options_(options),
         crew_(options.threads, options.workers),
         loaded_(options.ensemble, crew_.together()),
-        translate_(translate_options(loaded_.folder, options.decoding,
+        task_(options.languages.choose(loaded_.folder, loaded_.tokenizer)),
+        translate_(translate_options(task_.generation, options.decoding,
                                      options.search.numbered() ? 0 : options.nbest)),
         translator_(loaded_.models, loaded_.tokenizer, crew_, options.ensemble.mean()),
         text_(loaded_.tokenizer),
@@ -180,6 +147,7 @@ class Translating {
   // Its text is written part by part, as its tokens come.
   void begin_stream(const std::string& line) {
     streamed_ = line;
+    if (translate_.max_source_tokens > 0) return text_.begin({{streamed_, {}}});
     text_.begin(decoding::line_parts(streamed_, loaded_.tokenizer.encode_source(streamed_).size(),
                                      loaded_.tokenizer,
                                      std::min(translate_.max_tokens, translator_.max_positions())));
@@ -196,6 +164,7 @@ class Translating {
         [&]() -> std::optional<decoding::Line> {
           auto text = next();
           if (!text) return {};
+          if (!task_.prefix.empty() && !text->empty()) text->insert(0, task_.prefix);
           if (options_.stream) begin_stream(*text);
           return decoding::Line{std::move(*text), next_prefix()};
         },
@@ -226,6 +195,8 @@ class Translating {
     if (translation.parts > 1)
       warnings_.add(line_,
                     "too long for one piece; translated in " + std::to_string(translation.parts) + " parts");
+    if (translation.shortened)
+      warnings_.add(line_, "long; the first " + counted(translation.source.size(), "token") + " were read");
     if (!translation.complete) warnings_.add(line_, "the translation was cut at its greatest length");
   }
 
@@ -262,6 +233,7 @@ class Translating {
   const Options& options_;
   decoding::Crew crew_;
   LoadedModels loaded_;
+  models::TaskDefaults task_;  // what is asked of a model that has several
   decoding::TranslateOptions translate_;
   decoding::Translator translator_;
   std::string streamed_;  // the line whose tokens come
@@ -303,6 +275,7 @@ void add_translate(CLI::App& fovea) {
   command->add_option("text", options->text, "Sentences, one an argument; none: read --input")
       ->type_name("TEXT");
   options->ensemble.add_to(*command);
+  options->languages.add_to(*command);
   command
       ->add_option("--input", options->input,
                    "Text, a sentence a line, plain or .gz; - (the default) is standard input")

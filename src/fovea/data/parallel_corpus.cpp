@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "fovea/base/error.h"
+#include "fovea/data/json_lines.h"
 
 namespace fovea::data {
 namespace {
@@ -26,6 +27,9 @@ const ParallelFiles& checked(const ParallelFiles& files) {
   if (files.source == "-" && files.target == "-")
     throw Error(Error::Kind::usage, "standard input", "cannot be source and target both",
                 "name a file for one");
+  if (files.source_field.empty() != files.target_field.empty())
+    throw Error(Error::Kind::usage, printable(files.source, 400), "one field of JSON lines is named",
+                "name that of the source and that of the target");
   if (!files.is_tsv()) return files;
   if (files.source_column < 1 || files.target_column < 1)
     throw Error(Error::Kind::usage, printable(files.source, 400),
@@ -43,11 +47,14 @@ const ParallelFiles& checked(const ParallelFiles& files) {
 
 PairReader::PairReader(ParallelFiles files, LineOptions options)
     : files_(checked(files)), source_(files_.source, options) {
-  if (!files_.is_tsv()) target_.emplace(files_.target, options);
+  if (!files_.target.empty()) target_.emplace(files_.target, options);
 }
 
 std::optional<TextPair> PairReader::next() {
-  while (const auto pair = target_ ? next_of_files() : next_of_tsv()) {
+  const auto read = [this] {
+    return target_ ? next_of_files() : files_.is_json() ? next_of_json() : next_of_tsv();
+  };
+  while (const auto pair = read()) {
     if (is_blank(pair->source) || is_blank(pair->target)) {
       ++statistics_.empty_pairs;
       continue;
@@ -104,6 +111,18 @@ std::optional<TextPair> PairReader::next_of_tsv() {
                   std::to_string(files_.source_column) + " and " + std::to_string(files_.target_column) +
                   " are needed",
               "columns are separated by tabs");
+}
+
+std::optional<TextPair> PairReader::next_of_json() {
+  const std::int64_t before = source_.line_number();
+  const auto line = source_.next();
+  statistics_.skipped_pairs += source_.line_number() - before - (line ? 1 : 0);
+  if (!line) return std::nullopt;
+  const formats::Json object = json_of_line(*line, source_);
+  source_text_ = text_of(object, files_.source_field);
+  const auto targets = texts_of(object, files_.target_field);
+  target_text_ = targets.empty() ? std::string() : targets.front();
+  return TextPair{source_text_, target_text_};
 }
 
 ParallelStatistics PairReader::statistics() const {

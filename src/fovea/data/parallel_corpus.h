@@ -10,14 +10,18 @@
 
 namespace fovea::data {
 
-/// Where parallel text lies: two files whose line n belong together, or one file of tab-separated columns.
+/// Where parallel text lies: two files whose line n belong together, or one file: of tab-separated columns,
+/// or of JSON lines if fields are named.
 struct ParallelFiles {
   std::string source = {};  ///< file of the source lines, or the TSV file
   std::string target = {};  ///< file of the target lines; empty: `source` is a TSV file
   int source_column = 1;    ///< columns of the TSV file, from 1
   int target_column = 2;
+  /// Members of JSON objects, a line each. Of a list of texts all are the source, the first is the target.
+  std::string source_field = {}, target_field = {};
 
-  bool is_tsv() const { return target.empty(); }
+  bool is_json() const { return !source_field.empty(); }
+  bool is_tsv() const { return target.empty() && !is_json(); }
 };
 
 /// What reading parallel text found.
@@ -41,7 +45,8 @@ class PairReader {
 
   /// The next pair, valid until the next call, or nothing at the end.
   /// Throws Error(data) if the two files' numbers of lines differ (naming both numbers, when the shorter one
-  /// ends), or if a line of the TSV file has too few columns (naming file and line).
+  /// ends), or if a line of the TSV file has too few columns,
+  /// or lacks a field (naming file and line).
   std::optional<TextPair> next();
 
   ParallelStatistics statistics() const;
@@ -49,12 +54,14 @@ class PairReader {
  private:
   std::optional<TextPair> next_of_files();
   std::optional<TextPair> next_of_tsv();
+  std::optional<TextPair> next_of_json();
   void expect_same_end();
 
   ParallelFiles files_;
   LineReader source_;
   std::optional<LineReader> target_;
   ParallelStatistics statistics_;
+  std::string source_text_, target_text_;  // of JSON lines
 };
 
 /// Parallel text in memory: source[i] belongs to target[i].

@@ -69,6 +69,7 @@ TranslateOptions options_of(const models::GenerationDefaults& generation) {
   options.beam.max_length_extra = generation.max_length_extra;
   if (generation.max_length > 0) options.beam.max_length = generation.max_length;
   options.replace_unknown = generation.replace_unknown;
+  options.max_source_tokens = generation.max_source_tokens;
   static_cast<Constraints&>(options) = constraints_of(generation);
   return options;
 }

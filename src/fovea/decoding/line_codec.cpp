@@ -13,11 +13,26 @@ namespace fovea::decoding {
 struct LineCodec::LineJob : Job {
   std::string text;
   std::vector<text::Chunk> chunks;  // of the text
+  bool shortened = false;
 };
+
+namespace {
+
+// The first and, of what ends every text, the last of a text's tokens: `limit` in all.
+template <class Token>
+void leave_out_rest(std::vector<Token>& tokens, std::size_t limit, std::size_t closing) {
+  const auto end = tokens.end() - static_cast<std::ptrdiff_t>(closing);
+  tokens.erase(end - static_cast<std::ptrdiff_t>(tokens.size() - limit), end);
+}
+
+}  // namespace
 
 LineCodec::LineCodec(const text::TranslationTokenizer& tokenizer, std::int64_t max_positions,
                      const TranslateOptions& options)
-    : tokenizer_(tokenizer), max_positions_(max_positions), options_(options) {}
+    : tokenizer_(tokenizer),
+      max_positions_(max_positions),
+      options_(options),
+      frame_(tokenizer.encode_source("").size()) {}
 
 // A part is longer than the limit only if it is a single character of many bytes.
 Request LineCodec::request(std::vector<std::int32_t> source, std::uint64_t draw) const {
@@ -25,7 +40,7 @@ Request LineCodec::request(std::vector<std::int32_t> source, std::uint64_t draw)
     throw Error(Error::Kind::model, "config.json: max_position_embeddings",
                 "is " + std::to_string(max_positions_) + ", but a single character takes " +
                     std::to_string(source.size()) + " tokens");
-  if (source.size() <= 1) source.clear();  // eos alone
+  if (source.size() <= frame_) source.clear();  // nothing to read
   Request request{std::move(source), {}, draw};
   if (options_.shortlist)
     request.allowed =
@@ -37,8 +52,16 @@ std::unique_ptr<Job> LineCodec::encode(Line line, std::uint64_t number) const {
   auto job = std::make_unique<LineJob>();
   job->text = std::move(line.text);
   auto source = tokenizer_.encode_source(job->text);
-  job->chunks =
-      line_parts(job->text, source.size(), tokenizer_, std::min(options_.max_tokens, max_positions_));
+  if (options_.max_source_tokens > 0) {
+    const auto limit = static_cast<std::size_t>(
+        std::max<std::int64_t>(tokenizer_.closing(), std::min(options_.max_source_tokens, max_positions_)));
+    job->shortened = source.size() > limit;
+    if (job->shortened) leave_out_rest(source, limit, static_cast<std::size_t>(tokenizer_.closing()));
+    job->chunks = {{job->text, {}}};
+  } else {
+    job->chunks =
+        line_parts(job->text, source.size(), tokenizer_, std::min(options_.max_tokens, max_positions_));
+  }
   std::uint64_t draw = number << 20;  // a line has fewer parts
   for (const auto& chunk : job->chunks) {
     const bool whole = chunk.text.size() == job->text.size();
@@ -53,18 +76,21 @@ std::unique_ptr<Job> LineCodec::encode(Line line, std::uint64_t number) const {
   return job;
 }
 
-std::string LineCodec::spell(const text::Chunk& chunk, const Hypothesis& hypothesis) const {
+// `source`: so many tokens of the chunk were read.
+std::string LineCodec::spell(const text::Chunk& chunk, std::size_t source,
+                             const Hypothesis& hypothesis) const {
   const std::int32_t unk = tokenizer_.target_vocabulary().unk();
   if (!options_.replace_unknown || std::ranges::count(hypothesis.tokens, unk) == 0)
     return tokenizer_.decode_target(hypothesis.tokens);
-  const auto words = tokenizer_.source_words(chunk.text);
+  auto words = tokenizer_.source_words(chunk.text);
+  if (words.size() > source) leave_out_rest(words, source, static_cast<std::size_t>(tokenizer_.closing()));
   return tokenizer_.decode_target(hypothesis.tokens, words_for_unknown(hypothesis, unk, words));
 }
 
 Translation LineCodec::single(LineJob& job) const {
   Translation translation;
   for (auto& hypothesis : job.found.front()) {
-    std::string text = one_line(spell(job.chunks.front(), hypothesis));
+    std::string text = one_line(spell(job.chunks.front(), job.requests.front().source.size(), hypothesis));
     translation.candidates.push_back({std::move(text), hypothesis.score, std::move(hypothesis.tokens),
                                       std::move(hypothesis.token_log_probabilities),
                                       std::move(hypothesis.attention)});
@@ -80,7 +106,7 @@ Translation LineCodec::join(const LineJob& job) const {
   for (std::size_t i = 0; i < job.chunks.size(); ++i) {
     texts.emplace_back();
     if (job.found[i].empty()) continue;
-    texts.back() = spell(job.chunks[i], job.found[i].front());
+    texts.back() = spell(job.chunks[i], job.requests[i].source.size(), job.found[i].front());
     score += job.found[i].front().score / static_cast<double>(job.chunks.size());
   }
   Translation translation;
@@ -96,6 +122,7 @@ Translation LineCodec::decode(Job& done) const {
   Translation translation = job.chunks.size() == 1 ? single(job) : join(job);
   translation.parts = job.chunks.size();
   translation.complete = complete;
+  translation.shortened = job.shortened;
   return translation;
 }
 

@@ -29,13 +29,14 @@ class LineCodec {
  private:
   struct LineJob;
   Request request(std::vector<std::int32_t> source, std::uint64_t draw) const;
-  std::string spell(const text::Chunk& chunk, const Hypothesis& hypothesis) const;
+  std::string spell(const text::Chunk& chunk, std::size_t source, const Hypothesis& hypothesis) const;
   Translation single(LineJob& job) const;
   Translation join(const LineJob& job) const;
 
   const text::TranslationTokenizer& tokenizer_;
   std::int64_t max_positions_;
   const TranslateOptions& options_;
+  std::size_t frame_;  // tokens of a line without text
 };
 
 }  // namespace fovea::decoding

@@ -17,6 +17,9 @@ struct TranslateOptions : Constraints {
   /// A line of more tokens is cut into sentences or parts of them, translated one by one and joined. Models
   /// are trained on sentences: what is much longer than those comes out badly.
   std::int64_t max_tokens = 128;
+  /// Above 0 no line is cut into parts: of a longer one so many tokens are read, the end of sentence
+  /// counted, and no more. For documents whose beginning says enough.
+  std::int64_t max_source_tokens = 0;
   /// What the model says is `<unk>` becomes the word of the source that it looked at most (Jean et al. 2015,
   /// Luong et al. 2015b): for names and numbers that its pieces cannot spell. See decoding/unknown.h.
   bool replace_unknown = false;
@@ -43,6 +46,7 @@ struct Translation {
   std::vector<Candidate> candidates;  ///< best first; at least one
   std::vector<std::int32_t> source;   ///< ids of the line with eos; empty if it was cut or empty
   std::size_t parts = 1;              ///< more than one: the line was cut
+  bool shortened = false;             ///< not all of the line was read
   bool complete = true;               ///< false: some part was ended at the greatest length
 
   const std::string& text() const { return candidates.front().text; }

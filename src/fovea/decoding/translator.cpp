@@ -1,6 +1,7 @@
 #include "fovea/decoding/translator.h"
 
 #include <utility>
+#include <vector>
 
 #include "fovea/base/error.h"
 #include "fovea/decoding/jobs.h"
@@ -35,9 +36,14 @@ void expect_shortlist(const models::Shortlist& shortlist, const text::Translatio
               "make one for this model");
 }
 
-// The search that is asked for.
-BeamOptions search_options(const TranslateOptions& options) {
+// The search that is asked for. `first`: the token of the language wanted, which every translation begins
+// with, whatever else was to; -1: none.
+BeamOptions search_options(const TranslateOptions& options, std::int32_t first) {
   BeamOptions beam = options.beam;
+  if (first >= 0) {
+    std::erase_if(beam.processors, [](const auto& processor) { return processor->forced().has_value(); });
+    beam.processors.push_back(std::make_shared<ForceFirst>(first));
+  }
   beam.attention = beam.attention || options.replace_unknown;
   options.add_to(beam);
   return beam;
@@ -76,6 +82,11 @@ void Translator::expect_tokenizer() const {
   expect_specials(tokenizer_.target_vocabulary(), model().vocabulary(), "target vocabulary");
 }
 
+// Where the decoder starts on the language itself nothing is left to be said.
+std::int32_t Translator::first_target() const {
+  return tokenizer_.first_target() == model().vocabulary().start ? -1 : tokenizer_.first_target();
+}
+
 // The models as the search sees them.
 std::unique_ptr<const StepModel> Translator::decoder(const kernels::Execution& exec) const {
   if (models_.size() == 1) return std::make_unique<TranslationDecoder>(*models_.front(), exec);
@@ -95,7 +106,7 @@ bool Translator::translate(const Next& next, const Deliver& deliver, const Trans
   const auto deliver_job = [&](std::unique_ptr<Job> job) { deliver(codec.decode(*job)); };
   return search_jobs(
       crew_, [this](const kernels::Execution& exec) { return decoder(exec); }, next_job, deliver_job,
-      search_options(options), options.batches);
+      search_options(options, first_target()), options.batches);
 }
 
 std::vector<Translation> Translator::translate(std::span<const std::string> lines,

@@ -55,6 +55,7 @@ class Translator {
 
  private:
   void expect_tokenizer() const;
+  std::int32_t first_target() const;
   std::unique_ptr<const StepModel> decoder(const kernels::Execution& exec) const;
 
   std::vector<const models::TranslationModel*> models_;

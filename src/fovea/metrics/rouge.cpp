@@ -48,11 +48,12 @@ std::vector<Words> sentences_of(std::string_view text, const RougeOptions& optio
   return sentences;
 }
 
+// As shares, not percent: of several references the best is chosen among these to the last bit.
 RougeScore score(std::int64_t overlap, std::size_t summary, std::size_t reference) {
   if (summary == 0 || reference == 0 || overlap == 0) return {};
   const double precision = static_cast<double>(overlap) / static_cast<double>(summary);
   const double recall = static_cast<double>(overlap) / static_cast<double>(reference);
-  return {100.0 * precision, 100.0 * recall, 100.0 * (2 * precision * recall / (precision + recall))};
+  return {precision, recall, 2 * precision * recall / (precision + recall)};
 }
 
 RougeScore of_ngrams(const Words& summary, const Words& reference, std::size_t n) {
@@ -128,6 +129,10 @@ void keep_better(RougeScore& best, const RougeScore& other) {
   if (other.f > best.f) best = other;
 }
 
+RougeScore percent(const RougeScore& share) {
+  return {100.0 * share.precision, 100.0 * share.recall, 100.0 * share.f};
+}
+
 }  // namespace
 
 RougeScore& RougeScore::operator+=(const RougeScore& other) {
@@ -150,7 +155,7 @@ RougeScores rouge(std::string_view summary, const std::vector<std::string>& refe
     keep_better(best.rougeL, score(longest_common_subsequence(found, wanted), found.size(), wanted.size()));
     keep_better(best.rougeLsum, of_sentences(found_sentences, sentences_of(reference, options, vocabulary)));
   }
-  return best;
+  return {percent(best.rouge1), percent(best.rouge2), percent(best.rougeL), percent(best.rougeLsum)};
 }
 
 RougeScores corpus_rouge(const std::vector<std::string>& summaries, const References& references,

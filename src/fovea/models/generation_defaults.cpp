@@ -82,6 +82,7 @@ void write_ours(JsonWriter& json, const GenerationDefaults& generation) {
     json.field("fovea_length_penalty_kind", "gnmt");
   if (generation.coverage_penalty != 0.0) json.field("fovea_coverage_penalty", generation.coverage_penalty);
   if (generation.replace_unknown) json.field("fovea_replace_unknown", true);
+  if (generation.max_source_tokens > 0) json.field("fovea_max_source_tokens", generation.max_source_tokens);
   if (generation.max_length_ratio != none.max_length_ratio)
     json.field("fovea_max_length_ratio", generation.max_length_ratio);
   if (generation.max_length_extra != none.max_length_extra)
@@ -152,8 +153,25 @@ void read_lengths(const Json& json, GenerationDefaults& generation) {
       json.has("max_length") ? std::max<std::int64_t>(1, less_start("max_length")) : 0;
   generation.max_length = json.integer_or("max_new_tokens", longest, 1, most_tokens);
   generation.max_length_ratio = json.number_or("fovea_max_length_ratio", generation.max_length_ratio, 0, 100);
+  generation.max_source_tokens = json.integer_or("fovea_max_source_tokens", 0, 0, most_tokens);
   generation.max_length_extra =
       json.integer_or("fovea_max_length_extra", generation.max_length_extra, 0, 10000);
+}
+
+// What a task says beside what holds for all.
+void add_task(const Json& task, GenerationDefaults& generation) {
+  const GenerationDefaults general = generation;
+  generation.beam = task.integer_or("num_beams", general.beam, 1, 1024);
+  generation.length_penalty = task.number_or("length_penalty", general.length_penalty, -10, 10);
+  generation.no_repeat_ngram_size =
+      task.integer_or("no_repeat_ngram_size", general.no_repeat_ngram_size, 0, most_tokens);
+  if (task.has("early_stopping")) generation.early_stopping = early_stopping_of(task);
+  read_lengths(task, generation);
+  if (!task.has("min_length") && !task.has("min_new_tokens")) generation.min_length = general.min_length;
+  if (!task.has("max_length") && !task.has("max_new_tokens")) generation.max_length = general.max_length;
+  generation.max_length_ratio = general.max_length_ratio;
+  generation.max_length_extra = general.max_length_extra;
+  generation.max_source_tokens = general.max_source_tokens;
 }
 
 void read_sampling(const Json& json, GenerationDefaults& generation) {
@@ -249,6 +267,23 @@ GenerationDefaults read_generation_defaults(const std::filesystem::path& folder)
   read_sampling(file->json, generation);
   read_constraints(file->json, generation);
   return generation;
+}
+
+std::optional<TaskDefaults> read_task(const std::filesystem::path& folder, std::string_view name,
+                                      const GenerationDefaults& general) {
+  std::error_code error;
+  if (!std::filesystem::exists(folder / "config.json", error)) return {};
+  const auto tasks =
+      formats::read_json(folder / "config.json", Error::Kind::model).find("task_specific_params");
+  if (!tasks) return {};
+  std::optional<TaskDefaults> found;
+  for (const auto& [key, task] : tasks->members()) {
+    if (key != name && !(name.starts_with('_') && key.ends_with(name))) continue;
+    if (found) return {};
+    found = TaskDefaults{std::string(key), task.text_or("prefix", ""), general};
+    add_task(task, found->generation);
+  }
+  return found;
 }
 
 ContinuationDefaults read_continuation_defaults(const std::filesystem::path& folder) {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace fovea::models {
@@ -48,8 +49,9 @@ struct GenerationDefaults {
   std::vector<std::vector<std::int32_t>> bad_words_ids = {};  ///< sequences that are not generated
   std::int32_t forced_bos_token_id = -1;                      ///< the first token; -1: any
 
-  double coverage_penalty = 0.0;  ///< beta of Wu et al. 2016 (ours)
-  bool replace_unknown = false;   ///< by words of the source (ours)
+  double coverage_penalty = 0.0;       ///< beta of Wu et al. 2016 (ours)
+  bool replace_unknown = false;        ///< by words of the source (ours)
+  std::int64_t max_source_tokens = 0;  ///< so many are read of a source, and no more (ours); 0: all
 
   bool operator==(const GenerationDefaults&) const = default;
 };
@@ -64,6 +66,19 @@ std::string generation_config_json(const TranslationVocabulary& vocabulary, std:
 /// was another file; what neither says is as above. Throws Error(model) naming file and key: not JSON, a
 /// value of a wrong type or out of range.
 GenerationDefaults read_generation_defaults(const std::filesystem::path& folder);
+
+/// What config.json says of one of the tasks that a text-to-text model was trained for.
+struct TaskDefaults {
+  std::string name;    ///< "summarization", "translation_en_to_de"
+  std::string prefix;  ///< what its texts begin with: "summarize: "
+  GenerationDefaults generation;
+};
+
+/// The task of that name, or the only one whose name ends so ("_to_de"), of config.json's
+/// task_specific_params, on top of `general`; none if there is none. Throws Error(model) as
+/// read_generation_defaults does.
+std::optional<TaskDefaults> read_task(const std::filesystem::path& folder, std::string_view name,
+                                      const GenerationDefaults& general);
 
 /// The same for a language model, which continues a prompt.
 struct ContinuationDefaults {

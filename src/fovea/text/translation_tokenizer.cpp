@@ -1,6 +1,9 @@
 #include "fovea/text/translation_tokenizer.h"
 
+#include <array>
 #include <limits>
+#include <optional>
+#include <utility>
 
 #include "fovea/base/error.h"
 #include "fovea/base/file.h"
@@ -37,6 +40,52 @@ std::string trim(std::string_view text) {
 formats::JsonWriter& special_tokens(formats::JsonWriter& json) {
   return json.field("eos_token", "</s>").field("unk_token", "<unk>").field("pad_token", "<pad>");
 }
+
+bool is_there(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error);
+}
+
+std::optional<formats::Json> config_in(const std::filesystem::path& directory) {
+  const auto path = directory / "tokenizer_config.json";
+  if (!is_there(path)) return {};
+  return formats::read_json(path, Error::Kind::model);
+}
+
+// Where a model's tokenizer puts languages, as its class says; saved by newer writers without one, as the
+// names of its languages do.
+LanguageTokens::Place place_of(const std::optional<formats::Json>& config,
+                               const std::filesystem::path& directory) {
+  using Place = LanguageTokens::Place;
+  const std::string name = config ? config->text_or("tokenizer_class", "") : "";
+  if (name.starts_with("Nllb"))
+    return config->boolean_or("legacy_behaviour", false) ? Place::after : Place::before;
+  if (name.starts_with("MBart50") || name.starts_with("M2M100")) return Place::before;
+  if (name.starts_with("MBartTokenizer")) return Place::after;
+  std::error_code error;
+  if (!std::filesystem::exists(directory / "config.json", error)) return Place::none;
+  const auto model = formats::read_json(directory / "config.json", Error::Kind::model);
+  return model.text_or("model_type", "") == "m2m_100" ? Place::before : Place::none;
+}
+
+// The language that texts are of where nobody says it: the tokenizers' own.
+std::string source_of(const std::optional<formats::Json>& config, const AnyText& any) {
+  const std::string named = config ? config->text_or("src_lang", "") : "";
+  if (!named.empty()) return named;
+  for (const char* usual : {"eng_Latn", "en_XX", "__en__"})
+    if (any.vocabulary().find(usual) >= 0) return usual;
+  return {};
+}
+
+// As Hugging Face's M2M100Tokenizer numbers them behind the pieces.
+constexpr std::array<std::string_view, 100> m2m100_languages{
+    "af", "am", "ar", "ast", "az", "ba",  "be", "bg", "bn", "br", "bs", "ca", "ceb", "cs", "cy", "da", "de",
+    "el", "en", "es", "et",  "fa", "ff",  "fi", "fr", "fy", "ga", "gd", "gl", "gu",  "ha", "he", "hi", "hr",
+    "ht", "hu", "hy", "id",  "ig", "ilo", "is", "it", "ja", "jv", "ka", "kk", "km",  "kn", "ko", "lb", "lg",
+    "ln", "lo", "lt", "lv",  "mg", "mk",  "ml", "mn", "mr", "ms", "my", "ne", "nl",  "no", "ns", "oc", "or",
+    "pa", "pl", "ps", "pt",  "ro", "ru",  "sd", "si", "sk", "sl", "so", "sq", "sr",  "ss", "su", "sv", "sw",
+    "ta", "th", "tl", "tn",  "tr", "uk",  "ur", "uz", "vi", "wo", "xh", "yi", "yo",  "zh", "zu"};
+constexpr std::array<std::string_view, 8> wmt21_languages{"en", "ha", "is", "ja", "cs", "ru", "zh", "de"};
 
 void replace_space_symbols(std::string& text) {
   std::string out;
@@ -94,18 +143,66 @@ std::vector<std::string> TranslationTokenizer::Side::pieces(std::span<const std:
 }
 
 TranslationTokenizer::TranslationTokenizer(const SentencePieceModel& joint, Settings settings)
-    : source_(joint, std::make_shared<const Vocabulary>(joint)),
+    : source_(Side(joint, std::make_shared<const Vocabulary>(joint))),
       target_(source_),
       settings_(std::move(settings)) {}
 
 TranslationTokenizer::TranslationTokenizer(const SentencePieceModel& source, const SentencePieceModel& target,
                                            Settings settings)
-    : source_(source, std::make_shared<const Vocabulary>(source)),
-      target_(target, std::make_shared<const Vocabulary>(target)),
+    : source_(Side(source, std::make_shared<const Vocabulary>(source))),
+      target_(Side(target, std::make_shared<const Vocabulary>(target))),
       settings_(std::move(settings)) {}
 
 TranslationTokenizer::TranslationTokenizer(Side source, Side target, Settings settings)
-    : source_(std::move(source)), target_(std::move(target)), settings_(std::move(settings)) {}
+    : source_(std::move(source)), target_(std::move(target)), settings_(std::move(settings)) {
+  languages_ = LanguageTokens(*source_->vocabulary, LanguageTokens::Place::wanted, {}, {});
+}
+
+TranslationTokenizer::TranslationTokenizer(std::shared_ptr<const AnyText> any,
+                                           const std::filesystem::path& directory)
+    : any_(std::move(any)) {
+  const auto config = config_in(directory);
+  languages_ = LanguageTokens(any_->vocabulary(), place_of(config, directory), source_of(config, *any_),
+                              config ? config->text_or("tgt_lang", "") : "");
+  settings_ = {.source_language = config ? config->text_or("src_lang", "") : "",
+               .target_language = config ? config->text_or("tgt_lang", "") : "",
+               .max_length = config ? max_length_of(*config) : Settings{}.max_length};
+}
+
+// Pieces of SentencePiece, ids of vocab.json, and behind them the languages in the order of the model's
+// makers.
+TranslationTokenizer TranslationTokenizer::read_m2m100(const std::filesystem::path& directory) {
+  const auto spm = directory / "sentencepiece.bpe.model", json = directory / "vocab.json";
+  const auto model =
+      SentencePieceModel::parse(read_file(spm, largest_file, Error::Kind::model), spm.string());
+  const auto config = config_in(directory);
+  const bool wmt21 = config && config->text_or("language_codes", "m2m100") == "wmt21";
+  std::vector<std::string> languages;
+  for (const std::string_view code : wmt21 ? std::span<const std::string_view>(wmt21_languages)
+                                           : std::span<const std::string_view>(m2m100_languages))
+    languages.push_back("__" + std::string(code) + "__");
+  const auto vocabulary = std::make_shared<const Vocabulary>(
+      Vocabulary::parse(read_file(json, largest_file, Error::Kind::model), json.string())
+          .extended(languages));
+  const Side side(model, vocabulary);
+  TranslationTokenizer tokenizer(side, side, {});
+  const std::string source = config ? config->text_or("src_lang", "en") : "en";
+  const std::string target = config ? config->text_or("tgt_lang", "") : "";
+  tokenizer.languages_ = LanguageTokens(*vocabulary, LanguageTokens::Place::before, source, target);
+  tokenizer.settings_ = {.source_language = source,
+                         .target_language = target,
+                         .max_length = config ? max_length_of(*config) : Settings{}.max_length};
+  for (const char* name : {"sentencepiece.bpe.model", "vocab.json", "tokenizer_config.json",
+                           "special_tokens_map.json", "added_tokens.json"})
+    if (is_there(directory / name))
+      tokenizer.read_from_[name] = read_file(directory / name, largest_file, Error::Kind::model);
+  return tokenizer;
+}
+
+const TranslationTokenizer::Side& TranslationTokenizer::side(const std::optional<Side>& side) {
+  if (!side) throw Error(Error::Kind::bug, "tokenizer", "is not made of SentencePiece models");
+  return *side;
+}
 
 TranslationTokenizer TranslationTokenizer::parse(Files files, const std::filesystem::path& where) {
   const auto name = [&](const char* file) { return (where / file).string(); };
@@ -141,6 +238,10 @@ TranslationTokenizer TranslationTokenizer::parse(Files files, const std::filesys
 }
 
 TranslationTokenizer TranslationTokenizer::read(const std::filesystem::path& directory) {
+  if (!is_there(directory / "source.spm")) {
+    if (AnyText::is_in(directory)) return {AnyText::read(directory), directory};
+    if (is_there(directory / "sentencepiece.bpe.model")) return read_m2m100(directory);
+  }
   Files files;
   for (const char* file :
        {"source.spm", "target.spm", "vocab.json", "target_vocab.json", "tokenizer_config.json"}) {
@@ -153,11 +254,13 @@ TranslationTokenizer TranslationTokenizer::read(const std::filesystem::path& dir
 }
 
 TranslationTokenizer::Files TranslationTokenizer::files() const {
+  if (any_) return any_->files();
+  if (!read_from_.empty()) return read_from_;
   Files out;
-  out["source.spm"] = source_.model.bytes();
-  out["target.spm"] = target_.model.bytes();
-  out["vocab.json"] = source_.vocabulary->json();
-  if (has_separate_vocabularies()) out["target_vocab.json"] = target_.vocabulary->json();
+  out["source.spm"] = source_->model.bytes();
+  out["target.spm"] = target_->model.bytes();
+  out["vocab.json"] = source_->vocabulary->json();
+  if (has_separate_vocabularies()) out["target_vocab.json"] = target_->vocabulary->json();
   out["special_tokens_map.json"] = special_tokens(formats::JsonWriter().begin_object()).end_object().finish();
   formats::JsonWriter config;
   config.begin_object().field("tokenizer_class", "MarianTokenizer");
@@ -173,37 +276,67 @@ TranslationTokenizer::Files TranslationTokenizer::files() const {
 std::int32_t TranslationTokenizer::take_language(std::string_view& text) const {
   const std::size_t end = text.starts_with(">>") ? text.find("<<") : std::string_view::npos;
   if (end == std::string_view::npos) return -1;
-  const std::int32_t language = source_.vocabulary->find(text.substr(0, end + 2));
+  const std::int32_t language = source_->vocabulary->find(text.substr(0, end + 2));
   if (language >= 0) text.remove_prefix(end + 2);
   return language;
 }
 
+// A text that any tokenizer cuts; languages stand where the model has them, else what its file puts around.
+TranslationTokenizer::Read TranslationTokenizer::read_any(std::string_view text, bool is_target) const {
+  if (languages_.place() == LanguageTokens::Place::none) {
+    Encoding encoding = any_->framed(text);
+    return {std::move(encoding.ids), std::move(encoding.ranges)};
+  }
+  Encoding encoding = any_->tokens(text);
+  Read out{std::move(encoding.ids), std::move(encoding.ranges)};
+  out.ids.push_back(any_->vocabulary().eos());
+  out.ranges.push_back({});
+  is_target ? languages_.frame_target(out.ids, &out.ranges) : languages_.frame_source(out.ids, &out.ranges);
+  return out;
+}
+
 std::vector<std::int32_t> TranslationTokenizer::encode_source(std::string_view text) const {
+  if (any_) return read_any(text, false).ids;
   const std::int32_t language = take_language(text);
-  std::vector<std::int32_t> ids = source_.encode(text);
+  std::vector<std::int32_t> ids = source_->encode(text);
   if (language >= 0) ids.insert(ids.begin(), language);
-  ids.push_back(source_.vocabulary->eos());
+  ids.push_back(source_->vocabulary->eos());
+  languages_.frame_source(ids);
   return ids;
 }
 
 std::vector<std::string> TranslationTokenizer::source_words(std::string_view text) const {
   std::vector<std::string> words;
+  if (any_) {
+    for (const TextRange& range : read_any(text, false).ranges) {
+      const bool begins = range.begin == 0 || text[range.begin - 1] == ' ';
+      words.push_back(range.empty() ? std::string()
+                                    : (begins ? std::string(space_symbol) : std::string()) +
+                                          trim(text.substr(range.begin, range.end - range.begin)));
+    }
+    return words;
+  }
   if (take_language(text) >= 0) words.emplace_back();
-  const SentencePieceModel::Encoding encoding = source_.model.encode_with_places(text);
+  const SentencePieceModel::Encoding encoding = source_->model.encode_with_places(text);
   for (const auto& token : encoding.tokens) {
     const std::string_view surface = encoding.surface(token);
-    const bool unknown = source_.id_of(encoding, token) == source_.vocabulary->unk();
+    const bool unknown = source_->id_of(encoding, token) == source_->vocabulary->unk();
     words.push_back(unknown ? std::string(surface)
                             : surrounding_word(encoding.normalised, token.begin, token.length));
   }
   words.emplace_back();  // </s>
+  std::vector<std::int32_t> framed(words.size(), source_->vocabulary->unk());
+  languages_.frame_source(framed);
+  const bool first = framed.size() > words.size() && languages_.closing() == 1;
+  if (framed.size() > words.size()) words.emplace(first ? words.begin() : words.end());
   return words;
 }
 
 TranslationTokenizer::Read TranslationTokenizer::read_source(std::string_view text) const {
+  if (any_) return read_any(text, false);
   std::string_view rest = text;
   const std::int32_t language = take_language(rest);
-  Read out = source_.read(rest);
+  Read out = source_->read(rest);
   const auto cut = static_cast<std::uint32_t>(text.size() - rest.size());
   for (TextRange& range : out.ranges)
     if (!range.empty()) range = {range.begin + cut, range.end + cut};
@@ -211,22 +344,31 @@ TranslationTokenizer::Read TranslationTokenizer::read_source(std::string_view te
     out.ids.insert(out.ids.begin(), language);
     out.ranges.insert(out.ranges.begin(), TextRange{0, cut});
   }
-  out.ids.push_back(source_.vocabulary->eos());
+  out.ids.push_back(source_->vocabulary->eos());
   out.ranges.push_back({});
+  languages_.frame_source(out.ids, &out.ranges);
   return out;
 }
 
 TranslationTokenizer::Read TranslationTokenizer::read_target(std::string_view text) const {
-  Read out = target_.read(text);
-  out.ids.push_back(target_.vocabulary->eos());
+  if (any_) return read_any(text, true);
+  Read out = target_->read(text);
+  out.ids.push_back(target_->vocabulary->eos());
   out.ranges.push_back({});
+  languages_.frame_target(out.ids, &out.ranges);
   return out;
 }
 
 std::vector<std::int32_t> TranslationTokenizer::encode_target(std::string_view text) const {
-  std::vector<std::int32_t> ids = target_.encode(text);
-  ids.push_back(target_.vocabulary->eos());
+  if (any_) return read_any(text, true).ids;
+  std::vector<std::int32_t> ids = target_->encode(text);
+  ids.push_back(target_->vocabulary->eos());
+  languages_.frame_target(ids);
   return ids;
+}
+
+std::vector<std::int32_t> TranslationTokenizer::target_tokens(std::string_view text) const {
+  return any_ ? any_->tokens(text).ids : target_->encode(text);
 }
 
 std::string TranslationTokenizer::decode_target(std::span<const std::int32_t> ids) const {
@@ -235,11 +377,12 @@ std::string TranslationTokenizer::decode_target(std::span<const std::int32_t> id
 
 std::string TranslationTokenizer::decode_target(std::span<const std::int32_t> ids,
                                                 std::span<const std::string> unknown) const {
-  const Vocabulary& vocabulary = *target_.vocabulary;
+  if (any_) return trim(any_->decode(ids, unknown));
+  const Vocabulary& vocabulary = *target_->vocabulary;
   std::vector<std::string_view> pieces;
   pieces.reserve(ids.size());
   for (const std::int32_t id : ids) {
-    if (id == vocabulary.eos() || id == vocabulary.pad()) continue;
+    if (id == vocabulary.eos() || id == vocabulary.pad() || languages_.is_language(id)) continue;
     if (id != vocabulary.unk()) {
       pieces.push_back(vocabulary.piece(id));
       continue;
@@ -251,17 +394,17 @@ std::string TranslationTokenizer::decode_target(std::span<const std::int32_t> id
       word.remove_prefix(space_symbol.size());  // one space is enough
     pieces.push_back(word);
   }
-  std::string text = target_.model.decode_pieces(pieces);
+  std::string text = target_->model.decode_pieces(pieces);
   replace_space_symbols(text);  // of pieces that only the vocabulary has
   return trim(text);
 }
 
 std::vector<std::string> TranslationTokenizer::source_pieces(std::span<const std::int32_t> ids) const {
-  return source_.pieces(ids);
+  return any_ ? any_->pieces(ids) : source_->pieces(ids);
 }
 
 std::vector<std::string> TranslationTokenizer::target_pieces(std::span<const std::int32_t> ids) const {
-  return target_.pieces(ids);
+  return any_ ? any_->pieces(ids) : target_->pieces(ids);
 }
 
 }  // namespace fovea::text

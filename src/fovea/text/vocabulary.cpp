@@ -60,6 +60,13 @@ Vocabulary Vocabulary::parse(std::string_view json, std::string_view where) {
   return Vocabulary(std::move(pieces), where);
 }
 
+Vocabulary Vocabulary::extended(const std::vector<std::string>& more) const {
+  auto pieces = pieces_;
+  for (const std::string& piece : more)
+    if (find(piece) < 0) pieces.push_back(piece);
+  return Vocabulary(std::move(pieces), "vocabulary");
+}
+
 std::string Vocabulary::json() const {
   formats::JsonWriter json;
   json.begin_object();

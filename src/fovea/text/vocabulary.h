@@ -21,6 +21,13 @@ class Vocabulary {
   /// missing.
   static Vocabulary parse(std::string_view json, std::string_view where);
 
+  /// The pieces of any tokenizer, by their ids; an empty one is none. Throws Error(model) as parse() does.
+  static Vocabulary of(std::vector<std::string> pieces, std::string_view where) {
+    return Vocabulary(std::move(pieces), where);
+  }
+  /// This one with further pieces behind its last, those that it has left out.
+  Vocabulary extended(const std::vector<std::string>& more) const;
+
   /// The same as JSON, in order of ids.
   std::string json() const;
 

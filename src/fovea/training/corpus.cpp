@@ -15,9 +15,12 @@ constexpr std::uint64_t most_model_bytes = std::uint64_t{256} << 20;
 
 data::ParallelFiles parallel_files(const std::filesystem::path& folder, const std::string& source,
                                    const std::string& target, const std::string& tsv,
-                                   const std::array<std::int64_t, 2>& columns) {
+                                   const DataOptions& options) {
   if (tsv.empty()) return {(folder / source).string(), (folder / target).string()};
-  return {(folder / tsv).string(), "", static_cast<int>(columns[0]), static_cast<int>(columns[1])};
+  const auto& columns = options.tsv_columns;
+  return {(folder / tsv).string(),      "",
+          static_cast<int>(columns[0]), static_cast<int>(columns[1]),
+          options.source_field,         options.target_field};
 }
 
 void note_statistics(const char* what, const data::ParallelStatistics& found, const Notes& notes) {
@@ -32,7 +35,7 @@ void note_statistics(const char* what, const data::ParallelStatistics& found, co
 
 data::ParallelText read_text(const DataOptions& options, const data::ParallelFiles& files, const char* what,
                              const Notes& notes) {
-  if (!files.is_tsv())
+  if (!files.target.empty())
     if (const auto doubt = data::swapped_languages(files.source, files.target, options.source_language,
                                                    options.target_language))
       notes(*doubt);
@@ -63,15 +66,14 @@ Texts read_texts(const DataOptions& options, const std::filesystem::path& folder
     throw Error(Error::Kind::usage, "recipe", "names no training text",
                 "set data.train_source and data.train_target, or data.train_tsv");
   Texts texts;
-  texts.train = read_text(options,
-                          parallel_files(folder, options.train_source, options.train_target,
-                                         options.train_tsv, options.tsv_columns),
-                          "training data", notes);
+  texts.train = read_text(
+      options, parallel_files(folder, options.train_source, options.train_target, options.train_tsv, options),
+      "training data", notes);
   if (!options.valid_tsv.empty() || !options.valid_source.empty())
-    texts.valid = read_text(options,
-                            parallel_files(folder, options.valid_source, options.valid_target,
-                                           options.valid_tsv, options.tsv_columns),
-                            "validation data", notes);
+    texts.valid = read_text(
+        options,
+        parallel_files(folder, options.valid_source, options.valid_target, options.valid_tsv, options),
+        "validation data", notes);
   return texts;
 }
 
@@ -132,12 +134,23 @@ bool within_ratio(std::size_t source, std::size_t target, double most) {
          static_cast<double>(longer) <= most * static_cast<double>(std::max<std::size_t>(1, shorter));
 }
 
+/// What becomes of pairs that are long or unlike.
+struct Limits {
+  std::int64_t max_tokens, max_source_tokens;
+  double max_ratio;
+};
+
 data::TokenCorpus encode(const text::TranslationTokenizer& tokenizer, const data::ParallelText& text,
-                         std::int64_t max_tokens, double max_ratio, const char* what, const Notes& notes) {
+                         const Limits& limits, const char* what, const Notes& notes) {
+  const auto [max_tokens, max_source_tokens, max_ratio] = limits;
   data::TokenCorpus corpus(max_tokens);
-  std::int64_t unlike = 0;
+  std::int64_t unlike = 0, shortened = 0;
   for (std::size_t i = 0; i < text.source.size(); ++i) {
-    const auto source = without_eos(tokenizer.encode_source(text.source[i]));
+    auto source = without_eos(tokenizer.encode_source(text.source[i]));
+    if (max_source_tokens > 0 && std::ssize(source) >= max_source_tokens) {
+      source.resize(static_cast<std::size_t>(max_source_tokens - 1));  // and its end
+      ++shortened;
+    }
     const auto target = without_eos(tokenizer.encode_target(text.target[i]));
     if (within_ratio(source.size(), target.size(), max_ratio)) {
       corpus.add(source, target);
@@ -150,6 +163,9 @@ data::TokenCorpus encode(const text::TranslationTokenizer& tokenizer, const data
   if (found.too_long > 0)
     notes(std::string(what) + ": " + std::to_string(found.too_long) + " pairs longer than " +
           std::to_string(max_tokens) + " tokens left out");
+  if (shortened > 0)
+    notes(std::string(what) + ": " + std::to_string(shortened) + " sources read to token " +
+          std::to_string(max_source_tokens) + " alone");
   if (unlike > 0)
     notes(std::string(what) + ": " + std::to_string(unlike) + " pairs beyond data.max_ratio left out");
   return corpus;
@@ -163,12 +179,14 @@ Corpus prepare_corpus(const Recipe& recipe, const std::filesystem::path& folder,
   auto [train, valid] = read_texts(options, folder, notes);
   if (!tokenizer) tokenizer = make_tokenizer(recipe, train);
   const std::int64_t most = std::min(options.max_tokens, recipe.model.max_positions);
-  Corpus corpus{*tokenizer, encode(*tokenizer, train, most, options.max_ratio, "training data", notes),
-                data::TokenCorpus(recipe.model.max_positions), std::move(valid.source),
-                std::move(valid.target)};
+  Corpus corpus{
+      *tokenizer,
+      encode(*tokenizer, train, {most, options.max_source_tokens, options.max_ratio}, "training data", notes),
+      data::TokenCorpus(recipe.model.max_positions), std::move(valid.source), std::move(valid.target)};
   if (!corpus.valid_source.empty())
-    corpus.valid = encode(*tokenizer, {corpus.valid_source, corpus.valid_target, {}},
-                          recipe.model.max_positions, 0, "validation data", notes);
+    corpus.valid =
+        encode(*tokenizer, {corpus.valid_source, corpus.valid_target, {}},
+               {recipe.model.max_positions, options.max_source_tokens, 0}, "validation data", notes);
   return corpus;
 }
 

@@ -32,6 +32,8 @@ struct DataOptions {
   bool stress = false;                             ///< keep the stress of their vowels
   double valid_share = 0;  ///< of the words of train_dictionary, kept for validation: data::held_out()
   std::array<std::int64_t, 2> tsv_columns{1, 2};  ///< source and target column, from 1
+  std::string source_field, target_field;         ///< of JSON lines, which the TSV files then are
+  std::int64_t max_source_tokens = 0;             ///< what a source has beyond is not read; 0: read all
   std::int64_t max_tokens = 256;                  ///< pairs with a longer side are left out of training
   double max_ratio = 0;                           ///< pairs of a greater length ratio too; 0: no limit
 };

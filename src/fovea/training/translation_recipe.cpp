@@ -31,6 +31,11 @@ void add_data(std::vector<Key>& keys) {
       "valid_share", "or this share of train_dictionary's words, by their hash", probability));
   keys.push_back(key<section, &O::stress>("stress", "keep the stress digits of its phonemes"));
   keys.push_back(key<section, &O::tsv_columns>("tsv_columns", "columns of source and target", {1, 1000}));
+  keys.push_back(key<section, &O::source_field>(
+      "source_field", "the tsv files are JSON lines, and this is the member that is the source"));
+  keys.push_back(key<section, &O::target_field>("target_field", "and this the one that is the target"));
+  keys.push_back(key<section, &O::max_source_tokens>(
+      "max_source_tokens", "read so many tokens of a source and no more, now and ever after; 0: all", count));
   keys.push_back(key<section, &O::max_tokens>("max_tokens", "leave out pairs with a longer side, in tokens",
                                               at_least_one));
   keys.push_back(key<section, &O::max_ratio>("max_ratio",

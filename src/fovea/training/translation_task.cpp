@@ -13,6 +13,13 @@ data::BatcherOptions batcher_options(const Recipe& recipe, const models::Transla
           .decoder_start = models::vocabulary_of(config).start};
 }
 
+// How the model is used where nobody says otherwise; what is not read in training is not read then.
+models::GenerationDefaults generation_of(const Recipe& recipe) {
+  models::GenerationDefaults generation = recipe.decoding;
+  generation.max_source_tokens = recipe.data.max_source_tokens;
+  return generation;
+}
+
 // The model at its beginning: random, or the weights that the recipe starts from.
 std::unique_ptr<models::TranslationModel> beginning(const Recipe& recipe,
                                                     const models::TranslationConfig& config,
@@ -53,8 +60,9 @@ FolderFiles TranslationTask::files() const {
   FolderFiles files;
   for (const auto& [name, content] : corpus_.tokenizer.files()) files.emplace_back(name, content);
   files.emplace_back("config.json",
-                     models::config_json(config_, recipe_.decoding, stored_type(recipe_.model)));
-  files.emplace_back("generation_config.json", models::generation_config_json(config_, recipe_.decoding));
+                     models::config_json(config_, generation_of(recipe_), stored_type(recipe_.model)));
+  files.emplace_back("generation_config.json",
+                     models::generation_config_json(config_, generation_of(recipe_)));
   return files;
 }
 

@@ -40,7 +40,9 @@ ValidationResult validate_translation(const models::TranslationModel& model, con
   const decoding::Translator translator(model, corpus.tokenizer, exec);
   const auto translate = [&](const std::vector<std::string>& source) {
     std::vector<std::string> hypotheses;
-    for (const auto& translation : translator.translate(source, translate_options(recipe.decoding, beam)))
+    auto options = translate_options(recipe.decoding, beam);
+    options.max_source_tokens = recipe.data.max_source_tokens;
+    for (const auto& translation : translator.translate(source, options))
       hypotheses.push_back(translation.text());
     return hypotheses;
   };
