@@ -44,6 +44,25 @@ TEST_F(Generate, OneTextIsWrittenAsItComesSeveralUnderTheirNumbers) {
   EXPECT_EQ(lines.out, both.out);
 }
 
+TEST_F(Generate, ChatPutsAPromptAsTheModelsTemplateSays) {
+  const std::string flags = "--max-new-tokens 6 --min-new-tokens 6 ";
+  const auto refused = generate(flags + "--chat hi");
+  EXPECT_EQ(refused.code, 4);
+  EXPECT_CONTAINS(refused.err, "has no chat template");
+  write_atomically(folder_ / "chat_template.jinja",
+                   "{% for m in messages %}({{ m.role }}){{ m.content }}{% endfor %}"
+                   "{% if add_generation_prompt %}(assistant){% endif %}");
+  const auto talked = generate(flags + "--chat hi");
+  EXPECT_EQ(talked.code, 0) << talked.err;
+  EXPECT_EQ(talked.out, generate(flags + "--no-special '(user)hi(assistant)'").out);
+  EXPECT_NE(talked.out, generate(flags + "--no-special hi").out);
+  EXPECT_EQ(generate(flags + "--chat --system 'be brief' hi").out,
+            generate(flags + "--no-special '(system)be brief(user)hi(assistant)'").out);
+  const auto alone = generate(flags + "--system 'be brief' hi");
+  EXPECT_EQ(alone.code, 2);
+  EXPECT_CONTAINS(alone.err, "--chat");
+}
+
 TEST_F(Generate, JsonSaysWhatEndedATextAndWhy) {
   const auto found = parsed(generate("--json --max-new-tokens 5 --min-new-tokens 5 Once"));
   EXPECT_EQ(found.at("prompt").integer(0, 9), 1);

@@ -12,6 +12,7 @@
 
 #include "fovea/base/decimal.h"
 #include "fovea/base/error.h"
+#include "fovea/cli/chat.h"
 #include "fovea/cli/command.h"
 #include "fovea/cli/common.h"
 #include "fovea/cli/generate_flags.h"
@@ -31,6 +32,7 @@ struct Options {
   std::vector<std::string> prompts;
   std::string model, input, dtype;
   GenerateFlags flags;
+  ChatFlags chat;
   bool json = false, echo = false, no_special = false;
   int threads = 0;
 };
@@ -42,7 +44,9 @@ class Generating {
         crew_(options.threads, 1),
         loaded_(load_language_model(options.model, crew_.together(), options.dtype)),
         generate_(options.flags.options(options.model, *loaded_.tokenizer)),
-        generator_(*loaded_.model, *loaded_.tokenizer, crew_) {}
+        generator_(*loaded_.model, *loaded_.tokenizer, crew_) {
+    if (options.chat.chat) conversation_.emplace(options.model, options.chat);
+  }
 
   void arguments(const std::vector<std::string>& prompts) {
     std::size_t given = 0;
@@ -58,6 +62,7 @@ class Generating {
     const bool asks = options_.input.empty() && isatty(STDIN_FILENO);
     if (asks) std::fprintf(stderr, "fovea: type how a text begins and press Enter; Ctrl-D ends.\n");
     several_ = !asks;
+    converses_ = asks;
     while (auto line = text_of(reader.next())) {
       generate([&] {
         auto given = std::exchange(line, {});
@@ -72,8 +77,11 @@ class Generating {
     return line ? std::optional<std::string>(*line) : std::nullopt;
   }
 
-  // What the model reads of a text that was given.
-  decoding::Prompt prompt_of(std::string text) const { return {std::move(text), !options_.no_special}; }
+  // What the model reads of a text that was given. A template writes the special tokens itself.
+  decoding::Prompt prompt_of(std::string text) {
+    if (conversation_) return {conversation_->asked(text, converses_), false};
+    return {std::move(text), !options_.no_special};
+  }
 
   // One text alone is shown as it comes.
   bool streams() const { return !several_ && !options_.json && generate_.beam.nbest == 1; }
@@ -108,6 +116,7 @@ class Generating {
     if (generated.left_out > 0)
       warn("prompt " + std::to_string(number_) + ": its first " + counted(generated.left_out, "token") +
            " were left out, beyond the model's context");
+    if (conversation_ && converses_) conversation_->answered(generated.continuations.front().text);
     if (options_.json) return write(json(generated));
     if (streams()) return write("\n");
     for (std::size_t i = 0; i < generated.continuations.size(); ++i) {
@@ -155,8 +164,9 @@ class Generating {
   LoadedLanguageModel loaded_;
   decoding::GenerateOptions generate_;
   decoding::Generator generator_;
+  std::optional<Conversation> conversation_;  // with --chat
   Output out_;
-  bool several_ = false;
+  bool several_ = false, converses_ = false;  // whether lines are one conversation
   std::size_t number_ = 0;
 };
 
@@ -201,6 +211,7 @@ void add_generate(CLI::App& fovea) {
       ->check(CLI::IsMember({"f32", "bf16", "int8"}))
       ->type_name("TYPE");
   options->flags.add_to(*command);
+  options->chat.add_to(*command);
   command->add_flag("--json", options->json,
                     "A line of JSON a prompt: texts, tokens, scores, and what ended each");
   command->add_flag("--echo", options->echo, "Write each prompt before what follows it");
@@ -210,7 +221,8 @@ void add_generate(CLI::App& fovea) {
   command->footer(
       "One prompt's text is written as it comes; several are continued together, each under a line \"--- "
       "N\".\n"
-      "Example: fovea generate --model models/gpt2 --temperature 0.8 --top-p 0.95 \"Once upon a time\"");
+      "Example: fovea generate --model models/gpt2 --temperature 0.8 --top-p 0.95 \"Once upon a time\"\n"
+      "Talking: fovea generate --model DIR --chat \"Why is the sky blue?\"");
   command->callback([options] { generate(*options); });
 }
 
