@@ -7,6 +7,7 @@
 #include "fovea/base/file.h"
 #include "fovea/formats/json.h"
 #include "tests/cli/run.h"
+#include "tests/cli/small_encoder.h"
 #include "tests/decoding/small_model.h"
 #include "tests/models/language_variants.h"
 
@@ -266,9 +267,42 @@ TEST(Attend, ALanguageModelLooksBack) {
     EXPECT_EQ(refused.code, 2);
     EXPECT_CONTAINS(refused.err, why);
   };
-  expect_refused("bad cab", "a language model reads one text");
+  expect_refused("bad cab", "this model reads one text");
   expect_refused("''", "is empty");
   expect_refused("bad --side cross", "it has: decoder");
+}
+
+TEST(Attend, AnEncoderLooksAtItsText) {
+  const ScratchFolder folder;
+  for (const auto head : {models::BertConfig::Head::none, models::BertConfig::Head::text}) {
+    const auto model = folder / ("head" + std::to_string(static_cast<int>(head)));
+    write_encoder(model, head);
+    const auto result = attend_with(model.string(), "'a very fine film'");
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_EQ(lines_of(result.out)[0].find("encoder self-attention, layer "), 0u) << result.out;
+    for (const auto* word : {"[CLS]", "very", "fine", "film"}) EXPECT_CONTAINS(lines_of(result.out)[2], word);
+    EXPECT_EQ(attend_with(model.string(), "'a fine film' --output " + shell_word(folder.path("a.html"))).code,
+              0);
+  }
+}
+
+TEST(Attend, AClassifierLooksAtTheWordsThatItPools) {
+  const ScratchFolder folder;
+  const auto model = folder / "model";
+  write_encoder(model, models::BertConfig::Head::text);  // its tokenizer
+  models::RecurrentClassifierConfig config;
+  config.vocabulary = 40;
+  config.embedding = config.width = config.attention_width = 8;
+  config.classes.names = {"bad", "good"};
+  write_atomically(model / "config.json", models::config_json(models::ClassifierConfig(config), DType::f32));
+  models::make_classifier(config)->weights_file(DType::f32).save(model / "model.safetensors");
+  const auto result = attend_with(model.string(), "'a very fine film' --special");
+  EXPECT_EQ(result.code, 0) << result.err;
+  const auto lines = lines_of(result.out);
+  ASSERT_GE(lines.size(), 4u);
+  EXPECT_EQ(lines[0].find("cross-attention, layer 0"), 0u) << result.out;
+  EXPECT_CONTAINS(lines[2], "very");
+  EXPECT_TRUE(contains(lines[3], "bad") || contains(lines[3], "good")) << result.out;
 }
 
 }  // namespace

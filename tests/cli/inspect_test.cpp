@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/cli/run.h"
+#include "tests/cli/small_encoder.h"
+#include "tests/decoding/small_language_model.h"
 #include "tests/decoding/small_model.h"
 
 namespace fovea::cli {
@@ -37,6 +39,27 @@ TEST(Inspect, SaysWhatAModelIs) {
       std::to_string(static_cast<long long>(models::parameter_count(test::small_config())));
   EXPECT_CONTAINS(result.out, "parameters    " + parameters + "\n");
   EXPECT_CONTAINS(result.out, ", F32, ");
+}
+
+TEST(Inspect, KnowsLanguageModelsAndClassifiers) {
+  const ScratchFolder folder;
+  const auto language = test::write_language_model(folder);
+  const auto said = inspect(language, "--check");
+  EXPECT_EQ(said.code, 0) << said.err;
+  for (const std::string line :
+       {"architecture  Llama (Touvron et al. 2023)", "layers        2",
+        "width         32, feed-forward 48 (silu), gated", "heads         4, 2 of keys and values, 8 wide",
+        "positions     rotary, at most 64", "vocabulary    503 pieces", "faults        none"})
+    EXPECT_CONTAINS(said.out, line + "\n");
+  EXPECT_EQ(said.out.find("MarianMTModel"), std::string::npos);
+  EXPECT_EQ(inspect_json(language)["vocabulary"], 503);
+
+  const auto classifier = folder / "classifier";
+  write_encoder(classifier, models::BertConfig::Head::text);
+  const auto found = inspect(classifier, "--check");
+  EXPECT_EQ(found.code, 0) << found.err;
+  EXPECT_CONTAINS(found.out, "architecture  BERT (Devlin et al. 2019)\n");
+  EXPECT_CONTAINS(found.out, "classes       3: bad, fine, good\n");
 }
 
 TEST(Inspect, JsonSaysTheSame) {

@@ -5,6 +5,8 @@
 
 #include "fovea/formats/safetensors.h"
 #include "tests/cli/run.h"
+#include "tests/cli/small_encoder.h"
+#include "tests/decoding/small_language_model.h"
 #include "tests/decoding/small_model.h"
 
 namespace fovea::cli {
@@ -42,6 +44,21 @@ TEST_F(Quantize, WhatIsStoredTranslatesAsTheTypeAtRunTime) {
   EXPECT_CONTAINS(run_fovea("inspect " + path("int8")).out,
                   "MarianMTModel cannot hold it: 8-bit integers with scales");
   EXPECT_CONTAINS(run_fovea("inspect " + path("bf16")).out, "MarianMTModel can hold it");
+}
+
+TEST_F(Quantize, ServesModelsOfEveryKind) {
+  const auto language = test::write_language_model(folder_);
+  write_encoder(folder_ / "classifier", models::BertConfig::Head::text);
+  for (const std::string to : {"int8", "bf16"}) {
+    ASSERT_EQ(quantize(language.string(), to, "language-" + to).code, 0);
+    const std::string prompt = " --max-new-tokens 8 --min-new-tokens 8 Once";
+    EXPECT_EQ(run_fovea("generate --model " + path("language-" + to) + prompt).out,
+              run_fovea("generate --dtype " + to + " --model " + shell_word(language.string()) + prompt).out);
+    ASSERT_EQ(quantize((folder_ / "classifier").string(), to, "classifier-" + to).code, 0);
+    const std::string text = " --dtype " + to + " 'a fine film'";
+    EXPECT_EQ(run_fovea("classify --model " + path("classifier-" + to) + text).out,
+              run_fovea("classify --model " + path("classifier") + text).out);
+  }
 }
 
 TEST_F(Quantize, BadInputChangesNothing) {

@@ -1,5 +1,8 @@
 #include "fovea/cli/architecture.h"
 
+#include <algorithm>
+
+#include "fovea/base/error.h"
 #include "fovea/models/activation_names.h"
 #include "fovea/models/marian.h"
 
@@ -133,15 +136,130 @@ void write(formats::JsonWriter& json, const Transformer& config) {
       .field("scale_embedding", config.scale_embedding);
 }
 
-}  // namespace
-
-ArchitectureLines architecture_lines(const models::TranslationConfig& config) {
-  return std::visit([](const auto& family) { return lines_of(family); }, config);
+std::string inner_text(std::int64_t inner, kernels::Activation activation) {
+  return ", feed-forward " + std::to_string(inner) + " (" + std::string(models::activation_name(activation)) +
+         ")";
 }
 
-void write_architecture(formats::JsonWriter& json, const models::TranslationConfig& config) {
-  std::visit([&](const auto& family) { write(json, family); }, config);
-  const auto vocabulary = models::vocabulary_of(config);
+ArchitectureLines lines_of(const models::Gpt2Config& config) {
+  const auto text = [](auto value) { return std::to_string(value); };
+  return {{"architecture", "GPT-2 (Radford et al. 2019)"},
+          {"layers", text(config.layers)},
+          {"width", text(config.width) + inner_text(config.inner(), config.activation)},
+          {"heads", text(config.heads)},
+          {"positions", "learned, at most " + text(config.max_positions)},
+          {"embeddings",
+           config.tie_output ? "input and output are one matrix" : "input and output are separate"}};
+}
+
+std::string_view paper_of(models::LlamaConfig::Family family) {
+  using Family = models::LlamaConfig::Family;
+  switch (family) {
+    case Family::mistral:
+      return "Mistral (Jiang et al. 2023)";
+    case Family::qwen2:
+      return "Qwen2 (Yang et al. 2024)";
+    case Family::llama:
+      break;
+  }
+  return "Llama (Touvron et al. 2023)";
+}
+
+ArchitectureLines lines_of(const models::LlamaConfig& config) {
+  const auto text = [](auto value) { return std::to_string(value); };
+  return {{"architecture", std::string(paper_of(config.family))},
+          {"layers", text(config.layers)},
+          {"width", text(config.width) + inner_text(config.feed_forward, config.activation) + ", gated"},
+          {"heads", text(config.heads) + ", " + text(config.keys()) + " of keys and values, " +
+                        text(config.E()) + " wide"},
+          {"positions", "rotary, at most " + text(config.max_positions)},
+          {"window", config.window > 0 ? text(config.window) + " tokens" : ""},
+          {"embeddings",
+           config.tie_output ? "input and output are one matrix" : "input and output are separate"}};
+}
+
+std::string classes_text(const models::ClassNames& classes) {
+  constexpr std::size_t most_named = 8;
+  std::string text = std::to_string(classes.names.size()) + ":";
+  for (std::size_t i = 0; i < std::min(most_named, classes.names.size()); ++i)
+    text += (i > 0 ? ", " : " ") + printable(classes.names[i]);
+  return text + (classes.names.size() > most_named ? ", ..." : "");
+}
+
+std::string_view head_name(models::BertConfig::Head head) {
+  using Head = models::BertConfig::Head;
+  switch (head) {
+    case Head::text:
+      return "class of the text";
+    case Head::token:
+      return "class of each token";
+    case Head::masked:
+      return "words behind masks";
+    case Head::none:
+      break;
+  }
+  return "none: states of the tokens";
+}
+
+std::string_view paper_of(models::BertConfig::Family family) {
+  using Family = models::BertConfig::Family;
+  switch (family) {
+    case Family::distilbert:
+      return "DistilBERT (Sanh et al. 2019)";
+    case Family::roberta:
+      return "RoBERTa (Liu et al. 2019)";
+    case Family::xlm_roberta:
+      return "XLM-RoBERTa (Conneau et al. 2020)";
+    case Family::bert:
+      break;
+  }
+  return "BERT (Devlin et al. 2019)";
+}
+
+ArchitectureLines lines_of(const models::BertConfig& config) {
+  const auto text = [](auto value) { return std::to_string(value); };
+  return {{"architecture", std::string(paper_of(config.family))},
+          {"layers", text(config.layers)},
+          {"width", text(config.width) + inner_text(config.feed_forward, config.activation)},
+          {"heads", text(config.heads)},
+          {"positions", "learned, at most " + text(config.max_tokens())},
+          {"head", std::string(head_name(config.head))},
+          {"classes", config.classes.names.empty() ? "" : classes_text(config.classes)}};
+}
+
+ArchitectureLines lines_of(const models::RecurrentClassifierConfig& config) {
+  const auto text = [](auto value) { return std::to_string(value); };
+  const bool attends = config.pooling == models::RecurrentClassifierConfig::Pooling::attention;
+  return {{"architecture", "recurrent classifier"},
+          {"layers", text(config.layers) + (config.bidirectional ? " bidirectional " : " ") +
+                         std::string(models::name_of(config.cell))},
+          {"width", text(config.width) + ", embeddings " + text(config.embedding)},
+          {"pooling",
+           attends ? "attention, " + text(config.attention_width) + " wide (Yang et al. 2016)" : "mean"},
+          {"positions", "at most " + text(config.max_tokens)},
+          {"classes", classes_text(config.classes)}};
+}
+
+// Of models that are no translators programs get what people get, by the same names.
+template <class Config>
+void write(formats::JsonWriter& json, const Config& config) {
+  for (const auto& [name, value] : lines_of(config)) json.field(name, value);
+}
+
+}  // namespace
+
+ArchitectureLines architecture_lines(const models::AnyConfig& config) {
+  return std::visit(
+      [](const auto& kind) { return std::visit([](const auto& family) { return lines_of(family); }, kind); },
+      config);
+}
+
+void write_architecture(formats::JsonWriter& json, const models::AnyConfig& config) {
+  std::visit([&](const auto& kind) { std::visit([&](const auto& family) { write(json, family); }, kind); },
+             config);
+  const auto* translation = std::get_if<models::TranslationConfig>(&config);
+  if (!translation) return;
+  const auto vocabulary = models::vocabulary_of(*translation);
   json.field("source_vocabulary", vocabulary.source).field("target_vocabulary", vocabulary.target);
 }
 

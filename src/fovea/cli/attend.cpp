@@ -17,6 +17,7 @@
 #include "fovea/cli/model_folder.h"
 #include "fovea/decoding/translator.h"
 #include "fovea/formats/json.h"
+#include "fovea/models/classifier_folder.h"
 #include "fovea/models/language_folder.h"
 #include "fovea/models/watch.h"
 #include "fovea/text/load_tokenizer.h"
@@ -124,28 +125,40 @@ class Translating {
   LoadedModel loaded_;
 };
 
-/// What a language model looks at while it reads a text.
-Recording watched_text(const Options& options, const std::string& folder, const kernels::Execution& exec) {
+/// What a model that reads one text looks at.
+template <class Model>
+Recording watched_text(const Options& options, const std::string& folder, const kernels::Execution& exec,
+                       const Model& model) {
   if (options.target)
-    throw Error(Error::Kind::usage, "target", "a language model reads one text, not a sentence and another",
+    throw Error(Error::Kind::usage, "target", "this model reads one text, not a sentence and another",
                 "leave the second one out");
-  const auto model = models::load_language_model_for_inference(folder, exec);
-  const auto tokenizer = text::load_tokenizer(folder);
+  const auto tokenizer = text::load_tokenizer(folder, text::Lengths::free);
   const std::string given = argument_line(options.source, "text");
   const auto encoding = tokenizer->encode(given);
   if (encoding.size() == 0)
     throw Error(Error::Kind::usage, "text", "is empty: there is nothing to look at", "give it a sentence");
   ops::Context ctx;
   ctx.exec = exec;
-  return models::watch(ctx, *model, encoding.ids, text::piece_labels(*tokenizer, encoding, given));
+  return models::watch(ctx, model, encoding.ids, text::piece_labels(*tokenizer, encoding, given));
+}
+
+/// What the directory's config.json calls the model; empty if there is none, which others say better.
+std::string type_of(const std::string& folder) {
+  const auto config = std::filesystem::path(folder) / "config.json";
+  std::error_code error;
+  if (!std::filesystem::exists(config, error)) return {};
+  return formats::read_json(config, Error::Kind::model).text_or("model_type", "");
 }
 
 Recording watched(const Options& options, const std::string& folder, const kernels::Execution& exec) {
-  const auto config = std::filesystem::path(folder) / "config.json";
-  std::error_code error;
-  if (std::filesystem::exists(config, error) &&
-      models::is_language_model(formats::read_json(config, Error::Kind::model).text_or("model_type", "")))
-    return watched_text(options, folder, exec);
+  const std::string type = type_of(folder);
+  if (models::is_language_model(type))
+    return watched_text(options, folder, exec, *models::load_language_model_for_inference(folder, exec));
+  if (models::is_bert(type)) return watched_text(options, folder, exec, *models::load_bert(folder, exec));
+  if (type == models::recurrent_classifier_type)
+    return watched_text(
+        options, folder, exec,
+        dynamic_cast<const models::RecurrentClassifier&>(*models::load_classifier(folder, exec)));
   return Translating(options, folder, exec).watched();
 }
 
@@ -162,7 +175,7 @@ void add_attend(CLI::App& fovea) {
   CLI::App* command =
       fovea.add_subcommand("attend", "Show what a model looks at while it translates or reads");
   const auto options = std::make_shared<Options>();
-  command->add_option("source", options->source, "A sentence; any text for a language model")
+  command->add_option("source", options->source, "A sentence; any text for a model that reads one")
       ->type_name("TEXT")
       ->required();
   command
@@ -174,8 +187,10 @@ void add_attend(CLI::App& fovea) {
   add_threads_option(*command, options->threads);
   command->footer(
       "A row for each token of the target: the share of attention that each token of the source got. Of a "
-      "language\n"
-      "model: a row for each token of the text, what it looked at among those before it.\n"
+      "model\n"
+      "that reads one text: a row for each of its tokens, what that looked at; of a classifier that pools by "
+      "attention\n"
+      "one row, named by the class it found.\n"
       "In --statistics: entropy in nats, spread its share of the greatest possible, distance in tokens, and "
       "the shares\n"
       "that go to the diagonal, to the end of sentence (or start symbol) and to the strongest other token.\n"

@@ -126,7 +126,9 @@ Side side_of(const std::string& name, const Recording& recording) {
 }
 
 void ViewFlags::add_to(CLI::App& command) {
-  command.add_option("--side", side, "Who looks at whom: encoder, decoder or cross (default: cross where there is any)")
+  command
+      .add_option("--side", side,
+                  "Who looks at whom: encoder, decoder or cross (default: cross where there is any)")
       ->check(CLI::IsMember({"encoder", "decoder", "cross"}))
       ->type_name("SIDE");
   command

@@ -38,7 +38,9 @@ std::string types_text(const ModelReport& report) {
 }
 
 std::string vocabulary_text(const VocabularyReport& vocabulary) {
-  std::string text = counted(static_cast<std::size_t>(vocabulary.pieces), "piece") + ", " + vocabulary.kind;
+  std::string text = counted(static_cast<std::size_t>(vocabulary.pieces), "piece");
+  if (vocabulary.kind.empty()) return text;
+  text += ", " + vocabulary.kind;
   text += vocabulary.byte_fallback ? " with byte fallback" : " without byte fallback";
   if (!vocabulary.normaliser.empty()) text += ", " + printable(vocabulary.normaliser);
   if (vocabulary.samples == 0) return text + ", no self-test";
@@ -75,9 +77,10 @@ void add_architecture(Lines& lines, const ModelReport& report) {
 
 void add_vocabulary(Lines& lines, const ModelReport& report) {
   if (!report.source) return;
-  lines.add("vocabulary",
-            vocabulary_text(*report.source) + (report.joint ? ", for both languages" : ", source"));
-  if (!report.joint) lines.add("", vocabulary_text(*report.target) + ", target");
+  lines.add("vocabulary", vocabulary_text(*report.source) + (!report.target ? ""
+                                                             : report.joint ? ", for both languages"
+                                                                            : ", source"));
+  if (report.target && !report.joint) lines.add("", vocabulary_text(*report.target) + ", target");
   if (!report.source_language.empty() || !report.target_language.empty())
     lines.add("languages", printable(report.source_language) + " to " + printable(report.target_language));
 }
@@ -135,8 +138,9 @@ std::string as_text(const ModelReport& report, bool tensors) {
   add_architecture(lines, report);
   add_vocabulary(lines, report);
   if (report.training && report.training->is_object()) add_training(lines, *report.training);
-  lines.add("MarianMTModel",
-            report.why_not_marian.empty() ? "can hold it" : "cannot hold it: " + report.why_not_marian);
+  if (report.why_not_marian)
+    lines.add("MarianMTModel",
+              report.why_not_marian->empty() ? "can hold it" : "cannot hold it: " + *report.why_not_marian);
   if (report.faults.empty()) lines.add("faults", "none");
   for (const auto& fault : report.faults) lines.add("fault", fault);
   return lines.text() + (tensors ? "\n" + tensor_table(report.tensors) : "");
@@ -216,7 +220,9 @@ std::string as_json(const ModelReport& report, bool tensors) {
   json.field("parameters", report.parameters)
       .field("weights_dtype", types_text(report))
       .field("weights_bytes", report.bytes);
-  if (report.source) {
+  if (report.source && !report.target) {
+    json.field("vocabulary", report.source->pieces);
+  } else if (report.source) {
     write_vocabulary(json.key("source_tokenizer"), *report.source);
     write_vocabulary(json.key("target_tokenizer"), *report.target);
     json.field("joint_vocabulary", report.joint)
@@ -224,7 +230,8 @@ std::string as_json(const ModelReport& report, bool tensors) {
         .field("target_language", report.target_language);
   }
   if (report.training) write_value(json.key("training"), *report.training);
-  json.field("marian", report.why_not_marian.empty()).field("why_not_marian", report.why_not_marian);
+  if (report.why_not_marian)
+    json.field("marian", report.why_not_marian->empty()).field("why_not_marian", *report.why_not_marian);
   json.key("faults").begin_array();
   for (const auto& fault : report.faults) json.value(fault);
   json.end_array();

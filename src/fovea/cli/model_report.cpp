@@ -11,6 +11,7 @@
 #include "fovea/formats/weights.h"
 #include "fovea/models/marian.h"
 #include "fovea/models/weights_on_disk.h"
+#include "fovea/text/load_tokenizer.h"
 
 namespace fovea::cli {
 namespace {
@@ -68,10 +69,9 @@ const char* kind_name(text::SentencePieceModel::Kind kind) {
 }
 
 // Of a tokenizer that is no SentencePiece model.
-VocabularyReport report_on(const text::Vocabulary& vocabulary) {
+VocabularyReport report_of(std::int32_t pieces) {
   VocabularyReport report;
-  report.pieces = vocabulary.size();
-  report.kind = "tokenizer.json";
+  report.pieces = pieces;
   return report;
 }
 
@@ -88,9 +88,9 @@ VocabularyReport report_on(const text::SentencePieceModel& model, const text::Vo
 void report_tokenizer(ModelReport& report, const text::TranslationTokenizer& tokenizer) {
   const bool pieces = tokenizer.has_sentencepiece();
   report.source = pieces ? report_on(tokenizer.source_model(), tokenizer.source_vocabulary())
-                         : report_on(tokenizer.source_vocabulary());
+                         : report_of(tokenizer.source_vocabulary().size());
   report.target = pieces ? report_on(tokenizer.target_model(), tokenizer.target_vocabulary())
-                         : report_on(tokenizer.target_vocabulary());
+                         : report_of(tokenizer.target_vocabulary().size());
   report.joint = !tokenizer.has_separate_vocabularies();
   report.source_language = tokenizer.settings().source_language;
   report.target_language = tokenizer.settings().target_language;
@@ -106,6 +106,17 @@ bool without_fault(ModelReport& report, const Part& part) {
     report.faults.emplace_back(error.what());
     return false;
   }
+}
+
+// A model that does not translate, and its tokenizer.
+void report_reader(ModelReport& report) {
+  without_fault(report, [&] {
+    const auto model = models::load_any_model(report.folder);
+    report.parameters = model->parameters().count();
+    for (auto& doubt : doubts_of_weights(report.folder, *model))
+      if (!doubt.starts_with("NaN")) report.faults.push_back(std::move(doubt));  // those are named one by one
+  });
+  without_fault(report, [&] { report.source = report_of(text::load_tokenizer(report.folder)->size()); });
 }
 
 void report_together(ModelReport& report) {
@@ -128,6 +139,12 @@ void report_together(ModelReport& report) {
   });
 }
 
+std::string why_not_marian(const models::TranslationConfig& config, DType stored) {
+  const auto* transformer = std::get_if<models::TransformerConfig>(&config);
+  const std::string why = transformer ? models::why_not_marian(*transformer) : "it is no Transformer";
+  return why.empty() && stored == DType::i8 ? "8-bit integers with scales" : why;
+}
+
 }  // namespace
 
 ModelReport report_on(const std::string& folder) {
@@ -136,14 +153,14 @@ ModelReport report_on(const std::string& folder) {
   ModelReport report;
   report.folder = folder;
   const auto weights = formats::Weights::open(path);  // says best what is no model directory
-  report.config =
-      models::read_translation_config(formats::read_json(path / "config.json", Error::Kind::model));
-  const auto* transformer = std::get_if<models::TransformerConfig>(&report.config);
-  report.why_not_marian = transformer ? models::why_not_marian(*transformer) : "it is no Transformer";
-  if (report.why_not_marian.empty() && models::stored_as(weights) == DType::i8)
-    report.why_not_marian = "8-bit integers with scales";
+  report.config = models::read_any_config(path);
   without_fault(report, [&] { report_weights(report); });
-  report_together(report);
+  if (const auto* translation = std::get_if<models::TranslationConfig>(&report.config)) {
+    report.why_not_marian = why_not_marian(*translation, models::stored_as(weights));
+    report_together(report);
+  } else {
+    report_reader(report);
+  }
   std::error_code error;
   if (std::filesystem::exists(path / "training.json", error))
     without_fault(report,

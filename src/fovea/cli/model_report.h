@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "fovea/formats/json.h"
-#include "fovea/models/translation_folder.h"
+#include "fovea/models/any_model.h"
 
 namespace fovea::cli {
 
@@ -22,7 +22,7 @@ struct TensorReport {
 /// The pieces of one language.
 struct VocabularyReport {
   std::int32_t pieces = 0;
-  std::string kind;  ///< "unigram", "BPE", or "tokenizer.json"
+  std::string kind;  ///< "unigram", "BPE", ...; empty: no SentencePiece model, and nothing of what follows
   bool byte_fallback = false;
   std::string normaliser;
   std::size_t samples = 0, failures = 0;  ///< of the model file's self-test
@@ -31,20 +31,20 @@ struct VocabularyReport {
 /// What there is to say about a model directory.
 struct ModelReport {
   std::string folder;
-  models::TranslationConfig config;
-  std::string why_not_marian;
+  models::AnyConfig config;
+  std::optional<std::string> why_not_marian;  ///< of a translation model; empty: it is one
   std::vector<TensorReport> tensors;
-  std::int64_t parameters = 0;  ///< numbers learned; 0 if the model cannot be loaded
-  std::uint64_t bytes = 0;      ///< of all tensors on disk
-  std::optional<VocabularyReport> source, target;
-  bool joint = false;  ///< source and target have one vocabulary
+  std::int64_t parameters = 0;                     ///< numbers learned; 0 if the model cannot be loaded
+  std::uint64_t bytes = 0;                         ///< of all tensors on disk
+  std::optional<VocabularyReport> source, target;  ///< of a model that reads one kind of text: source alone
+  bool joint = false;                              ///< source and target have one vocabulary
   std::string source_language, target_language;
   std::optional<formats::Json> training;  ///< training.json
   std::vector<std::string> faults;        ///< why it cannot be used, or should not; a line each
 };
 
 /// Looks at everything in a model directory. What is wrong with weights or tokenizer goes into `faults`; only
-/// a folder that is none of a translation model throws: Error(model).
+/// a folder that is none of a model throws: Error(model).
 ModelReport report_on(const std::string& folder);
 
 }  // namespace fovea::cli

@@ -1,5 +1,8 @@
 #include "fovea/cli/new_folder.h"
 
+#include <algorithm>
+#include <string_view>
+
 #include "fovea/base/error.h"
 #include "fovea/cli/common.h"
 
@@ -14,7 +17,8 @@ Path without_slash(const Path& path) { return path.has_filename() ? path : path.
 bool is_carried_over(const Path& file) {
   const std::string name = file.filename().string(), ending = file.extension().string();
   if (name.starts_with('.') || name == "training.json" || name.ends_with(".index.json")) return false;
-  return ending == ".json" || ending == ".spm" || ending == ".md" || ending == ".txt" || name == "LICENSE";
+  constexpr std::string_view papers[] = {".json", ".spm", ".model", ".jinja", ".md", ".txt"};
+  return std::ranges::find(papers, ending) != std::end(papers) || name == "LICENSE";
 }
 
 }  // namespace

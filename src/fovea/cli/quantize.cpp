@@ -9,7 +9,7 @@
 #include "fovea/cli/common.h"
 #include "fovea/cli/model_folder.h"
 #include "fovea/cli/new_folder.h"
-#include "fovea/models/translation_folder.h"
+#include "fovea/models/any_model.h"
 #include "fovea/models/weights_on_disk.h"
 
 namespace fovea::cli {
@@ -28,7 +28,7 @@ void quantize(const Options& options) {
   if (models::stored_as(formats::Weights::open(from)) == DType::i8)
     throw Error(Error::Kind::usage, shown(from), "holds 8-bit integers already",
                 "quantise the model that it was made of");
-  const auto model = models::load_translation_model(from);
+  const auto model = models::load_any_model(from);
   if (const auto names = models::non_finite_tensors(*model); !names.empty())
     throw Error(Error::Kind::model, shown(from), "NaN or infinite weights in " + names.front(),
                 "such a model cannot be quantised");

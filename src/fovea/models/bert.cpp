@@ -49,7 +49,7 @@ std::string old_norm_name(std::string name) {
 }  // namespace
 
 BertLayer::BertLayer(nn::Builder& builder, const BertConfig& config, std::int64_t number)
-    : place_("encoder." + std::to_string(number) + ".self"),
+    : place_("encoder." + std::to_string(number)),
       width_(config.width),
       heads_(config.heads),
       activation_(config.activation),

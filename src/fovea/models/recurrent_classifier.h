@@ -63,8 +63,9 @@ class RecurrentClassifier : public TextClassifier {
 
   void read_weights(const formats::Weights& file, const Packing* packing = nullptr) override;
 
-  /// The place at which a recorder finds the weights of the words, [1, T] of each text.
-  static constexpr std::string_view pooling_place = "pooling";
+  /// The place at which a recorder finds the weights of the words, [1, T] of each text: as if the class were
+  /// the one word that a decoder writes.
+  static constexpr std::string_view pooling_place = "decoder.0.cross";
 
  protected:
   Output output() const override { return output_; }

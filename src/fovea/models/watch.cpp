@@ -29,6 +29,16 @@ void expect_numbers(const attention::Recording& recording) {
                   "fovea inspect names the tensors that hold NaN or infinities");
 }
 
+ops::Context recorded(ops::Context ctx, attention::Record& record) {
+  ctx.recorder = &record;
+  return ctx;
+}
+
+[[noreturn]] void nothing_to_see() {
+  throw Error(Error::Kind::model, "attention", "the model has none: there is nothing to see",
+              "choose a model that attends");
+}
+
 }  // namespace
 
 attention::Recording watch(const ops::Context& ctx, const TranslationModel& model,
@@ -37,9 +47,7 @@ attention::Recording watch(const ops::Context& ctx, const TranslationModel& mode
   expect_room(source.size(), "source", model.max_positions());
   expect_room(target.size() + 1, "target", model.max_positions());
   attention::Record record;
-  ops::Context watched = ctx;
-  watched.recorder = &record;
-  model.read(watched, source, target);
+  model.read(recorded(ctx, record), source, target);
 
   std::vector<std::int32_t> produced(target.begin(), target.end());
   produced.push_back(model.vocabulary().eos);
@@ -47,9 +55,7 @@ attention::Recording watch(const ops::Context& ctx, const TranslationModel& mode
   target_in.insert(target_in.end(), target_out.begin(), target_out.end() - 1);
   attention::Recording found =
       attention::recording(record, source_pieces(source), std::move(target_in), std::move(target_out));
-  if (found.layers.empty())
-    throw Error(Error::Kind::model, "attention", "the model has none: there is nothing to see",
-                "choose a model that attends");
+  if (found.layers.empty()) nothing_to_see();
   expect_numbers(found);
   return found;
 }
@@ -58,10 +64,33 @@ attention::Recording watch(const ops::Context& ctx, const LanguageModel& model,
                            std::span<const std::int32_t> text, std::vector<std::string> pieces) {
   expect_room(text.size(), "text", model.max_positions());
   attention::Record record;
-  ops::Context watched = ctx;
-  watched.recorder = &record;
-  model.read(watched, text);
+  model.read(recorded(ctx, record), text);
   auto found = attention::recording(record, attention::Side::decoder, std::move(pieces));
+  expect_numbers(found);
+  return found;
+}
+
+attention::Recording watch(const ops::Context& ctx, const Bert& model, std::span<const std::int32_t> text,
+                           std::vector<std::string> pieces) {
+  expect_room(text.size(), "text", model.max_tokens());
+  attention::Record record;
+  const std::int32_t start[] = {0, static_cast<std::int32_t>(text.size())};
+  model.states(recorded(ctx, record), {.tokens = text, .types = {}, .start = start});
+  auto found = attention::recording(record, attention::Side::encoder, std::move(pieces));
+  expect_numbers(found);
+  return found;
+}
+
+attention::Recording watch(const ops::Context& ctx, const RecurrentClassifier& model,
+                           std::span<const std::int32_t> text, std::vector<std::string> pieces) {
+  expect_room(text.size(), "text", model.max_tokens());
+  attention::Record record;
+  const std::int32_t start[] = {0, static_cast<std::int32_t>(text.size())};
+  const Tensor logits = model.logits(recorded(ctx, record), {.tokens = text, .types = {}, .start = start});
+  if (record.calls().empty()) nothing_to_see();
+  const auto best = std::ranges::max_element(logits.values()) - logits.values().begin();
+  auto found = attention::recording(record, std::move(pieces), {"<s>"},
+                                    {model.classes().names[static_cast<std::size_t>(best)]});
   expect_numbers(found);
   return found;
 }

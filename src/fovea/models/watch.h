@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "fovea/attention/record.h"
+#include "fovea/models/bert.h"
 #include "fovea/models/language_model.h"
+#include "fovea/models/recurrent_classifier.h"
 #include "fovea/models/translation_model.h"
 
 namespace fovea::models {
@@ -29,6 +31,13 @@ attention::Recording watch(const ops::Context& ctx, const TranslationModel& mode
 
 /// The same of a text of at least one token that a language model reads: every layer of its decoder.
 attention::Recording watch(const ops::Context& ctx, const LanguageModel& model,
+                           std::span<const std::int32_t> text, std::vector<std::string> pieces);
+/// The same of a text that an encoder reads: every layer of it.
+attention::Recording watch(const ops::Context& ctx, const Bert& model, std::span<const std::int32_t> text,
+                           std::vector<std::string> pieces);
+/// What a classifier with attention pooling looked at: one row, which bears the name of the class it found.
+/// Throws Error(model) if its pooling is a mean.
+attention::Recording watch(const ops::Context& ctx, const RecurrentClassifier& model,
                            std::span<const std::int32_t> text, std::vector<std::string> pieces);
 
 }  // namespace fovea::models
