@@ -73,6 +73,8 @@ TEST(CommandLine, TheExamplesWork) {
   write_encoder(folder / "all-MiniLM-L6-v2", Head::none);
   write_encoder(folder / "bert-base-uncased", Head::masked);
   folder.write("notes.txt", "the film was fine\n");
+  test::SmallModel::copy(folder, "runs/aeslc");
+  folder.write("mails.txt", "the meeting is on friday at nine\n");
   std::filesystem::rename(test::write_language_model(folder), folder / "models/gpt2");
   auto names = subcommands();
   std::erase(names, "train");

@@ -48,7 +48,7 @@ TEST(Inspect, KnowsLanguageModelsAndClassifiers) {
   EXPECT_EQ(said.code, 0) << said.err;
   for (const std::string line :
        {"architecture  Llama (Touvron et al. 2023)", "layers        2",
-        "width         32, feed-forward 48 (silu), gated", "heads         4, 2 of keys and values, 8 wide",
+        "width         32, feed-forward 48 (swish), gated", "heads         4, 2 of keys and values, 8 wide",
         "positions     rotary, at most 64", "vocabulary    503 pieces", "faults        none"})
     EXPECT_CONTAINS(said.out, line + "\n");
   EXPECT_EQ(said.out.find("MarianMTModel"), std::string::npos);
@@ -202,8 +202,8 @@ TEST(Inspect, D08_FoldersThatAreNoModelGetOneLine) {
   expect_failure(inspect(folder.path()), 4, "is empty");
   expect_failure(inspect(SmallModel::folder() / "config.json"), 4, "is a file, but a model is a folder");
   const auto model = SmallModel::copy(folder);
-  replace_in(model / "config.json", "\"marian\"", "\"bert\"");
-  expect_failure(inspect(model), 4, "config.json: model_type: a model of type 'bert'");
+  replace_in(model / "config.json", "\"marian\"", "\"elephant\"");
+  expect_failure(inspect(model), 4, "config.json: model_type: a model of type 'elephant'");
 }
 
 TEST(Inspect, E10_ABrokenTokenizerIsAFault) {

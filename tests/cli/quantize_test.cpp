@@ -56,8 +56,9 @@ TEST_F(Quantize, ServesModelsOfEveryKind) {
               run_fovea("generate --dtype " + to + " --model " + shell_word(language.string()) + prompt).out);
     ASSERT_EQ(quantize((folder_ / "classifier").string(), to, "classifier-" + to).code, 0);
     const std::string text = " --dtype " + to + " 'a fine film'";
-    EXPECT_EQ(run_fovea("classify --model " + path("classifier-" + to) + text).out,
-              run_fovea("classify --model " + path("classifier") + text).out);
+    const auto found = run_fovea("classify --model " + path("classifier-" + to) + text).out;
+    const auto whole = run_fovea("classify --model " + path("classifier") + text).out;
+    EXPECT_EQ(found.substr(0, found.find('\t')), whole.substr(0, whole.find('\t')));
   }
 }
 

@@ -221,8 +221,8 @@ void add_generate(CLI::App& fovea) {
   command->footer(
       "One prompt's text is written as it comes; several are continued together, each under a line \"--- "
       "N\".\n"
-      "Example: fovea generate --model models/gpt2 --temperature 0.8 --top-p 0.95 \"Once upon a time\"\n"
-      "Talking: fovea generate --model DIR --chat \"Why is the sky blue?\"");
+      "Talking: fovea generate --model DIR --chat \"Why is the sky blue?\"\n"
+      "Example: fovea generate --model models/gpt2 --temperature 0.8 --top-p 0.95 \"Once upon a time\"");
   command->callback([options] { generate(*options); });
 }
 

@@ -163,7 +163,8 @@ void add_summarize(CLI::App& fovea) {
       "tokens "
       "as the\n"
       "model was made for or --max-source-tokens says, and a warning says so.\n"
-      "Example: fovea summarize --model DIR --input dev.jsonl.gz --field body --beam 4 --no-repeat-ngram 3");
+      "Of JSON lines: fovea summarize --model DIR --input dev.jsonl.gz --field body --no-repeat-ngram 3\n"
+      "Example: fovea summarize --model runs/aeslc --input mails.txt --beam 4");
   command->callback([options] { summarize(*options); });
 }
 
