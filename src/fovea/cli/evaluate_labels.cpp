@@ -108,9 +108,10 @@ void draw(const LabelledTest& test, const ConfusionMatrix& matrix, const data::L
 }  // namespace
 
 void LabelledTest::add_to(CLI::App& command) {
+  command.option_defaults()->group("Accuracy of a classifier");
   command
       .add_option("--data", data,
-                  "Of a classifier: texts with their labels in tab-separated columns, plain or .gz")
+                  "Texts with their labels in tab-separated columns, plain or .gz")
       ->type_name("FILE");
   command.add_option("--columns", columns, "Columns of text and label, or of two texts and the label")
       ->delimiter(',')
@@ -119,6 +120,7 @@ void LabelledTest::add_to(CLI::App& command) {
       ->capture_default_str();
   command.add_flag("--header", header, "The first line of --data names the columns");
   command.add_option("--confusion", confusion, "Draw what was taken for what, an SVG")->type_name("FILE");
+  command.option_defaults()->group("Options");
 }
 
 void evaluate_labels(const std::string& folder, const LabelledTest& test, bool json,

@@ -37,6 +37,7 @@ std::string as_json(const metrics::ErrorRate& errors) {
 }  // namespace
 
 void DictionaryOptions::add_to(CLI::App& command) {
+  command.option_defaults()->group("Error rates of pronunciations");
   command
       .add_option(
           "--dictionary", file,
@@ -48,6 +49,7 @@ void DictionaryOptions::add_to(CLI::App& command) {
       ->check(CLI::Range(0.0, 1.0))
       ->type_name("S");
   command.add_flag("--stress", stress, "The stress of vowels counts too");
+  command.option_defaults()->group("Options");
 }
 
 std::string pronouncing_report(const DictionaryOptions& options, const Pronounce& pronounce, bool json) {
