@@ -57,7 +57,7 @@ TEST_P(RecurrentSearch, HypothesesSayWhereTheyLooked) {
       attention::Record record("cross");
       ops::Context ctx{.exec = owner_.get(), .recorder = &record};
       model_.read(ctx, sources[b], one.tokens);
-      const Tensor& weights = record.weights().at("decoder.0.cross");
+      const Tensor weights = record.weights().at("decoder.0.cross");
       const std::int64_t H = config.attention_heads, steps = std::ssize(one.tokens) + 1;
       const Tensor mean = attention::mean_over_heads(weights, H, steps, S);
       for (std::int64_t k = 0; k < S * T; ++k)

@@ -116,7 +116,7 @@ TEST_P(RecurrentTest, WhatIsRecordedIsWhatTheDecoderLookedAt) {
     EXPECT_TRUE(record.weights().empty());
     return;
   }
-  const Tensor& weights = record.weights().at("decoder.0.cross");
+  const Tensor weights = record.weights().at("decoder.0.cross");
   ASSERT_EQ(weights.elements(), config.attention_heads * 3 * 5);
   const bool whole_rows = config.window != Window::local_p && config.normaliser != Normaliser::monotonic;
   for (std::int64_t row = 0; row < config.attention_heads * 3; ++row) {
