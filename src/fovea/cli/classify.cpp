@@ -26,10 +26,6 @@ struct Options {
   bool json = false;
   DTypeFlag dtype;
   int threads = 0;
-
-  std::optional<DType> weights() const {
-    return dtype.name.empty() ? std::nullopt : std::optional(dtype_named(dtype.name));
-  }
 };
 
 std::string rounded(float probability) {
@@ -96,7 +92,7 @@ std::string word_lines(const std::vector<LabelledWord>& words, const decoding::I
 constexpr std::size_t most_texts = 512;
 
 void classify_texts(const Options& options, const ops::Context& ctx) {
-  const auto model = models::load_classifier(options.model, ctx.exec, options.weights());
+  const auto model = models::load_classifier(options.model, ctx.exec, options.dtype.wanted());
   const decoding::TextEncoder encoder(text::load_tokenizer(options.model, text::Lengths::free),
                                       model->vocabulary(), model->max_tokens(), shown(options.model));
   Output out;
@@ -110,7 +106,7 @@ void classify_texts(const Options& options, const ops::Context& ctx) {
 }
 
 void classify_words(const Options& options, const ops::Context& ctx) {
-  const auto model = models::load_bert(options.model, ctx.exec, {}, options.weights());
+  const auto model = models::load_bert(options.model, ctx.exec, {}, options.dtype.wanted());
   const decoding::TextEncoder encoder(text::load_tokenizer(options.model, text::Lengths::free),
                                       model->vocabulary(), model->max_tokens(), shown(options.model));
   Output out;

@@ -99,10 +99,7 @@ void embed(const Options& options) {
   const kernels::ExecutionOwner owner(options.threads);
   const auto embedder = decoding::TextEmbedder::load(
       options.model, owner.get(),
-      {.pooling = options.pooling,
-       .normalise = options.normalise,
-       .weights =
-           options.dtype.name.empty() ? std::nullopt : std::optional(dtype_named(options.dtype.name))});
+      {.pooling = options.pooling, .normalise = options.normalise, .weights = options.dtype.wanted()});
   if (!options.search.empty())
     search(embedder, options);
   else if (options.output.empty())

@@ -213,9 +213,7 @@ void test_classifier(const Options& options) {
   if (!options.references.empty() || !options.hypothesis.empty() || !options.source.empty())
     misused("--data excludes --reference, --hypothesis and --source",
             "a classifier or translations are scored");
-  const auto& dtype = options.dtype.name;
-  evaluate_labels(options.model, options.labelled, options.json,
-                  dtype.empty() ? std::nullopt : std::optional(dtype_named(dtype)), options.threads);
+  evaluate_labels(options.model, options.labelled, options.json, options.dtype.wanted(), options.threads);
 }
 
 void evaluate(const Options& options) {

@@ -39,9 +39,7 @@ class Filler {
   Filler(const Options& options, const ops::Context& ctx)
       : options_(options),
         ctx_(ctx),
-        model_(models::load_bert(
-            options.model, ctx.exec, {},
-            options.dtype.name.empty() ? std::nullopt : std::optional(dtype_named(options.dtype.name)))),
+        model_(models::load_bert(options.model, ctx.exec, {}, options.dtype.wanted())),
         encoder_(text::load_tokenizer(options.model, text::Lengths::free), model_->vocabulary(),
                  model_->max_tokens(), shown(options.model)) {
     if (model_->config().head != models::BertConfig::Head::masked)

@@ -30,7 +30,8 @@ using decoding::Generated;
 
 struct Options {
   std::vector<std::string> prompts;
-  std::string model, input, dtype;
+  std::string model, input;
+  DTypeFlag dtype;
   GenerateFlags flags;
   ChatFlags chat;
   bool json = false, echo = false, no_special = false;
@@ -206,7 +207,7 @@ void add_generate(CLI::App& fovea) {
                    "Prompts, one a line, plain or .gz; - (the default) is standard input")
       ->type_name("FILE");
   command
-      ->add_option("--dtype", options->dtype,
+      ->add_option("--dtype", options->dtype.name,
                    "Type of the weights while it runs: f32, bf16 or int8 (default: as they are stored)")
       ->check(CLI::IsMember({"f32", "bf16", "int8"}))
       ->type_name("TYPE");

@@ -117,10 +117,13 @@ void DTypeFlag::add_to(CLI::App& command) {
       ->type_name("TYPE");
 }
 
+std::optional<DType> DTypeFlag::wanted() const {
+  return name.empty() ? std::nullopt : std::optional(dtype_named(name));
+}
+
 LoadedModel load_model(const std::string& folder, const kernels::Execution& exec, const DTypeFlag& dtype) {
   refuse_checkpoint(folder);
-  const auto wanted = dtype.name.empty() ? std::nullopt : std::optional(dtype_named(dtype.name));
-  LoadedModel loaded{models::load_for_inference(folder, exec, wanted),
+  LoadedModel loaded{models::load_for_inference(folder, exec, dtype.wanted()),
                      text::TranslationTokenizer::read(folder)};
   for (const auto& doubt : doubts(folder, *loaded.model, loaded.tokenizer))
     warn(printable(folder, 400) + ": " + doubt);
@@ -128,10 +131,9 @@ LoadedModel load_model(const std::string& folder, const kernels::Execution& exec
 }
 
 LoadedLanguageModel load_language_model(const std::string& folder, const kernels::Execution& exec,
-                                        const std::string& dtype) {
+                                        const DTypeFlag& dtype) {
   refuse_checkpoint(folder);
-  const auto wanted = dtype.empty() ? std::nullopt : std::optional(dtype_named(dtype));
-  LoadedLanguageModel loaded{models::load_language_model_for_inference(folder, exec, wanted),
+  LoadedLanguageModel loaded{models::load_language_model_for_inference(folder, exec, dtype.wanted()),
                              text::load_tokenizer(folder)};
   auto found = doubts_of_weights(folder, *loaded.model);
   for (const std::string& key : models::ignored_continuation_keys(folder))

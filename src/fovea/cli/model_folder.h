@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,9 +36,11 @@ DType dtype_named(const std::string& name);
 
 /// In which type a model computes, as the command line says it.
 struct DTypeFlag {
-  std::string name;  ///< empty: not given
+  std::string name = {};  ///< empty: not given
   /// --dtype, written to this object, which must outlive the parsing.
   void add_to(CLI::App& command);
+  /// The type of that name, if one is given.
+  std::optional<DType> wanted() const;
 };
 
 /// Reads both, the model to answer by exec's kernels (models::load_for_inference), and prints a warning for
@@ -59,7 +62,7 @@ struct LoadedLanguageModel {
 };
 /// As load_model() (models::load_language_model_for_inference).
 LoadedLanguageModel load_language_model(const std::string& folder, const kernels::Execution& exec,
-                                        const std::string& dtype = {});
+                                        const DTypeFlag& dtype = {});
 
 /// What makes a model doubtful that can be used all the same, a line each: weights that are not finite, a
 /// tokenizer that seems to be of another model or fails its own samples, keys that ask for code from

@@ -121,8 +121,7 @@ std::string perplexity_report(const std::string& folder, const PerplexityFlags& 
   const auto texts = read(flags);
   const kernels::ExecutionOwner exec(threads);
   const auto tokenizer = text::load_tokenizer(folder);
-  const auto model = models::load_language_model_for_inference(
-      folder, exec.get(), dtype.name.empty() ? std::nullopt : std::optional(dtype_named(dtype.name)));
+  const auto model = models::load_language_model_for_inference(folder, exec.get(), dtype.wanted());
   const auto vocabulary = model->vocabulary();
   if (tokenizer->size() > vocabulary.size)
     throw Error(Error::Kind::model, folder,
