@@ -1,7 +1,8 @@
 // Our matrix product beside oneDNN's, on the shapes of training and translating. Best of many calls: others
-// use the machine, too. Names: KIND/M/N/K/threads/who.
-//   forward  C[M,N] = A[M,K] W[N,K]^T        packed  the same, W packed before       input_gradient  C =
-//   A[M,K] W[K,N] weight_gradient  C[M,N] += A[K,M]^T B[K,N] taskset -c 0 bench_gemm --benchmark_filter='/1/'
+// use the machine, too. Names: KIND/M/N/K/threads/who; fovea_bf16 is fovea with Precision::bf16.
+//   forward          C[M,N] = A[M,K] W[N,K]^T          packed           the same, W packed before
+//   input_gradient   C = A[M,K] W[K,N]                 weight_gradient  C[M,N] += A[K,M]^T B[K,N]
+//   taskset -c 0 bench_gemm --benchmark_filter='/1/'
 //   bench_gemm --benchmark_filter='/2/'
 
 #include <benchmark/benchmark.h>
@@ -76,9 +77,10 @@ void bind_workers(const Execution& exec) {
   });
 }
 
-void run_ours(benchmark::State& state, const Case& c, int threads) {
+void run_ours(benchmark::State& state, const Case& c, int threads, fovea::kernels::Precision precision) {
   const ExecutionOwner owner(threads);
-  const Execution& exec = owner.get();
+  Execution exec = owner.get();
+  exec.precision = precision;
   cpu_set_t before;
   sched_getaffinity(0, sizeof(before), &before);
   if (threads > 1) bind_workers(exec);
@@ -170,7 +172,13 @@ const bool registered = [] {
             ->Unit(benchmark::kMicrosecond)
             ->MinTime(0.1);
       };
-      add("fovea", run_ours);
+      const auto ours = [](fovea::kernels::Precision precision) {
+        return [precision](benchmark::State& state, const Case& shape, int workers) {
+          run_ours(state, shape, workers, precision);
+        };
+      };
+      add("fovea", ours(fovea::kernels::Precision::f32));
+      add("fovea_bf16", ours(fovea::kernels::Precision::bf16));
 #ifdef FOVEA_ONEDNN
       add("onednn", run_onednn);
 #endif

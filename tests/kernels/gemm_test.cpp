@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <memory>
@@ -344,6 +346,111 @@ TEST(GemmSets, VectorSetsGiveTheSameBits) {
   gemm(ExecutionOwner(1, KernelSet::avx512).get(), p.e, p.A.data(), p.B.data(), wide.data());
   gemm(ExecutionOwner(1, KernelSet::avx2).get(), p.e, p.A.data(), p.B.data(), narrow.data());
   EXPECT_EQ(wide, narrow);
+}
+
+// --- products in bf16
+
+class GemmInBf16 : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!runs_here(KernelSet::avx512) || !has_16_bit_dot()) GTEST_SKIP() << "no products of 16 bits";
+  }
+  static Execution in_bf16(const ExecutionOwner& owner) {
+    Execution exec = owner.get();
+    exec.kernels = KernelSet::avx512;
+    exec.precision = Precision::bf16;
+    return exec;
+  }
+  // To the nearest bf16, ties to the even one.
+  static void round(Floats& values) {
+    for (float& value : values) {
+      auto bits = std::bit_cast<std::uint32_t>(value);
+      bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
+      value = std::bit_cast<float>(bits);
+    }
+  }
+};
+
+// Products of numbers that bf16 holds are exact, so the bound on a sum is that of f32.
+TEST_F(GemmInBf16, MatchesLoopsInDouble) {
+  const ExecutionOwner owner(3);
+  const RandomKey key = RandomKey::of(12, 0, 4);
+  for (std::uint64_t round_ = 0; round_ < 150; ++round_) {
+    const auto draw = [&](std::uint64_t what, std::uint32_t bound) {
+      return static_cast<std::int64_t>(below(key, 8 * round_ + what, bound));
+    };
+    Problem p(1 + draw(0, 130), 1 + draw(1, 200), draw(2, round_ % 5 ? 150 : 2300), draw(3, 2) == 1,
+              draw(4, 2) == 1, draw(5, 9));
+    round(p.A), round(p.B);
+    expect_all_doors(in_bf16(owner), p,
+                     {.accumulate = draw(6, 2) == 1, .bias = draw(7, 2) == 1 ? p.bias.data() : nullptr});
+  }
+}
+
+TEST_F(GemmInBf16, RoundsToTheNearest) {
+  const ExecutionOwner owner(2);
+  for (const bool transpose_a : {false, true})
+    for (const bool transpose_b : {false, true}) {
+      const Problem p(61, 77, 301, transpose_a, transpose_b);
+      Problem rounded = p;
+      round(rounded.A), round(rounded.B);
+      Floats a = p.C, b = p.C, f32 = p.C;
+      gemm(in_bf16(owner), p.e, p.A.data(), p.B.data(), a.data());
+      gemm(in_bf16(owner), p.e, rounded.A.data(), rounded.B.data(), b.data());
+      gemm(owner.get(), p.e, p.A.data(), p.B.data(), f32.data());
+      EXPECT_EQ(a, b) << p.name();
+      EXPECT_NE(a, f32) << p.name();
+    }
+}
+
+TEST_F(GemmInBf16, ARowDoesNotDependOnTheOthersNorOnThreads) {
+  for (const std::int64_t K : {33, 300, 2050})
+    for (const bool transpose_a : {false, true}) {
+      const Problem p(300, 200, K, transpose_a, true);
+      Floats all;
+      for (const int threads : {1, 2, 3}) {
+        const ExecutionOwner owner(threads);
+        Floats C(p.C.size());
+        gemm(in_bf16(owner), p.e, p.A.data(), p.B.data(), C.data());
+        if (all.empty()) all = C;
+        ASSERT_EQ(all, C) << threads << " threads, K=" << K;
+        for (const std::int64_t rows : {1, 2, 5, 16, 47, 49, 100}) {
+          GemmExtents few = p.e;
+          few.M = rows;
+          const std::int64_t first = 131;
+          Floats some(static_cast<std::size_t>(rows * p.e.N));
+          gemm(in_bf16(owner), few, p.A.data() + first * (transpose_a ? 1 : p.e.lda), p.B.data(),
+               some.data());
+          EXPECT_TRUE(std::equal(some.begin(), some.end(), all.begin() + first * p.e.N)) << rows << " rows";
+        }
+      }
+    }
+}
+
+TEST_F(GemmInBf16, APackedOperandKeepsItsPrecision) {
+  const ExecutionOwner owner(1);
+  const Problem p(20, 70, 90, false, true);
+  const PackedMatrix packed = pack_b(in_bf16(owner), 90, 70, p.B.data(), p.e.ldb, true);
+  EXPECT_EQ(packed.precision(), Precision::bf16);
+  Floats with_f32 = p.C, with_bf16 = p.C;
+  Execution f32 = in_bf16(owner);
+  f32.precision = Precision::f32;
+  gemm(f32, p.e, p.A.data(), packed, with_f32.data());
+  gemm(in_bf16(owner), p.e, p.A.data(), packed, with_bf16.data());
+  EXPECT_EQ(with_f32, with_bf16);
+  float column[90];
+  EXPECT_THROW(unpack_column(packed, 0, 1.0f, column), Error);
+}
+
+TEST(GemmPrecision, IsF32WhereNothingMultipliesPairs) {
+  const ExecutionOwner owner(1, KernelSet::plain);
+  Execution exec = owner.get();
+  exec.precision = Precision::bf16;
+  const Problem p(20, 70, 90, false, true);
+  Floats a = p.C, b = p.C;
+  gemm(exec, p.e, p.A.data(), p.B.data(), a.data());
+  gemm(owner.get(), p.e, p.A.data(), p.B.data(), b.data());
+  EXPECT_EQ(a, b);
 }
 
 }  // namespace

@@ -282,6 +282,24 @@ TEST(Trainer, EndsWhereItsLimitsSay) {
   EXPECT_EQ(patience.trainer.state().update, 15);
 }
 
+// Products in bf16 round; the loss follows that of f32, and what is validated is the f32 weights.
+TEST(Trainer, InBf16TheLossFollowsThatOfF32) {
+  for (const auto kind : {ModelKind::transformer, ModelKind::recurrent}) {
+    TinyData data;
+    if (kind == ModelKind::recurrent) data.make_recurrent();
+    data.recipe.training.updates = 60;
+    data.recipe.training.validate_every = 0;
+    const RunResult f32 = run(data, "f32");
+    data.recipe.training.precision = kernels::Precision::bf16;
+    const RunResult bf16 = run(data, "bf16");
+    EXPECT_LT(f32.state.best_loss, 2.0);
+    EXPECT_NEAR(bf16.state.best_loss, f32.state.best_loss, 0.03 * f32.state.best_loss);
+    const bool multiplies =
+        kernels::default_kernels() == kernels::KernelSet::avx512 && kernels::has_16_bit_dot();
+    EXPECT_EQ(read(data / "f32/model.safetensors") != read(data / "bf16/model.safetensors"), multiplies);
+  }
+}
+
 TEST(Trainer, G05_AnyNumberOfThreadsRepeatsItself) {
   TinyData data;
   data.recipe.training.updates = 8;

@@ -29,6 +29,10 @@ bool has_8_bit_dot();
 /// here.
 KernelSet default_kernels();
 
+/// How products of matrices round. bf16: both operands are rounded to bf16 (8 bits of mantissa), products are
+/// summed in f32; twice as fast where has_16_bit_dot() beside KernelSet::avx512, and f32 elsewhere.
+enum class Precision { f32, bf16 };
+
 /// Every set that runs here, reference first: what tests go through.
 std::vector<KernelSet> available_kernels();
 
@@ -55,12 +59,13 @@ class Workspace {
   std::vector<Block> blocks_;
 };
 
-/// How a kernel call runs: threads, scratch memory, kernel set (later a device stream). Passed to every
-/// kernel.
+/// How a kernel call runs: threads, scratch memory, kernel set, precision (later a device stream). Passed to
+/// every kernel.
 struct Execution {
   ThreadPool* pool = nullptr;
   Workspace* workspace = nullptr;
   KernelSet kernels = default_kernels();
+  Precision precision = Precision::f32;  ///< of gemm() and what is made of it
 };
 
 /// An Execution with a pool and workspace of its own, for tests, examples and programs.

@@ -20,6 +20,7 @@ struct GemmKernels {
   decltype(&cpu::plain::gemm) compute;
   decltype(&cpu::plain::gemm_pack_b) pack_b;
   std::int64_t panel;
+  std::int64_t pair = 1;  // elements of K in a unit
 };
 
 // `reference` takes the formula's path; a packed operand is then a copy of op(B) in rows.
@@ -39,7 +40,9 @@ void reference_pack_b(const float* B, std::int64_t ldb, bool transpose_b, std::i
       out[k * nb + n] = transpose_b ? B[n * ldb + k0 + k] : B[(k0 + k) * ldb + n];
 }
 
-GemmKernels kernels_of(KernelSet set) {
+GemmKernels kernels_of(KernelSet set, Precision precision) {
+  if (precision == Precision::bf16)
+    return {&cpu::avx512_dot16::gemm, &cpu::avx512_dot16::gemm_pack_b, cpu::avx512_dot16::gemm_panel(), 2};
   switch (set) {
     case KernelSet::reference:
       return {&reference_gemm, &reference_pack_b, 1};
@@ -52,6 +55,14 @@ GemmKernels kernels_of(KernelSet set) {
   }
   return {&cpu::avx512::gemm, &cpu::avx512::gemm_pack_b, cpu::avx512::gemm_panel()};
 }
+
+// What is meant where there is bf16, f32 elsewhere.
+Precision precision_of(const Execution& exec) {
+  const bool has_bf16 = exec.kernels == KernelSet::avx512 && has_16_bit_dot();
+  return has_bf16 ? exec.precision : Precision::f32;
+}
+
+GemmKernels kernels_of(const Execution& exec) { return kernels_of(exec.kernels, precision_of(exec)); }
 
 void check(const GemmExtents& e, bool packed) {
   const auto fail = [&](const std::string& what) {
@@ -136,11 +147,10 @@ void compute_part(const GemmKernels& kernels, const GemmExtents& e, const float*
                   C + offset, tail, scratch);
 }
 
-void run_parallel(const Execution& exec, const GemmExtents& e, const float* A, const float* B,
-                  const PackedPanels* packed, float* C, const GemmEpilogue& epilogue) {
+void run_parallel(const Execution& exec, const GemmKernels& kernels, const GemmExtents& e, const float* A,
+                  const float* B, const PackedPanels* packed, float* C, const GemmEpilogue& epilogue) {
   check(e, packed != nullptr);
   if (e.M == 0 || e.N == 0) return;
-  const GemmKernels kernels = kernels_of(exec.kernels);
   const Grid grid = choose_grid(e, kernels, exec.pool->size());
   const auto work = [&](int worker) {
     if (worker >= grid.rows * grid.columns) return;
@@ -151,24 +161,24 @@ void run_parallel(const Execution& exec, const GemmExtents& e, const float* A, c
   exec.pool->run(work);
 }
 
-void run_serial(const Execution& exec, int worker, const GemmExtents& e, const float* A, const float* B,
-                const PackedPanels* packed, float* C, const GemmEpilogue& epilogue) {
+void run_serial(const Execution& exec, const GemmKernels& kernels, int worker, const GemmExtents& e,
+                const float* A, const float* B, const PackedPanels* packed, float* C,
+                const GemmEpilogue& epilogue) {
   check(e, packed != nullptr);
-  compute_part(kernels_of(exec.kernels), e, A, B, packed, C, epilogue, {0, e.M}, {0, e.N},
-               {exec.workspace, worker});
+  compute_part(kernels, e, A, B, packed, C, epilogue, {0, e.M}, {0, e.N}, {exec.workspace, worker});
 }
 
 PackedPanels panels_of(const Execution& exec, const GemmExtents& e, const PackedMatrix& B,
                        std::int64_t first_column, std::int64_t columns) {
-  const bool within = first_column >= 0 && first_column % 64 == 0 && e.N == columns &&
-                      first_column <= B.N() - columns;
+  const bool within =
+      first_column >= 0 && first_column % 64 == 0 && e.N == columns && first_column <= B.N() - columns;
   if (B.K() != e.K || !within || B.kernels() != exec.kernels)
     throw Error(Error::Kind::bug, "gemm",
                 "packed operand is [" + std::to_string(B.K()) + ", " + std::to_string(B.N()) +
                     "] for kernels " + std::string(name_of(B.kernels())) + ", call is [" +
                     std::to_string(e.K) + ", " + std::to_string(e.N) + "] on " +
                     std::string(name_of(exec.kernels)));
-  const std::int64_t panel = kernels_of(exec.kernels).panel;
+  const std::int64_t panel = kernels_of(B.kernels(), B.precision()).panel;
   return {B.data(), ceil_div(B.N(), panel) * panel, first_column / panel};
 }
 
@@ -176,12 +186,12 @@ PackedPanels panels_of(const Execution& exec, const GemmExtents& e, const Packed
 
 void gemm(const Execution& exec, const GemmExtents& extents, const float* A, const float* B, float* C,
           const GemmEpilogue& epilogue) {
-  run_parallel(exec, extents, A, B, nullptr, C, epilogue);
+  run_parallel(exec, kernels_of(exec), extents, A, B, nullptr, C, epilogue);
 }
 
 void gemm_serial(const Execution& exec, int worker, const GemmExtents& extents, const float* A,
                  const float* B, float* C, const GemmEpilogue& epilogue) {
-  run_serial(exec, worker, extents, A, B, nullptr, C, epilogue);
+  run_serial(exec, kernels_of(exec), worker, extents, A, B, nullptr, C, epilogue);
 }
 
 void PackedMatrix::Free::operator()(float* data) const {
@@ -189,8 +199,9 @@ void PackedMatrix::Free::operator()(float* data) const {
 }
 
 std::size_t packed_floats(const Execution& exec, std::int64_t K, std::int64_t N) {
-  const std::int64_t panel = kernels_of(exec.kernels).panel;
-  const auto count = checked_mul<std::int64_t>(ceil_div(N, panel) * panel, K);
+  const GemmKernels kernels = kernels_of(exec);
+  const auto count =
+      checked_mul<std::int64_t>(ceil_div(N, kernels.panel) * kernels.panel, ceil_div(K, kernels.pair));
   const auto bytes = count ? checked_mul<std::int64_t>(*count, sizeof(float)) : count;
   if (!bytes) throw Error(Error::Kind::bug, "pack_b", "matrix too large");
   return static_cast<std::size_t>(*count);
@@ -199,12 +210,13 @@ std::size_t packed_floats(const Execution& exec, std::int64_t K, std::int64_t N)
 PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const float* B, std::int64_t ldb,
                     bool transpose_b, float* memory) {
   check({1, N, K, K, ldb, N, false, transpose_b}, false);
-  const GemmKernels kernels = kernels_of(exec.kernels);
+  const GemmKernels kernels = kernels_of(exec);
   const std::int64_t panel = kernels.panel, columns = ceil_div(N, panel) * panel;
   PackedMatrix packed;
   packed.K_ = K;
   packed.N_ = N;
   packed.kernels_ = exec.kernels;
+  packed.precision_ = precision_of(exec);
   packed.data_ = std::unique_ptr<float[], PackedMatrix::Free>(memory, PackedMatrix::Free{true});
   if (exec.kernels == KernelSet::reference) {
     kernels.pack_b(B, ldb, transpose_b, 0, K, N, memory);
@@ -214,10 +226,11 @@ PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const
   const std::int64_t grain = std::max(panel, ceil_div(16384, std::max<std::int64_t>(K, 1) * panel) * panel);
   exec.pool->parallel_for(columns, grain, [&](std::int64_t begin, std::int64_t end) {
     const float* from = B + begin * (transpose_b ? ldb : 1);
-    for (std::int64_t k = 0, block = cpu::gemm_k_block(K); k < K; k += block) {
+    const std::int64_t pair = kernels.pair, block = pair * cpu::gemm_block(ceil_div(K, pair));
+    for (std::int64_t k = 0; k < K; k += block) {
       const std::int64_t kb = std::min(block, K - k);
       kernels.pack_b(from, ldb, transpose_b, k, kb, std::min(end, N) - begin,
-                     memory + k * columns + begin * kb);
+                     memory + k / pair * columns + begin * ceil_div(kb, pair));
     }
   });
   return packed;
@@ -238,24 +251,26 @@ PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const
 void gemm(const Execution& exec, const GemmExtents& extents, const float* A, const PackedMatrix& B, float* C,
           const GemmEpilogue& epilogue) {
   const PackedPanels panels = panels_of(exec, extents, B, 0, B.N());
-  run_parallel(exec, extents, A, nullptr, &panels, C, epilogue);
+  run_parallel(exec, kernels_of(B.kernels(), B.precision()), extents, A, nullptr, &panels, C, epilogue);
 }
 
 void gemm_serial(const Execution& exec, int worker, const GemmExtents& extents, const float* A,
                  const PackedMatrix& B, float* C, const GemmEpilogue& epilogue) {
   const PackedPanels panels = panels_of(exec, extents, B, 0, B.N());
-  run_serial(exec, worker, extents, A, nullptr, &panels, C, epilogue);
+  run_serial(exec, kernels_of(B.kernels(), B.precision()), worker, extents, A, nullptr, &panels, C, epilogue);
 }
 
 void gemm_serial(const Execution& exec, int worker, const GemmExtents& extents, const float* A,
                  const PackedMatrix& B, std::int64_t first_column, float* C, const GemmEpilogue& epilogue) {
   const PackedPanels panels = panels_of(exec, extents, B, first_column, extents.N);
-  run_serial(exec, worker, extents, A, nullptr, &panels, C, epilogue);
+  run_serial(exec, kernels_of(B.kernels(), B.precision()), worker, extents, A, nullptr, &panels, C, epilogue);
 }
 
 void unpack_column(const PackedMatrix& B, std::int64_t column, float scale, float* to) {
-  const std::int64_t panel = kernels_of(B.kernels()).panel, columns = ceil_div(B.N(), panel) * panel;
-  const std::int64_t block = B.kernels() == KernelSet::reference ? B.K() : cpu::gemm_k_block(B.K());
+  if (B.precision() != Precision::f32) throw Error(Error::Kind::bug, "unpack_column", "only of f32");
+  const std::int64_t panel = kernels_of(B.kernels(), B.precision()).panel;
+  const std::int64_t columns = ceil_div(B.N(), panel) * panel;
+  const std::int64_t block = B.kernels() == KernelSet::reference ? B.K() : cpu::gemm_block(B.K());
   for (std::int64_t k0 = 0; k0 < B.K(); k0 += block) {
     const std::int64_t kb = std::min(block, B.K() - k0);
     // `reference` holds rows of B, which are panels of all columns.

@@ -30,7 +30,7 @@ struct GemmEpilogue {
 /// C = epilogue(op(A) op(B)). Every element is one chain of fused multiply-adds over k = 0, 1, ..., K-1,
 /// whatever M, N, tiles and threads are: a row's result does not depend on the other rows. K = 0 gives
 /// epilogue(0). `accumulate` starts the chain from C. C must not overlap A or B. Uses slots 0 and 1 of the
-/// workspace.
+/// workspace. With Precision::bf16 a chain takes two elements of K at a time, each product exact.
 /// (`plain` rounds after each product; `reference` sums in double. The chain is the same for every shape
 /// there, too.) Throws Error(bug) if an extent is negative or a stride shorter than its row.
 void gemm(const Execution& exec, const GemmExtents& extents, const float* A, const float* B, float* C,
@@ -48,6 +48,7 @@ class PackedMatrix {
   std::int64_t K() const { return K_; }
   std::int64_t N() const { return N_; }
   KernelSet kernels() const { return kernels_; }
+  Precision precision() const { return precision_; }
   const float* data() const { return data_.get(); }
 
  private:
@@ -61,10 +62,11 @@ class PackedMatrix {
   };
   std::int64_t K_ = 0, N_ = 0;
   KernelSet kernels_ = KernelSet::reference;
+  Precision precision_ = Precision::f32;
   std::unique_ptr<float[], Free> data_;
 };
 
-/// op(B)[K,N] packed for exec.kernels. B is [K,N], or [N,K] if transpose_b.
+/// op(B)[K,N] packed for exec.kernels, in exec.precision. B is [K,N], or [N,K] if transpose_b.
 PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const float* B, std::int64_t ldb,
                     bool transpose_b);
 
@@ -76,7 +78,7 @@ PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const
 
 /// gemm with a packed right operand: the same bits as with the operand it was packed from. extents.K and .N
 /// must be B's and exec.kernels the set it was packed for (else Error(bug)); extents.ldb and .transpose_b are
-/// not read.
+/// not read, and the precision is B's.
 void gemm(const Execution& exec, const GemmExtents& extents, const float* A, const PackedMatrix& B, float* C,
           const GemmEpilogue& epilogue = {});
 void gemm_serial(const Execution& exec, int worker, const GemmExtents& extents, const float* A,
@@ -87,7 +89,7 @@ void gemm_serial(const Execution& exec, int worker, const GemmExtents& extents, 
 void gemm_serial(const Execution& exec, int worker, const GemmExtents& extents, const float* A,
                  const PackedMatrix& B, std::int64_t first_column, float* C, const GemmEpilogue& epilogue);
 
-/// to[k] = scale * B[k, column], for all k.
+/// to[k] = scale * B[k, column], for all k; of f32 alone.
 void unpack_column(const PackedMatrix& B, std::int64_t column, float scale, float* to);
 
 }  // namespace fovea::kernels

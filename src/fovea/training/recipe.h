@@ -9,6 +9,7 @@
 #include "fovea/base/dtype.h"
 #include "fovea/data/document_text.h"
 #include "fovea/kernels/activation.h"
+#include "fovea/kernels/execution.h"
 #include "fovea/models/generation_defaults.h"
 #include "fovea/models/recurrent_config.h"
 #include "fovea/text/language_tokenizer.h"
@@ -130,6 +131,7 @@ struct TrainingOptions {
   std::int64_t batch_tokens = 4096;         ///< at most so many tokens on either side; sentences are packed
   std::int64_t context = 0;     ///< tokens of a piece of text; 0: as many as the model has positions
   std::int64_t accumulate = 1;  ///< batches an update
+  kernels::Precision precision = kernels::Precision::f32;  ///< of an update's products; weights are f32
   OptimiserKind optimizer = OptimiserKind::adam;
   double rate = 0.001, beta1 = 0.9, beta2 = 0.98, epsilon = 1e-9, weight_decay = 0;
   ScheduleKind schedule = ScheduleKind::inverse_sqrt;

@@ -48,6 +48,7 @@ Trainer::Trainer(const TrainingOptions& options, Learner& learner, const kernels
       state_(std::move(state)),
       optimiser_(options, learner.model().parameters()),
       saved_(state_.update) {
+  exec_.precision = options_.precision;  // of updates alone: validations are given an Execution of their own
   nn::Parameters& parameters = learner_.model().parameters();
   if (!parameters.gradients().defined()) parameters.allocate_gradients();
   learner_.seek(state_.position);

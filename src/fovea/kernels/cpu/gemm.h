@@ -3,12 +3,13 @@
 #include "fovea/kernels/gemm.h"
 
 /// Matrix products by tiles of registers: panels of B, `panel` columns wide, against a few rows of A
-/// (docs/decisions/0001).
+/// (docs/decisions/0001). Tiles multiply units: one element of K in f32, a pair of them in bf16, as wide as a
+/// float (docs/decisions/0008).
 namespace fovea::kernels::cpu {
 
-/// op(B)[K,N] packed: K in blocks of `block` rows (gemm_k_block), each block a row of panels, each panel
-/// [rows][panel]. Element (k, n) of the block that begins at row k0 and has kb rows lies at
-///   k0 * columns + (n / panel) * panel * kb + (k - k0) * panel + n % panel,   columns = N rounded up to
+/// op(B)[K,N] packed: K in blocks of units (gemm_block), each block a row of panels, each panel
+/// [units][panel]. Unit (u, n) of the block that begins at unit u0 and has ub of them lies at
+///   u0 * columns + (n / panel) * panel * ub + (u - u0) * panel + n % panel,   columns = N rounded up to
 ///   panels.
 struct PackedPanels {
   const float* data = nullptr;
@@ -22,16 +23,16 @@ struct GemmScratch {
   int worker = 0;
 };
 
-/// Rows of a block of K in a packed matrix: K cut evenly, so that no block is a short rest.
-constexpr std::int64_t gemm_k_block(std::int64_t K) {
+/// Units of a block in a packed matrix of so many: cut evenly, so that no block is a short rest.
+constexpr std::int64_t gemm_block(std::int64_t units) {
   constexpr std::int64_t largest = 512;
-  const std::int64_t blocks = (K + largest - 1) / largest;
-  return blocks == 0 ? 1 : ((K + blocks - 1) / blocks + 15) / 16 * 16;
+  const std::int64_t blocks = (units + largest - 1) / largest;
+  return blocks == 0 ? 1 : ((units + blocks - 1) / blocks + 15) / 16 * 16;
 }
 
-// Of each set: gemm is one thread's product (B is not read if `packed` is given); gemm_pack_b packs rows k0
-// .. k0+kb-1 of the first nb columns of op(B) into panels [ceil(nb / panel)][kb][panel]; gemm_panel is the
-// columns of a panel.
+// Of each set: gemm is one thread's product (B is not read if `packed` is given); gemm_pack_b packs elements
+// k0 .. k0+kb-1, k0 the first of a unit, of the first nb columns of op(B) into panels [ceil(nb /
+// panel)][units][panel]; gemm_panel is the columns of a panel.
 #define FOVEA_GEMM_SET(set)                                                                              \
   namespace set {                                                                                        \
   void gemm(const GemmExtents& extents, const float* A, const float* B, const PackedPanels* packed,      \
@@ -43,6 +44,7 @@ constexpr std::int64_t gemm_k_block(std::int64_t K) {
 FOVEA_GEMM_SET(plain)
 FOVEA_GEMM_SET(avx2)
 FOVEA_GEMM_SET(avx512)
+FOVEA_GEMM_SET(avx512_dot16)  // bf16, where has_16_bit_dot()
 #undef FOVEA_GEMM_SET
 
 }  // namespace fovea::kernels::cpu

@@ -1,4 +1,8 @@
-// The body of cpu/gemm.cpp, included once per instruction set inside its namespace (for_each_isa.h).
+// The body of cpu/gemm.cpp and gemm_dot16.cpp, included once per instruction set inside its namespace. Before:
+// #define FOVEA_GEMM_UNITS "path.inl", what the tiles multiply:
+//   pair                 elements of K in a unit
+//   multiply_add(a,b,c)  c + the products of a's and b's units
+//   gemm_pack_b, copy_a  elements of B and A as units; copies_a(transposed): whether A is copied at all
 
 #include "fovea/kernels/cpu/activate.inl"
 
@@ -8,22 +12,30 @@ inline constexpr int tile_rows = registers >= 16 ? 6 : 2;
 inline constexpr int tile_vectors = registers >= 32 ? 4 : 2;
 inline constexpr std::int64_t panel = tile_vectors * width;
 
+// Rows of a matrix lie far apart, where the processor does not look ahead by itself: copies ask for a row
+// this far ahead.
+inline constexpr std::int64_t rows_ahead = 8;
+
+#include FOVEA_GEMM_UNITS
+
+inline constexpr std::int64_t units_of(std::int64_t elements) { return (elements + pair - 1) / pair; }
+
 struct Tile {
-  std::int64_t K;
-  const float* a;  // row r, element k: a[r*a_stride + k], or a[k*a_stride + r] if A is transposed
-  std::int64_t a_stride;
-  const float* b;  // element k, column n: b[k*b_stride + n]
-  std::int64_t b_stride;
-  float* c;
-  std::int64_t ldc;
-  bool from_c;        // the chain goes on from C
-  const float* bias;  // or none: the chain is not finished, or there is no bias
-  int last;           // columns of the last vector
-  const char* ahead;  // what is needed next: each step fetches the line there and the one after it,
-  std::int64_t ahead_step;  // and moves on by so many bytes
+  std::int64_t units = 0;
+  const float* a = nullptr;  // row r, unit u: a[r*a_stride + u], or a[u*a_stride + r] if A is transposed
+  std::int64_t a_stride = 0;
+  const float* b = nullptr;  // unit u, column n: b[u*b_stride + n]
+  std::int64_t b_stride = 0;
+  float* c = nullptr;
+  std::int64_t ldc = 0;
+  bool from_c = false;          // the chain goes on from C
+  const float* bias = nullptr;  // or none: the chain is not finished, or there is no bias
+  int last = 0;                 // columns of the last vector
+  const char* ahead = nullptr;  // what is needed next: each step fetches the line there and the one after it,
+  std::int64_t ahead_step = 0;  // and moves on by so many bytes
 };
 
-// The innermost loop: c[r][n] = chain over k of fma(a[r][k], b[k][n]).
+// The innermost loop: c[r][n] = chain over u of multiply_add(a[r][u], b[u][n]).
 template <int rows, int vectors, bool transposed>
 void compute_tile(const Tile& t) {
   const float *a = t.a, *b = t.b;
@@ -44,7 +56,7 @@ void compute_tile(const Tile& t) {
         __builtin_prefetch(c + r * ldc + v * width, 1);
       }
     }
-  for (std::int64_t k = t.K; k > 0; --k) {
+  for (std::int64_t u = t.units; u > 0; --u) {
     Floats row[vectors];
 #pragma GCC unroll 8
     for (int v = 0; v < vectors; ++v) row[v] = load(b + v * width);
@@ -52,7 +64,7 @@ void compute_tile(const Tile& t) {
     for (int r = 0; r < rows; ++r) {
       const Floats element = broadcast(transposed ? a[r] : a[r * a_stride]);
 #pragma GCC unroll 8
-      for (int v = 0; v < vectors; ++v) sum[r][v] = fma(element, row[v], sum[r][v]);
+      for (int v = 0; v < vectors; ++v) sum[r][v] = multiply_add(element, row[v], sum[r][v]);
     }
     a += transposed ? a_stride : 1;
     b += b_stride;
@@ -89,61 +101,6 @@ using TileIndices = std::make_integer_sequence<int, tile_rows * tile_vectors>;
 inline constexpr auto tiles = tile_table<false>(TileIndices{});
 inline constexpr auto tiles_transposed = tile_table<true>(TileIndices{});
 
-// to[k][n] = from[n][k] for `rows` k and `columns` <= width n; the rest of each vector becomes 0.
-inline void pack_transposed(const float* from, std::int64_t stride, std::int64_t rows, std::int64_t columns,
-                            float* to) {
-  std::int64_t k = 0;
-  if (columns == width)
-    for (; k + width <= rows; k += width) transpose_square(from + k, stride, to + k * panel, panel);
-  for (; k < rows; ++k)
-    for (std::int64_t n = 0; n < width; ++n) to[k * panel + n] = n < columns ? from[n * stride + k] : 0.0f;
-}
-
-// Rows of a matrix lie far apart, where the processor does not look ahead by itself: copies ask for a row
-// this far ahead.
-inline constexpr std::int64_t rows_ahead = 8;
-
-inline void pack_rows(const float* B, std::int64_t ldb, std::int64_t kb, std::int64_t nb, float* out) {
-  for (std::int64_t k = 0; k < kb; ++k) {
-    const float* from = B + k * ldb;
-    const float* ahead = from + std::min(rows_ahead, kb - 1 - k) * ldb;
-    float* to = out + k * panel;
-    std::int64_t n = 0;
-    for (; n + panel <= nb; n += panel, to += kb * panel)
-      for (int v = 0; v < tile_vectors; ++v) {
-        __builtin_prefetch(ahead + n + v * width);
-        store(to + v * width, load(from + n + v * width));
-      }
-    for (; n < nb; n += width, to += width)
-      store(to, load_first(from + n, static_cast<int>(std::min<std::int64_t>(width, nb - n))));
-  }
-}
-
-void gemm_pack_b(const float* B, std::int64_t ldb, bool transpose_b, std::int64_t k0, std::int64_t kb,
-                 std::int64_t nb, float* out) {
-  if (!transpose_b) return pack_rows(B + k0 * ldb, ldb, kb, nb, out);
-  for (std::int64_t n = 0; n < nb; n += width)
-    pack_transposed(B + n * ldb + k0, ldb, kb, std::min<std::int64_t>(width, nb - n),
-                    out + n / panel * panel * kb + n % panel);
-}
-
-// A block of a transposed A, [kb][mb], close together: a stride of many floats would touch a page each k.
-inline void pack_a(const float* A, std::int64_t lda, std::int64_t kb, std::int64_t mb, float* out,
-                   std::int64_t stride) {
-  for (std::int64_t k = 0; k < kb; ++k) {
-    const float* from = A + k * lda;
-    const float* ahead = from + std::min(rows_ahead, kb - 1 - k) * lda;
-    float* to = out + k * stride;
-    std::int64_t m = 0;
-    for (; m + width <= mb; m += width) {
-      __builtin_prefetch(ahead + m);
-      store(to + m, load(from + m));
-    }
-    const int rest = static_cast<int>(mb - m);
-    if (rest > 0) store_first(to + m, load_first(from + m, rest), rest);
-  }
-}
-
 template <Activation activation>
 void activate_rows(std::int64_t rows, std::int64_t columns, float* c, float* pre, const float* residual,
                    std::int64_t ldc) {
@@ -169,23 +126,23 @@ inline void finish_rows(Activation activation, std::int64_t rows, std::int64_t c
                   [&]<Activation which> { activate_rows<which>(rows, columns, c, pre, residual, ldc); });
 }
 
-// How a call is cut: blocks of rows of A, of columns of B, and of K.
+// How a call is cut: blocks of rows of A, of columns of B, and of elements of K.
 struct Blocks {
   std::int64_t m, n, k;
 };
 
-// Many rows: a block of B stays in the second cache (half of 1 MiB) while all rows pass; rows of a transposed
-// A are copied a block at a time beside it, for as many columns at once as half as long a block of K allows.
+// Many rows: a block of B stays in the second cache (half of 1 MiB) while all rows pass; rows of an A that is
+// copied are copied a block at a time beside it, for as many columns at once as half as long a block of K allows.
 // Few rows: a panel after another, so that B is read once; a piece of it is transposed, then used from the
 // first cache.
 inline Blocks choose_blocks(const GemmExtents& e, bool packed) {
   constexpr std::int64_t second_cache = std::int64_t{1} << 17, few_rows = 48, rows_of_a = 96;
-  Blocks blocks{e.transpose_a ? rows_of_a : e.M, panel, gemm_k_block(e.K)};
-  if (!packed && e.M <= few_rows) blocks.k = e.M < 4 ? 128 : 256;
-  if (!packed && e.M > few_rows && e.transpose_a)
-    blocks.k = std::min(blocks.k, std::max<std::int64_t>(256, second_cache / e.N));
-  if (e.M > few_rows) blocks.n = std::max(panel, second_cache / blocks.k / panel * panel);
-  return blocks;
+  std::int64_t units = gemm_block(units_of(e.K));
+  if (!packed && e.M <= few_rows) units = e.M < 4 ? 128 : 256;
+  if (!packed && e.M > few_rows && copies_a(e.transpose_a))
+    units = std::min(units, std::max<std::int64_t>(256, second_cache / e.N));
+  const std::int64_t columns = e.M > few_rows ? std::max(panel, second_cache / units / panel * panel) : panel;
+  return {copies_a(e.transpose_a) ? rows_of_a : e.M, columns, units * pair};
 }
 
 // Rows of A from `a` against panels of B from `b`: one block of each, all of it computed.
@@ -203,7 +160,7 @@ inline void look_ahead(const BlockProduct& p, std::int64_t row, std::int64_t row
   constexpr std::int64_t line = 64, step = panel * static_cast<std::int64_t>(sizeof(float));
   const std::int64_t tiles = (p.rows + rows - 1) / rows, fetching = std::min<std::int64_t>(tiles, 4);
   const bool fetches = p.next && tiles > 1 && row / rows < fetching;
-  const std::int64_t part = tile.K * step / fetching / line * line;
+  const std::int64_t part = tile.units * step / fetching / line * line;
   tile.ahead = reinterpret_cast<const char*>(fetches ? p.next : tile.b) + (fetches ? row / rows * part : 0);
   tile.ahead_step = !fetches ? 0 : step > line && fetching < 4 ? 2 * line : line;
 }
@@ -226,27 +183,40 @@ inline void compute_rows(const BlockProduct& p, std::int64_t row, std::int64_t r
 
 // Where few rows go on: the panel's next block of K, or the first block of the next panel if k = 0.
 inline const float* next_panel(const GemmExtents& e, const PackedPanels& packed, std::int64_t n, std::int64_t k) {
-  const std::int64_t rows = std::min(gemm_k_block(e.K), e.K - k);
-  return packed.data + k * packed.columns + (packed.first_panel + n / panel + (k == 0)) * panel * rows;
+  const std::int64_t units = std::min(gemm_block(units_of(e.K)), units_of(e.K - k));
+  return packed.data + k / pair * packed.columns + (packed.first_panel + n / panel + (k == 0)) * panel * units;
+}
+
+// Rows of op(A) from row m, elements from k, as tiles read them.
+inline void set_rows(const GemmExtents& e, const float* A, std::int64_t m, std::int64_t mb, std::int64_t k,
+                     std::int64_t kb, const Blocks& blocks, float* room, Tile& tile) {
+  if (copies_a(e.transpose_a)) {
+    tile.a = room;
+    tile.a_stride = copy_a(e, A, m, mb, k, kb, blocks.m, room);
+  } else {
+    tile.a = A + m * e.lda + k;
+    tile.a_stride = e.lda;
+  }
 }
 
 void gemm(const GemmExtents& e, const float* A, const float* B, const PackedPanels* packed, float* C,
           const GemmEpilogue& epilogue, const GemmScratch& scratch) {
   const Blocks blocks = choose_blocks(e, packed);
+  const std::int64_t block_units = blocks.k / pair;
   const auto room = [&](int slot, std::int64_t count) {
     return scratch.workspace->get(scratch.worker, slot, static_cast<std::size_t>(count));
   };
   float* const b_room =
-      packed ? nullptr : room(0, blocks.k * std::min(blocks.n, (e.N + panel - 1) / panel * panel));
-  float* const a_room = e.transpose_a ? room(1, blocks.k * blocks.m) : nullptr;
+      packed ? nullptr : room(0, block_units * std::min(blocks.n, (e.N + panel - 1) / panel * panel));
+  float* const a_room = copies_a(e.transpose_a) ? room(1, (block_units + width) * blocks.m) : nullptr;
   for (std::int64_t n = 0; n < e.N; n += blocks.n) {
     const std::int64_t nb = std::min(blocks.n, e.N - n);
     for (std::int64_t k = 0; k == 0 || k < e.K; k += blocks.k) {
-      const std::int64_t kb = std::min(blocks.k, e.K - k);
+      const std::int64_t kb = std::min(blocks.k, e.K - k), units = units_of(kb);
       const bool last = k + kb == e.K;
       const float* b = b_room;
       if (packed)
-        b = packed->data + k * packed->columns + (packed->first_panel + n / panel) * panel * kb;
+        b = packed->data + k / pair * packed->columns + (packed->first_panel + n / panel) * panel * units;
       else
         gemm_pack_b(e.transpose_b ? B + n * e.ldb : B + n, e.ldb, e.transpose_b, k, kb, nb, b_room);
       const float* next = nullptr;
@@ -254,24 +224,15 @@ void gemm(const GemmExtents& e, const float* A, const float* B, const PackedPane
       for (std::int64_t m = 0; m < e.M; m += blocks.m) {
         const std::int64_t mb = std::min(blocks.m, e.M - m);
         float* c = C + m * e.ldc + n;
-        BlockProduct product{e.transpose_a, {}, mb, nb, kb * panel, next};
-        product.tile = {kb,
-                        A + m * e.lda + k,
-                        e.lda,
-                        b,
-                        panel,
-                        c,
-                        e.ldc,
-                        k > 0 || epilogue.accumulate,
-                        last && epilogue.bias ? epilogue.bias + n : nullptr,
-                        0,
-                        nullptr,
-                        0};
-        if (e.transpose_a) {
-          pack_a(A + k * e.lda + m, e.lda, kb, mb, a_room, blocks.m);
-          product.tile.a = a_room;
-          product.tile.a_stride = blocks.m;
-        }
+        BlockProduct product{e.transpose_a, {}, mb, nb, units * panel, next};
+        product.tile = {.units = units,
+                        .b = b,
+                        .b_stride = panel,
+                        .c = c,
+                        .ldc = e.ldc,
+                        .from_c = k > 0 || epilogue.accumulate,
+                        .bias = last && epilogue.bias ? epilogue.bias + n : nullptr};
+        set_rows(e, A, m, mb, k, kb, blocks, a_room, product.tile);
         // Tiles of nearly equal height: 8 rows are 4 and 4, not 6 and 2.
         std::int64_t tiles_left = (mb + tile_rows - 1) / tile_rows;
         for (std::int64_t row = 0, rows = 0; row < mb; row += rows, --tiles_left) {
