@@ -28,8 +28,8 @@ void add_optimisation(std::vector<Key>& keys) {
       key<section, &O::batch_tokens>("batch_tokens", "most tokens of a batch on either side", {1, 1e8}));
   keys.push_back(key<section, &O::accumulate>("accumulate", "batches an update", {1, 1e6}));
   keys.push_back(key<section, &O::precision>(
-      "precision", "of an update's products: bf16 is faster where the processor multiplies it, and rounds",
-      {}, {choice("f32", kernels::Precision::f32), choice("bf16", kernels::Precision::bf16)}));
+      "precision", "of an update's products: bf16 rounds, and is faster", {},
+      {choice("f32", kernels::Precision::f32), choice("bf16", kernels::Precision::bf16)}));
   keys.push_back(key<section, &O::optimizer>(
       "optimizer", "adamw decays weights apart from the gradient", {},
       {choice("adam", OptimiserKind::adam), choice("adamw", OptimiserKind::adamw)}));
