@@ -9,6 +9,7 @@
 #include "fovea/base/file.h"
 #include "fovea/formats/json.h"
 #include "fovea/formats/safetensors.h"
+#include "fovea/models/any_model.h"
 #include "fovea/models/language_folder.h"
 #include "fovea/models/translation_folder.h"
 #include "fovea/text/chat_template.h"
@@ -57,6 +58,7 @@ void safetensors(Bytes bytes) {
 void config(Bytes bytes) {
   accepted([&] {
     const auto json = json_of(bytes);
+    accepted([&] { models::read_any_config(json); });
     accepted([&] { models::read_language_config(json); });
     accepted([&] { models::read_translation_config(json); });
   });

@@ -22,6 +22,8 @@ struct Named {
   std::string_view name;
   Enum value;
 };
+template <class Enum>
+Named(const char*, Enum) -> Named<Enum>;  // which clang before 17 does not find by itself
 constexpr std::array cells{Named{"gru", Recurrence::gru}, Named{"lstm", Recurrence::lstm}};
 constexpr std::array orders{Named{"bahdanau", Order::bahdanau}, Named{"luong", Order::luong},
                             Named{"conditional", Order::conditional}};
