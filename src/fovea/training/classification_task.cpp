@@ -185,12 +185,11 @@ ValidationResult ClassificationTask::validate(Care, const kernels::Execution& ex
     begin = end;
   }
   return {.loss = nll / static_cast<double>(count),
-          .accuracy = metrics::classification_scores(matrix).accuracy};
+          .metrics = {{&accuracy_metric, metrics::classification_scores(matrix).accuracy}}};
 }
 
-void ClassificationTask::summarise(formats::JsonWriter& json, const ValidationResult* final) const {
+void ClassificationTask::summarise(formats::JsonWriter& json, const ValidationResult* /*final*/) const {
   json.field("texts", corpus_.train.size()).field("classes", corpus_.labels.size());
-  if (final && final->accuracy) json.field("valid_accuracy", *final->accuracy);
 }
 
 }  // namespace fovea::training

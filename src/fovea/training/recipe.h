@@ -123,7 +123,7 @@ enum class ScheduleKind { inverse_sqrt, cosine, linear, constant };
 enum class SamplingSchedule { linear, inverse_sigmoid };
 enum class NonFinite { stop, skip };
 /// What validations count in translations: BLEU, or wrong symbols and wrong sequences.
-enum class ValidMetric { bleu, error_rate };
+enum class ValidMetric { bleu, error_rate, rouge };
 
 struct TrainingOptions {
   std::int64_t updates = 8000, epochs = 0;  ///< whichever comes first; 0: no limit
