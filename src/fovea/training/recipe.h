@@ -13,6 +13,7 @@
 #include "fovea/models/recurrent_config.h"
 #include "fovea/text/language_tokenizer.h"
 #include "fovea/training/classification_options.h"
+#include "fovea/training/tagging_options.h"
 
 /// A recipe: everything that decides what a training run does, as one TOML file.
 /// Each key is described once (name, range, explanation), those of all tasks in recipe_keys.cpp, those of one
@@ -21,7 +22,7 @@
 namespace fovea::training {
 
 /// What a model is trained for. Each has an entry in recipe_task.h.
-enum class TaskKind { translation, language_model, classification };
+enum class TaskKind { translation, language_model, classification, token_classification };
 
 struct DataOptions {
   std::string source_language, target_language;  ///< codes such as "en"; kept with the model
@@ -175,6 +176,7 @@ struct Recipe {
   TrainingOptions training;
   DecodingOptions decoding;
   ClassificationOptions classification;
+  TaggingOptions tagging;
 };
 
 /// The recipe in `path`, with "section.key=value" overrides applied in order (the last wins).

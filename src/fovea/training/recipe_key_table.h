@@ -22,6 +22,7 @@ inline std::string_view section_name(TrainingOptions Recipe::*) { return "traini
 inline std::string_view section_name(DecodingOptions Recipe::*) { return "decoding"; }
 /// In several sections: each key says which.
 inline std::string_view section_name(ClassificationOptions Recipe::*) { return ""; }
+inline std::string_view section_name(TaggingOptions Recipe::*) { return "data"; }
 
 template <auto Section, auto Field, class AnyRecipe>
 auto& field_of(AnyRecipe& recipe) {
@@ -90,6 +91,11 @@ Key key(std::string_view name, std::string_view explanation, Range range = {},
 template <class Enum>
 Choice choice(std::string_view name, Enum value) {
   return {name, static_cast<std::int64_t>(value)};
+}
+
+inline Key in_section(std::string_view section, Key key) {
+  key.section = section;
+  return key;
 }
 
 inline Key free_to_change(Key key) {

@@ -51,5 +51,6 @@ const RecipeTask& recipe_task(TaskKind task);
 RecipeTask translation_recipes();
 RecipeTask language_recipes();
 RecipeTask classification_recipes();
+RecipeTask tagging_recipes();
 
 }  // namespace fovea::training

@@ -25,6 +25,10 @@ inline constexpr Metric rouge1_metric{"rouge1", "ROUGE-1", Metric::Scale::hundre
 inline constexpr Metric rouge2_metric{"rouge2", "ROUGE-2", Metric::Scale::hundred};
 inline constexpr Metric rougeL_metric{"rougeL", "ROUGE-L", Metric::Scale::hundred};
 inline constexpr Metric accuracy_metric{"accuracy", "accuracy"};
+/// Of entities in labelled words, as seqeval counts them by default (metrics/entities.h).
+inline constexpr Metric entity_f1_metric{"entity_f1", "entity F1"};
+inline constexpr Metric entity_precision_metric{"entity_precision", "precision"};
+inline constexpr Metric entity_recall_metric{"entity_recall", "recall"};
 /// Share of wrong target symbols, as phonemes.
 inline constexpr Metric symbol_error_metric{"symbol_error_rate", "wrong symbols", Metric::Scale::percent,
                                             true};
@@ -32,9 +36,9 @@ inline constexpr Metric symbol_error_metric{"symbol_error_rate", "wrong symbols"
 inline constexpr Metric sequence_error_metric{"sequence_error_rate", "wrong sequences",
                                               Metric::Scale::percent, true};
 
-inline constexpr const Metric* all_metrics[] = {&bleu_metric,        &rouge1_metric,   &rouge2_metric,
-                                                &rougeL_metric,      &accuracy_metric, &sequence_error_metric,
-                                                &symbol_error_metric};
+inline constexpr const Metric* all_metrics[] = {
+    &bleu_metric,     &rouge1_metric,    &rouge2_metric,         &rougeL_metric,
+    &accuracy_metric, &entity_f1_metric, &sequence_error_metric, &symbol_error_metric};
 
 /// "38.27", "0.8120" or "20.13 %"
 std::string text_of(const Metric& metric, double value);

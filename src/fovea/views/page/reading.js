@@ -49,8 +49,8 @@ function buildParagraph(axis, units, title, begin, end) {
 function buildParagraphs(axis, units, title) {
   const end = units.labels.length;
   if (!units.second) return [buildParagraph(axis, units, title, 0, end)];
-  return [buildParagraph(axis, units, "first text", 0, units.second),
-    buildParagraph(axis, units, "second text", units.second, end)];
+  return [buildParagraph(axis, units, "first", 0, units.second),
+    buildParagraph(axis, units, "second", units.second, end)];
 }
 
 function buildReading() {
