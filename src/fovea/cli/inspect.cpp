@@ -103,6 +103,7 @@ void add_training(Lines& lines, const formats::Json& training) {
                                   {"epochs", "epochs"},
                                   {"pairs", "pairs"},
                                   {"texts", "texts"},
+                                  {"sentences", "sentences"},
                                   {"documents", "documents"},
                                   {"core_minutes", "core-minutes"}})
     if (const auto value = number(key)) add(trained, number_text(*value, "%.10g").substr(0, 12) + " " + unit);

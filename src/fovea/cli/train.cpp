@@ -129,7 +129,7 @@ std::string ending_text(const training::RunResult& result, const std::string& ou
   std::string text = "update " + std::to_string(result.state.update) + ": done; " + output + " holds the " +
                      (result.final.name.starts_with("update") ? "weights of " : "") + result.final.name;
   if (const auto& score = result.final.score) {
-    if (score->metrics.empty())
+    if (score->metrics.empty() || score->by_loss)
       return text + ", validation perplexity " + views::perplexity_text(score->loss);
     const auto& [metric, value] = score->metrics.front();
     text += ", validation: " + std::string(metric->name) + " " + text_of(*metric, value);

@@ -13,6 +13,7 @@
 #include "fovea/models/recurrent_config.h"
 #include "fovea/text/language_tokenizer.h"
 #include "fovea/training/classification_options.h"
+#include "fovea/training/masking_options.h"
 #include "fovea/training/tagging_options.h"
 
 /// A recipe: everything that decides what a training run does, as one TOML file.
@@ -22,7 +23,7 @@
 namespace fovea::training {
 
 /// What a model is trained for. Each has an entry in recipe_task.h.
-enum class TaskKind { translation, language_model, classification, token_classification };
+enum class TaskKind { translation, language_model, classification, token_classification, masked_language_model };
 
 struct DataOptions {
   std::string source_language, target_language;  ///< codes such as "en"; kept with the model
@@ -177,6 +178,7 @@ struct Recipe {
   DecodingOptions decoding;
   ClassificationOptions classification;
   TaggingOptions tagging;
+  MaskingOptions masking;
 };
 
 /// The recipe in `path`, with "section.key=value" overrides applied in order (the last wins).

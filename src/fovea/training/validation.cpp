@@ -23,7 +23,7 @@ std::optional<double> ValidationResult::of(const Metric& metric) const {
 }
 
 double ValidationResult::score() const {
-  if (metrics.empty()) return -loss;
+  if (metrics.empty() || by_loss) return -loss;
   const auto& [metric, value] = metrics.front();
   return metric->falls ? 1 - value : value;
 }
