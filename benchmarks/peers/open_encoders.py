@@ -3,7 +3,7 @@
 
     open_encoders.py --random 12     random models of random configurations, of each family and head in turn
     open_encoders.py --fixtures      writes tests/models/huggingface/, small models with their outputs
-    open_encoders.py --run DIR       a classifier that fovea trained, with its tokenizer, on awkward texts
+    open_encoders.py --run DIR       a classifier or a masked language model that fovea trained, with its tokenizer
 
 Each model is saved by Transformers, read by fovea (benchmarks/encoder_outputs.cpp), and written again by fovea, and read again
 by Transformers. Transformers gets the texts in one padded batch, with the mask that says so. Exits 1 if outputs differ by more
@@ -118,6 +118,26 @@ def compare(family, head, seed, folder):
     return not faults
 
 
+def compare_masks(folder):
+    """What stands behind masks: model and tokenizer as AutoClasses open them, beside `fovea fill`."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model, loading = transformers.AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True)
+    mask = tokenizer.mask_token
+    texts = [f"the film was {mask} by the {mask} .", f"{mask} is the capital", f"Caf\u00e9 {mask} \u623f\u95f4 \U0001f642"]
+    command = [ROOT / "build/release/fovea", "fill", "--model", folder, "--json", "--top", "10", *texts]
+    worst, model = 0.0, model.eval()
+    for text, line in zip(texts, subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()):
+        encoding = tokenizer(text, return_tensors="pt")
+        with torch.no_grad():
+            p = model(**encoding).logits[0].softmax(-1)[encoding["input_ids"][0] == tokenizer.mask_token_id]
+        for row, ours in zip(p, json.loads(line)["masks"], strict=True):
+            theirs = row.topk(len(ours)).values
+            worst = max(worst, *(abs(theirs[i].item() - entry["probability"]) for i, entry in enumerate(ours)))
+    good = worst <= WITHIN and not (loading["missing_keys"] or loading["unexpected_keys"] or loading["mismatched_keys"])
+    print(f"{type(model).__name__}: probabilities differ by {worst:.1g} at most" + ("" if good else f"; {loading}"))
+    return good
+
+
 def compare_run(folder):
     """Text in, probabilities out: tokenizer and model as AutoClasses open them, beside `fovea classify`."""
     texts = ["A gorgeous, witty, seductive movie.", "It isn't good; I can't say it's bad", "Caf\u00e9 \u623f\u95f4\u5f88\u5c0f \U0001f642", "x" * 300]
@@ -160,7 +180,10 @@ def main():
     transformers.utils.logging.disable_progress_bar()
     if arguments.fixtures:
         write_fixtures()
-    good = compare_run(arguments.run) if arguments.run else True
+    good = True
+    if arguments.run:
+        masked = "MaskedLM" in (pathlib.Path(arguments.run) / "config.json").read_text()
+        good = (compare_masks if masked else compare_run)(arguments.run)
     for seed in range(arguments.random or 0):
         for family in FAMILIES:
             for head in HEADS:

@@ -286,6 +286,40 @@ TEST(Attend, AnEncoderLooksAtItsText) {
   }
 }
 
+TEST(Attend, APairOfTextsIsNamed) {
+  const ScratchFolder folder;
+  const auto model = (folder / "model").string();
+  write_encoder(model, models::BertConfig::Head::text);
+  const auto result = attend_with(model, "'a very fine film' \"it wasn't bad\"");
+  EXPECT_EQ(result.code, 0) << result.err;
+  const auto lines = lines_of(result.out);
+  ASSERT_GE(lines.size(), 16u);
+  EXPECT_CONTAINS(lines[2], "first ─");
+  EXPECT_CONTAINS(lines[2], "second ─");
+  EXPECT_LT(lines[3].find("film"), lines[3].find("it"));
+  EXPECT_EQ(count(result.out, "\nfirst ─"), 1);
+  EXPECT_EQ(count(result.out, "second ─"), 2) << "above columns and rows";
+  EXPECT_NE(result.out, attend_with(model, "\"a very fine film it wasn't bad\"").out);
+
+  const auto output = [&](const std::string& name) {
+    const auto path = (folder / name).string();
+    EXPECT_EQ(attend_with(model, "'a very fine film' 'it' --output " + shell_word(path)).code, 0);
+    return read_file(path);
+  };
+  const auto svg = output("a.svg");
+  EXPECT_EQ(count(svg, ">first</text>"), 2);
+  EXPECT_EQ(count(svg, ">second</text>"), 2);
+  EXPECT_CONTAINS(output("a.html"), R"("second":6)");
+  const auto json = formats::Json::parse(output("a.json"), {"a.json", Error::Kind::data});
+  EXPECT_EQ(json.at("second").integer(), 6) << "[CLS] a very fine film [SEP]";
+
+  expect_failure(attend_with(model, "'a very fine film' ' '"), 2, "second text: is empty");
+  std::string long_text;
+  for (int i = 0; i < 10; ++i) long_text += " film";
+  expect_failure(attend_with(model, "'" + long_text + "' '" + long_text + "'"), 2,
+                 "text: 23 tokens; the model takes at most 16");
+}
+
 TEST(Attend, AClassifierLooksAtTheWordsThatItPools) {
   const ScratchFolder folder;
   const auto model = folder / "model";
@@ -303,6 +337,9 @@ TEST(Attend, AClassifierLooksAtTheWordsThatItPools) {
   EXPECT_EQ(lines[0].find("cross-attention, layer 0"), 0u) << result.out;
   EXPECT_CONTAINS(lines[2], "very");
   EXPECT_TRUE(contains(lines[3], "bad") || contains(lines[3], "good")) << result.out;
+  const auto pair = attend_with(model.string(), "'a very fine' 'very fine'");
+  EXPECT_EQ(pair.code, 0) << pair.err;
+  EXPECT_EQ(count(pair.out, "second ─"), 1) << "above the columns";
 }
 
 }  // namespace

@@ -147,6 +147,33 @@ TEST_F(Berts, GradientsAreDerivatives) {
   }
 }
 
+TEST_F(Berts, GradientsOfTokensAreDerivatives) {
+  const Texts texts;
+  const Ids rows{1, 4, 6, 7}, targets{2, 0, 1, 1};
+  for (const Family family : {Family::bert, Family::distilbert, Family::roberta})
+    for (const Head head : {Head::token, Head::masked}) {
+      Bert model(small(family, head), 5);
+      expect_gradients_are_derivatives(model, context(), 6, [&](const ops::Context& ctx) {
+        return model.token_loss(ctx, texts.batch(), rows, targets, 0.1f, 1.0f);
+      });
+    }
+}
+
+TEST_F(Berts, TheLossOfTokensIsThatOfTheirLogits) {
+  const Texts texts;
+  const Ids rows{1, 4, 6}, targets{2, 0, 1};
+  const Bert model(small(Family::bert, Head::token), 5);
+  const Tensor logits = model.token_logits(context(), texts.batch(), rows);
+  double nll = 0.0;
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    const float* row = logits.f32() + 3 * r;
+    nll += std::log(std::exp(row[0]) + std::exp(row[1]) + std::exp(row[2])) - row[targets[r]];
+  }
+  const auto sums = model.token_loss(context(), texts.batch(), rows, targets, 0.0f, 1.0f);
+  EXPECT_NEAR(sums.nll, nll, 1e-5);
+  EXPECT_EQ(sums.tokens, 3);
+}
+
 TEST_F(Berts, NarrowWeightsAnswerNearly) {
   const Texts texts;
   const Bert model(small(Family::bert, Head::text), 7);

@@ -64,14 +64,18 @@ TEST(ClassificationRun, LearnsAndLeavesAModelDirectory) {
     texts.recipe.training.updates = kind == ModelKind::recurrent ? 80 : 200;
     if (kind == ModelKind::transformer) texts.recipe.training.rate = 0.003;
     const auto result = texts.run("run");
-    ASSERT_TRUE(result.final.score && result.final.score->accuracy);
-    EXPECT_GT(*result.final.score->accuracy, 0.95);
+    ASSERT_TRUE(result.final.score && result.final.score->of(accuracy_metric));
+    EXPECT_GT(*result.final.score->of(accuracy_metric), 0.95);
     const kernels::ExecutionOwner owner(1);
     const auto model = models::load_classifier(texts / "run", owner.get());
     EXPECT_EQ(model->classes().names, (std::vector<std::string>{"down", "up"}));
     for (const char* name : {"tokenizer.json", "tokenizer_config.json", "config.json", "training.json"})
       EXPECT_TRUE(std::filesystem::exists(texts / "run" / name)) << name;
-    EXPECT_NE(read(texts / "run/log.jsonl").find("\"accuracy\""), std::string::npos);
+    const std::string log = read(texts / "run/log.jsonl"), curve = read(texts / "run/learning_curve.svg");
+    EXPECT_NE(log.find("\"accuracy\""), std::string::npos);
+    EXPECT_NE(log.find("\"texts_per_second\""), std::string::npos);
+    EXPECT_NE(curve.find(">validation accuracy</text>"), std::string::npos);
+    EXPECT_NE(curve.find("nats per text"), std::string::npos);
   }
 }
 

@@ -27,7 +27,7 @@ TEST(Run, TheFolderHoldsAWholeModelAndItsHistory) {
         "vocab.json", "recipe.toml", "log.jsonl", "learning_curve.svg", "training.json"})
     EXPECT_TRUE(std::filesystem::is_regular_file(data / "run" / name)) << name;
   EXPECT_NO_THROW(models::load_transformer(data / "run"));
-  const auto points = read_log(data / "run/log.jsonl");
+  const auto points = read_log(data / "run/log.jsonl", &bleu_metric);
   EXPECT_EQ(points.size(), 8u + 5u);  // every 3 of 24 updates; validations at 5, 10, 15, 20, 24
   const Recipe kept = read_recipe((data / "run/recipe.toml").string());
   EXPECT_NO_THROW(check_resumable(kept, data.recipe));
@@ -82,10 +82,11 @@ TEST(Run, LearnsToPronounceTheWordsOfADictionary) {
   recipe.training.validate_metric = ValidMetric::error_rate;
   const auto result = run(data, "run");
   ASSERT_TRUE(result.final.score);
-  EXPECT_FALSE(result.final.score->bleu);
-  EXPECT_GT(*result.final.score->sequence_error_rate, 0.0);
-  EXPECT_LE(*result.final.score->sequence_error_rate, 1.0);
-  EXPECT_GT(*result.final.score->symbol_error_rate, 0.0);
+  EXPECT_FALSE(result.final.score->of(bleu_metric));
+  EXPECT_GT(*result.final.score->of(sequence_error_metric), 0.0);
+  EXPECT_LE(*result.final.score->of(sequence_error_metric), 1.0);
+  EXPECT_GT(*result.final.score->of(symbol_error_metric), 0.0);
+  EXPECT_CONTAINS(read(data / "run/learning_curve.svg"), ">wrong sequences, %</text>");
   EXPECT_CONTAINS(read(data / "run/log.jsonl"), "\"sequence_error_rate\":");
   const auto tokenizer = text::TranslationTokenizer::read(data / "run");
   EXPECT_EQ(tokenizer.source_vocabulary().size(), 3 + 5);
@@ -94,6 +95,19 @@ TEST(Run, LearnsToPronounceTheWordsOfADictionary) {
   const auto target = tokenizer.encode_target("SE SA");
   EXPECT_EQ(target.size(), 3u);
   EXPECT_EQ(tokenizer.decode_target(target), "SE SA");
+}
+
+TEST(Run, SummariesAreJudgedByRouge) {
+  TinyData data;
+  data.recipe.training.validate_metric = ValidMetric::rouge;
+  const auto result = run(data, "run");
+  ASSERT_TRUE(result.final.score);
+  EXPECT_EQ(result.final.score->metrics.size(), 3u);
+  EXPECT_EQ(result.final.score->score(), result.final.score->of(rougeL_metric));
+  for (const char* part : {"\"rouge1\":", "\"rouge2\":", "\"rougeL\":"})
+    EXPECT_CONTAINS(read(data / "run/log.jsonl"), part);
+  EXPECT_CONTAINS(read(data / "run/training.json"), "\"valid_rougeL\":");
+  EXPECT_CONTAINS(read(data / "run/learning_curve.svg"), ">validation ROUGE-L</text>");
 }
 
 TEST(Run, TrainsWithoutValidationData) {
@@ -325,7 +339,7 @@ TEST(Log, IsCutBackToWhatTheStateKnows) {
   TrainingState state;
   state.update = 2;
   state.window.updates = 1;  // the line of update 2 came at the end of a run with a lower limit
-  Log(path, state).write(4, {1.5, std::nullopt}, true);
+  Log(path, state).write(4, {1.5}, true);
   EXPECT_EQ(read(path), "{\"update\":1,\"loss\":2}\n{\"update\":4,\"valid_loss\":1.5,\"best\":true}\n");
 }
 
@@ -333,7 +347,7 @@ TEST(Log, H07_APerplexityBeyondAllNumbersIsLeftOut) {
   const ScratchFolder folder;
   Log(folder / "log.jsonl", {}).write({.update = 1, .loss = 2000, .perplexity = INFINITY});
   EXPECT_EQ(read(folder / "log.jsonl").find("perplexity"), std::string::npos);
-  EXPECT_EQ(read_log(folder / "log.jsonl").size(), 1u);
+  EXPECT_EQ(read_log(folder / "log.jsonl", nullptr).size(), 1u);
 }
 
 }  // namespace

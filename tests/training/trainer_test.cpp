@@ -63,7 +63,7 @@ class TinyTrainer {
  public:
   std::function<void(const LogEntry&)> updated = [](const LogEntry&) {};
   std::function<void()> warned = [] {};
-  std::function<ValidationResult()> validate = [] { return ValidationResult{1.0, std::nullopt}; };
+  std::function<ValidationResult()> validate = [] { return ValidationResult{1.0}; };
   std::vector<std::string> warnings;
   std::vector<LogEntry> logged;
   std::vector<bool> bests;
@@ -159,7 +159,7 @@ TEST(Trainer, H07_WeightsThatAreNotFiniteAreNeverSaved) {
 TEST(Trainer, AValidationLossThatIsNotFiniteIsNeverTheBest) {
   TinyData data;
   TinyTrainer tiny(data);
-  tiny.validate = [] { return ValidationResult{std::nan(""), 50.0}; };
+  tiny.validate = [] { return ValidationResult{std::nan(""), {{&bleu_metric, 50.0}}}; };
   tiny.diverges();
   EXPECT_TRUE(tiny.bests.empty());
 }
@@ -168,7 +168,7 @@ TEST(Trainer, WhileNothingIsDecodedTheLowerLossIsBetter) {
   TinyData data;
   double loss = 3.0;
   TinyTrainer tiny(data);
-  tiny.validate = [&] { return ValidationResult{loss -= 0.5, 0.0}; };
+  tiny.validate = [&] { return ValidationResult{loss -= 0.5, {{&bleu_metric, 0.0}}}; };
   tiny.run();
   EXPECT_EQ(tiny.bests, (std::vector<bool>{true, true, true, true, true}));
 }

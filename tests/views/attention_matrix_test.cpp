@@ -27,6 +27,16 @@ std::vector<std::string> words_of(const std::vector<std::string>& pieces) {
   return merge_pieces({pieces, {}, {}}).source;
 }
 
+TEST(MergePieces, KeepsWhereTheSecondTextBegins) {
+  AttentionMatrix pieces{
+      {"[CLS]", "▁a", "b", "[SEP]", "▁c", "d"}, {"▁a", "b", "▁c"}, std::vector<float>(18, 0.1f)};
+  pieces.source_second = 4;
+  pieces.target_second = 2;
+  const auto words = merge_pieces(pieces);
+  EXPECT_EQ(words.source_second, 3u);
+  EXPECT_EQ(words.target_second, 1u);
+}
+
 TEST(MergePieces, FindsWords) {
   using Words = std::vector<std::string>;
   EXPECT_EQ(words_of({"He", "llo", "▁wor", "ld", "!", "!"}), (Words{"Hello", "▁world", "!!"}));

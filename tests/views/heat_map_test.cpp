@@ -164,6 +164,33 @@ std::size_t count(const std::string& text, const std::string& part) {
   return n;
 }
 
+TEST(HeatMap, TwoTextsAreNamed) {
+  auto pair = diagonal({"▁one", "▁two", "▁three", "▁four"}, {"▁one", "▁two", "▁three", "▁four"});
+  pair.source_second = pair.target_second = 2;
+  const auto lines = screen(heat_map(pair, {.width = 60}, {.legend = false}));
+  ASSERT_EQ(lines.size(), 8u);
+  EXPECT_EQ(lines[0], "      first ─────── second ───────");
+  EXPECT_EQ(lines[1].find("one") < lines[1].find("three"), true);
+  EXPECT_EQ(lines[2].find("first ─"), 0u);
+  EXPECT_EQ(lines[5].find("second ─"), 0u);
+  EXPECT_NE(lines[6].find("three"), std::string::npos);
+  for (int width = 1; width < 90; ++width) {
+    auto longer = words(30, 12);
+    longer.source_second = 11;
+    longer.target_second = 5;
+    EXPECT_LE(test::widest(screen(heat_map(longer, {.width = width}))), width);
+  }
+}
+
+TEST(HeatMapSvg, TwoTextsAreNamed) {
+  auto pair = bicycles();
+  pair.source_second = 3;
+  const auto svg = heat_map_svg(pair, "t");
+  EXPECT_EQ(test::xml_fault(svg), "");
+  EXPECT_NE(svg.find(">second</text>"), std::string::npos);
+  EXPECT_EQ(heat_map_svg(bicycles(), "t").find(">second</text>"), std::string::npos);
+}
+
 TEST(HeatMapSvg, HasACellForEveryPair) {
   const auto svg = heat_map_svg(bicycles(), "Who looks at whom");
   EXPECT_EQ(test::xml_fault(svg), "");

@@ -25,7 +25,7 @@ std::vector<LearningPoint> training() {
   for (int update = 100; update <= 4000; update += 100) {
     LearningPoint point{.update = update, .loss = 2 + 7 * std::exp(-update / 800.0)};
     if (update % 500 == 0) point.validation_loss = *point.loss - 0.2;
-    if (update % 500 == 0) point.bleu = update == 3000 ? 38.27 : 37.0 * (1 - std::exp(-update / 900.0));
+    if (update % 500 == 0) point.metric = update == 3000 ? 38.27 : 37.0 * (1 - std::exp(-update / 900.0));
     points.push_back(point);
   }
   return points;
@@ -45,12 +45,26 @@ TEST(LearningCurve, DrawsWhatWasMeasured) {
 
 TEST(LearningCurve, LeavesOutWhatWasNotMeasured) {
   auto points = training();
-  for (auto& point : points) point.bleu.reset();
+  for (auto& point : points) point.metric.reset();
   const auto svg = learning_curve_svg(points);
   EXPECT_EQ(count(svg, "BLEU"), 0u);
   EXPECT_EQ(count(svg, "<path "), 3u);
-  for (auto& point : points) point = {.update = point.update, .bleu = 1.0};
+  for (auto& point : points) point = {.update = point.update, .metric = 1.0};
   EXPECT_EQ(count(learning_curve_svg(points), "loss"), 0u);
+}
+
+TEST(LearningCurve, NamesTheMetricAndTheUnit) {
+  std::vector<LearningPoint> points{{.update = 100, .loss = 0.7, .metric = 0.31},
+                                    {.update = 200, .loss = 0.5, .metric = 0.2513},
+                                    {.update = 300, .loss = 0.4, .metric = 0.28}};
+  LearningCurveOptions options{.unit = "text", .metric = {.name = "accuracy", .share = true}};
+  const auto rising = learning_curve_svg(points, options);
+  for (const char* part : {">loss (nats per text)</text>", ">accuracy, %</text>",
+                           ">validation accuracy</text>", ">best 31.0 % at 100</text>"})
+    EXPECT_EQ(count(rising, part), 1u) << part;
+  EXPECT_EQ(count(rising, "BLEU"), 0u);
+  options.metric = {.name = "wrong sequences", .share = true, .falls = true};
+  EXPECT_EQ(count(learning_curve_svg(points, options), ">best 25.1 % at 200</text>"), 1u);
 }
 
 TEST(LearningCurve, TheOrderOfPointsDoesNotMatter) {
@@ -64,12 +78,12 @@ TEST(LearningCurve, SurvivesAnything) {
   EXPECT_NE(learning_curve_svg({}).find("nothing measured yet"), std::string::npos);
   EXPECT_EQ(test::xml_fault(learning_curve_svg({})), "");
   const std::vector<std::vector<LearningPoint>> odd{
-      {{.update = 0, .loss = 0.0, .bleu = 0.0}},
+      {{.update = 0, .loss = 0.0, .metric = 0.0}},
       {{.update = 7, .loss = 3.0}, {.update = 7, .loss = 3.0}},
       {{.update = 1, .loss = NAN},
        {.update = 2, .loss = INFINITY},
        {.update = 3, .validation_loss = -INFINITY}},
-      {{.update = 1, .loss = 1e300}, {.update = 2, .loss = -1e300}, {.update = INT64_MAX, .bleu = 1e-300}},
+      {{.update = 1, .loss = 1e300}, {.update = 2, .loss = -1e300}, {.update = INT64_MAX, .metric = 1e-300}},
       {{.update = -5, .loss = 1e-12}, {.update = 5, .loss = 1.0000001e-12}},
   };
   for (const auto& points : odd) {

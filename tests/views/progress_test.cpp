@@ -17,10 +17,10 @@ TrainingProgress halfway() {
           .loss = 2.1412,
           .learning_rate = 0.00242,
           .gradient_norm = 0.731,
-          .tokens_per_second = 21345,
+          .units_per_second = 21345,
           .seconds_left = 3725,
-          .last_bleu = 38.42,
-          .best_bleu = 39.1};
+          .last_score = "BLEU 38.4",
+          .best_score = "39.1"};
 }
 
 TEST(Durations, AsPeopleSayThem) {
@@ -86,6 +86,9 @@ TEST(ProgressLine, LeavesOutWhatIsNotKnown) {
   EXPECT_EQ(progress_line({.update = 12, .updates = 10}, {.width = 80}), "12/10  ██████████████");
   EXPECT_EQ(progress_line({.update = 1, .updates = 2}, {.charset = Charset::ascii, .width = 80}),
             "1/2  [=======       ]");
+  EXPECT_EQ(plain_progress_line({.update = 3, .loss = 0.5, .unit = "texts", .units_per_second = 812}),
+            "update 3  loss 0.500  812 texts/s")
+      << "only tokens have a perplexity";
 }
 
 TEST(ProgressLine, SurvivesNumbersThatAreNone) {
@@ -95,10 +98,8 @@ TEST(ProgressLine, SurvivesNumbersThatAreNone) {
                              .loss = NAN,
                              .learning_rate = INFINITY,
                              .gradient_norm = NAN,
-                             .tokens_per_second = -1,
-                             .seconds_left = INFINITY,
-                             .last_bleu = NAN,
-                             .best_bleu = 1e308};
+                             .units_per_second = -1,
+                             .seconds_left = INFINITY};
   EXPECT_NE(plain_progress_line(odd).find("loss nan  ppl nan"), std::string::npos);
   EXPECT_LE(display_width(progress_line(odd, {.width = 50})), 49);
 }

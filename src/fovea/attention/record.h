@@ -61,6 +61,7 @@ struct Recording {
   std::vector<std::string> target_in;   ///< T labels: what each step read, the start symbol first
   std::vector<std::string> target_out;  ///< T labels: what it produced, the end of sentence last
   std::vector<RecordedLayer> layers;    ///< the encoder's, then the decoder's, then cross, by number
+  std::size_t second = 0;               ///< where in `source` the second of two texts begins; 0: there is one
 
   /// The layer, or null if there is none such.
   const RecordedLayer* find(Side side, int layer) const;

@@ -1,4 +1,5 @@
-// fovea attend: what a model looks at while it reads a sentence and its translation, or a text.
+// fovea attend: what a model looks at while it reads a sentence and its translation, a text or a pair of
+// them.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
@@ -125,21 +126,43 @@ class Translating {
   LoadedModel loaded_;
 };
 
-/// What a model that reads one text looks at.
-template <class Model>
+void expect_words(bool any, const char* which) {
+  if (!any)
+    throw Error(Error::Kind::usage, which, "is empty: there is nothing to look at", "give it a sentence");
+}
+
+/// What a language model looks at, which reads one text.
 Recording watched_text(const Options& options, const std::string& folder, const kernels::Execution& exec,
-                       const Model& model) {
+                       const models::LanguageModel& model) {
   if (options.target)
     throw Error(Error::Kind::usage, "target", "this model reads one text, not a sentence and another",
                 "leave the second one out");
   const auto tokenizer = text::load_tokenizer(folder, text::Lengths::free);
   const std::string given = argument_line(options.source, "text");
   const auto encoding = tokenizer->encode(given);
-  if (encoding.size() == 0)
-    throw Error(Error::Kind::usage, "text", "is empty: there is nothing to look at", "give it a sentence");
+  expect_words(encoding.size() > 0, "text");
   ops::Context ctx;
   ctx.exec = exec;
   return models::watch(ctx, model, encoding.ids, text::piece_labels(*tokenizer, encoding, given));
+}
+
+/// What an encoder or a classifier looks at, which reads a text or a pair of them.
+template <class Model>
+Recording watched_texts(const Options& options, const std::string& folder, const kernels::Execution& exec,
+                        const Model& model) {
+  const auto tokenizer = text::load_tokenizer(folder, text::Lengths::free);
+  const std::string given = argument_line(options.source, "text");
+  const std::string second = options.target ? argument_line(*options.target, "second text") : "";
+  const auto encoding = options.target ? tokenizer->encode_pair(given, second, {}) : tokenizer->encode(given);
+  expect_words(encoding.size() > 0, "text");
+  const auto begin = std::ranges::find(encoding.sequences, 1) - encoding.sequences.begin();
+  expect_words(!options.target || begin < std::ssize(encoding.sequences), "second text");
+  ops::Context ctx;
+  ctx.exec = exec;
+  models::WatchedText text{encoding.ids, encoding.types,
+                           text::piece_labels(*tokenizer, encoding, given, second)};
+  if (options.target) text.second = static_cast<std::size_t>(begin);
+  return models::watch(ctx, model, std::move(text));
 }
 
 /// What the directory's config.json calls the model; empty if there is none, which others say better.
@@ -154,9 +177,9 @@ Recording watched(const Options& options, const std::string& folder, const kerne
   const std::string type = type_of(folder);
   if (models::is_language_model(type))
     return watched_text(options, folder, exec, *models::load_language_model_for_inference(folder, exec));
-  if (models::is_bert(type)) return watched_text(options, folder, exec, *models::load_bert(folder, exec));
+  if (models::is_bert(type)) return watched_texts(options, folder, exec, *models::load_bert(folder, exec));
   if (type == models::recurrent_classifier_type)
-    return watched_text(
+    return watched_texts(
         options, folder, exec,
         dynamic_cast<const models::RecurrentClassifier&>(*models::load_classifier(folder, exec)));
   return Translating(options, folder, exec).watched();
@@ -175,11 +198,14 @@ void add_attend(CLI::App& fovea) {
   CLI::App* command =
       fovea.add_subcommand("attend", "Show what a model looks at while it translates or reads");
   const auto options = std::make_shared<Options>();
-  command->add_option("source", options->source, "A sentence; any text for a model that reads one")
+  command->add_option("source", options->source, "A sentence; any text for a model that reads texts")
       ->type_name("TEXT")
       ->required();
   command
-      ->add_option("target", options->target, "Its translation (default: the model's own); may be any text")
+      ->add_option(
+          "target", options->target,
+          "Its translation (default: the model's own; may be any text), or for an encoder the second "
+          "text of a pair")
       ->type_name("TEXT");
   add_model_option(*command, options->model);
   options->output.add_to(*command);
@@ -190,10 +216,11 @@ void add_attend(CLI::App& fovea) {
       "model\n"
       "that reads one text: a row for each of its tokens, what that looked at; of a classifier that pools by "
       "attention\n"
-      "one row, named by the class it found.\n"
+      "one row, named by the class it found. Of a pair both texts are marked: first, second.\n"
       "In --statistics: entropy in nats, spread its share of the greatest possible, distance in tokens, and "
       "the shares\n"
       "that go to the diagonal, to the end of sentence (or start symbol) and to the strongest other token.\n"
+      "Example: fovea attend --model runs/sst2 \"A man sleeps.\" \"Nobody is awake.\"\n"
       "Example: fovea attend \"Two men are riding bicycles.\"\n"
       "Example: fovea attend \"Good morning.\" \"Guten Morgen.\" --layer 0 --head 2");
   command->callback([options] { attend(*options); });

@@ -108,7 +108,8 @@ views::AttentionMatrix without_end(const views::AttentionMatrix& whole) {
   const std::size_t T = std::max<std::size_t>(1, whole.target.size() - 1);
   views::AttentionMatrix words{{whole.source.begin(), whole.source.begin() + static_cast<std::ptrdiff_t>(S)},
                                {whole.target.begin(), whole.target.begin() + static_cast<std::ptrdiff_t>(T)},
-                               {}};
+                               {},
+                               whole.source_second < S ? whole.source_second : 0};
   for (std::size_t t = 0; t < T; ++t) {
     float rest = 0.0f;
     for (std::size_t s = 0; s < S; ++s) rest += whole.at(t, s);
@@ -162,6 +163,8 @@ AttentionView attention_view(const kernels::Execution& exec, const Recording& re
   const auto weights = chosen.weights_TS.values();
   AttentionView view{{recording.columns(side), recording.rows(side), {weights.begin(), weights.end()}},
                      chosen.title};
+  if (side != Side::decoder) view.matrix.source_second = recording.second;
+  if (side == Side::encoder) view.matrix.target_second = recording.second;
   if (side == Side::cross && !flags.special) view.matrix = without_end(view.matrix);
   if (!flags.pieces) view.matrix = views::merge_pieces(view.matrix);
   return view;

@@ -23,7 +23,7 @@ struct Options {
   std::string model;
   TextLines lines;
   std::int64_t top = 1;
-  bool json = false;
+  bool json = false, words = false;
   DTypeFlag dtype;
   int threads = 0;
 };
@@ -111,7 +111,8 @@ void classify_words(const Options& options, const ops::Context& ctx) {
                                       model->vocabulary(), model->max_tokens(), shown(options.model));
   Output out;
   options.lines.for_each(most_texts, [&](const TextLines::Texts& texts) {
-    const auto words = label_words(ctx, *model, encode(encoder, texts), texts.texts);
+    const auto words = label_words(ctx, *model, encode(encoder, texts), texts.texts,
+                                   options.words ? WordKind::spaced : WordKind::tokenizers);
     for (std::size_t i = 0; i < words.size(); ++i)
       out.write(word_lines(words[i], texts.texts[i], options.json));
     out.flush();
@@ -124,10 +125,11 @@ void classify(const Options& options) {
   const kernels::ExecutionOwner owner(options.threads);
   ops::Context ctx;
   ctx.exec = owner.get();
-  if (labels_words(options.model))
-    classify_words(options, ctx);
-  else
-    classify_texts(options, ctx);
+  if (labels_words(options.model)) return classify_words(options, ctx);
+  if (options.words)
+    throw Error(Error::Kind::usage, "--words", "this model labels whole texts, not their words",
+                "leave it out");
+  classify_texts(options, ctx);
 }
 
 }  // namespace
@@ -148,6 +150,10 @@ void add_classify(CLI::App& fovea) {
       ->check(CLI::Range(1, 100000))
       ->type_name("K")
       ->capture_default_str();
+  command->add_flag(
+      "--words", options->words,
+      "For a model that labels words: words stand between spaces, as in what it learned from; otherwise "
+      "punctuation is apart");
   command->add_flag("--json", options->json, "Print an object a text, one a line");
   options->dtype.add_to(*command);
   add_threads_option(*command, options->threads);

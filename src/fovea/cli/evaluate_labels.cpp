@@ -7,6 +7,8 @@
 #include "fovea/base/error.h"
 #include "fovea/base/file.h"
 #include "fovea/cli/common.h"
+#include "fovea/cli/evaluate_tags.h"
+#include "fovea/cli/labelled_words.h"
 #include "fovea/cli/model_folder.h"
 #include "fovea/cli/text_lines.h"
 #include "fovea/data/labelled_text.h"
@@ -25,11 +27,13 @@ using metrics::ClassScore;
 using metrics::ConfusionMatrix;
 
 data::LabelledText read(const LabelledTest& test) {
-  if (test.columns.size() < 2 || test.columns.size() > 3)
-    throw Error(Error::Kind::usage, "--columns", "names " + std::to_string(test.columns.size()) + " columns",
+  const std::vector<std::int64_t> columns =
+      test.columns.empty() ? std::vector<std::int64_t>{1, 2} : test.columns;
+  if (columns.size() < 2 || columns.size() > 3)
+    throw Error(Error::Kind::usage, "--columns", "names " + std::to_string(columns.size()) + " columns",
                 "name those of the text and the label, or of two texts and the label");
-  const auto column = [&](std::size_t i) { return static_cast<int>(test.columns[i]); };
-  const bool pairs = test.columns.size() == 3;
+  const auto column = [&](std::size_t i) { return static_cast<int>(columns[i]); };
+  const bool pairs = columns.size() == 3;
   return data::read_labelled({.path = test.data,
                               .text = column(0),
                               .second = pairs ? column(1) : 0,
@@ -97,27 +101,32 @@ std::string as_json(const ClassificationScores& scores, const ConfusionMatrix& m
   return json.end_array().end_object().finish();
 }
 
-void draw(const LabelledTest& test, const ConfusionMatrix& matrix, const data::Labels& labels) {
-  views::ConfusionTable table{labels.names(), {}};
+}  // namespace
+
+void draw_confusion(const LabelledTest& test, const ConfusionMatrix& matrix,
+                    const std::vector<std::string>& names) {
+  views::ConfusionTable table{names, {}};
   for (std::int64_t g = 0; g < matrix.classes(); ++g)
     for (std::int64_t p = 0; p < matrix.classes(); ++p) table.counts.push_back(matrix.count(g, p));
   const std::string name = std::filesystem::path(test.data).filename().string();
   write_atomically(test.confusion, views::confusion_svg(table, "Confusion matrix of " + name));
 }
 
-}  // namespace
-
 void LabelledTest::add_to(CLI::App& command) {
   command.option_defaults()->group("Accuracy of a classifier");
   command
-      .add_option("--data", data,
-                  "Texts with their labels in tab-separated columns, plain or .gz")
+      .add_option(
+          "--data", data,
+          "Texts with their labels in tab-separated columns, plain or .gz; for a model that labels words "
+          "CoNLL columns or JSON lines")
       ->type_name("FILE");
-  command.add_option("--columns", columns, "Columns of text and label, or of two texts and the label")
+  command
+      .add_option(
+          "--columns", columns,
+          "Columns of text and label, or of two texts and the label (default: 1,2; for words 1 and the last)")
       ->delimiter(',')
       ->check(CLI::Range(1, 1000))
-      ->type_name("N,N")
-      ->capture_default_str();
+      ->type_name("N,N");
   command.add_flag("--header", header, "The first line of --data names the columns");
   command.add_option("--confusion", confusion, "Draw what was taken for what, an SVG")->type_name("FILE");
   command.option_defaults()->group("Options");
@@ -128,6 +137,7 @@ void evaluate_labels(const std::string& folder, const LabelledTest& test, bool j
   if (folder.empty())
     throw Error(Error::Kind::usage, "evaluate", "--data needs --model", "name the classifier");
   refuse_checkpoint(folder);
+  if (labels_words(folder)) return evaluate_tags(folder, test, json, weights, threads);
   const kernels::ExecutionOwner owner(threads);
   ops::Context ctx;
   ctx.exec = owner.get();
@@ -140,7 +150,7 @@ void evaluate_labels(const std::string& folder, const LabelledTest& test, bool j
   const data::Labels labels(model->classes().names);
   const auto matrix = measure(*model, labels, encoder, read(test), test.data, ctx);
   const auto scores = metrics::classification_scores(matrix);
-  if (!test.confusion.empty()) draw(test, matrix, labels);
+  if (!test.confusion.empty()) draw_confusion(test, matrix, labels.names());
   print(json ? as_json(scores, matrix, labels) : as_text(scores, labels));
   warn_of_cuts(encoder);
 }

@@ -14,6 +14,7 @@
 #include "fovea/cli/model_folder.h"
 #include "fovea/cli/model_report.h"
 #include "fovea/formats/json_writer.h"
+#include "fovea/training/validation.h"
 
 namespace fovea::cli {
 namespace {
@@ -102,17 +103,15 @@ void add_training(Lines& lines, const formats::Json& training) {
                                   {"epochs", "epochs"},
                                   {"pairs", "pairs"},
                                   {"texts", "texts"},
+                                  {"sentences", "sentences"},
                                   {"documents", "documents"},
                                   {"core_minutes", "core-minutes"}})
     if (const auto value = number(key)) add(trained, number_text(*value, "%.10g").substr(0, 12) + " " + unit);
-  if (const auto bleu = number("valid_bleu")) {
-    add(scores, "validation BLEU " + number_text(*bleu, "%.2f"));
-    if (const auto beam = number("valid_beam")) scores += " (beam " + number_text(*beam, "%.0f") + ")";
-  }
-  if (const auto accuracy = number("valid_accuracy"))
-    add(scores, "validation accuracy " + number_text(*accuracy, "%.4f"));
-  if (const auto rate = number("valid_sequence_error_rate"))
-    add(scores, "wrong sequences " + number_text(100 * *rate, "%.2f") + " %");
+  for (const auto* metric : training::all_metrics)
+    if (const auto value = number(("valid_" + std::string(metric->key)).c_str()))
+      add(scores, "validation " + std::string(metric->name) + " " + text_of(*metric, *value));
+  if (const auto beam = number("valid_beam"); beam && !scores.empty())
+    scores += " (beam " + number_text(*beam, "%.0f") + ")";
   if (const auto loss = number("valid_loss"); loss && !number("valid_accuracy"))
     add(scores, "validation perplexity " + number_text(std::exp(*loss)));
   lines.add("trained", trained);

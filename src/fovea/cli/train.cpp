@@ -1,7 +1,6 @@
 // fovea train: from parallel text to a model directory.
 #include <unistd.h>
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -11,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "fovea/base/decimal.h"
 #include "fovea/base/error.h"
 #include "fovea/cli/command.h"
 #include "fovea/cli/common.h"
@@ -56,6 +56,7 @@ class Display {
  private:
   void updated(const LogEntry& entry) {
     const auto now = views::RedrawnLine::Clock::now();
+    progress_.unit = entry.unit == "token" ? "tok" : std::string(entry.unit) + "s";
     if (last_update_ > 0)
       rate_.add(static_cast<double>(entry.update - last_update_),
                 std::chrono::duration<double>(now - last_).count());
@@ -78,30 +79,21 @@ class Display {
     progress_.loss = std::log(entry.perplexity);
     progress_.learning_rate = entry.rate;
     progress_.gradient_norm = entry.gradient_norm;
-    progress_.tokens_per_second = entry.tokens_per_second;
+    progress_.units_per_second = entry.units_per_second;
     if (const auto rate = rate_.per_second(); rate && progress_.updates > 0)
       progress_.seconds_left = static_cast<double>(progress_.updates - entry.update) / *rate;
   }
 
   void validated(std::int64_t update, const ValidationResult& result, bool best) {
-    char text[160];
-    std::snprintf(text, sizeof text, "update %lld: validation perplexity %s", static_cast<long long>(update),
-                  views::perplexity_text(result.loss).c_str());
-    std::string line = text;
-    if (result.bleu) {
-      std::snprintf(text, sizeof text, ", BLEU %.2f", *result.bleu);
-      line += text;
-      progress_.last_bleu = result.bleu;
-      progress_.best_bleu = std::max(progress_.best_bleu.value_or(0.0), *result.bleu);
-    }
-    if (result.accuracy) {
-      std::snprintf(text, sizeof text, ", accuracy %.4f", *result.accuracy);
-      line += text;
-    }
-    if (result.sequence_error_rate) {
-      std::snprintf(text, sizeof text, ", wrong symbols %.2f %%, sequences %.2f %%",
-                    100 * *result.symbol_error_rate, 100 * *result.sequence_error_rate);
-      line += text;
+    std::string line = "update " + std::to_string(update) + ": validation ";
+    line += progress_.unit == "tok" ? "perplexity " + views::perplexity_text(result.loss)
+                                    : "loss " + fixed(result.loss, 4);
+    for (const auto& [metric, value] : result.metrics)
+      line.append(", ").append(metric->name).append(" ").append(text_of(*metric, value));
+    if (!result.metrics.empty()) {
+      const auto& [metric, value] = result.metrics.front();
+      progress_.last_score = std::string(metric->name) + " " + text_of(*metric, value);
+      if (best) progress_.best_score = text_of(*metric, value);
     }
     say(line + (best ? " (best)" : ""));
   }
@@ -137,15 +129,10 @@ std::string ending_text(const training::RunResult& result, const std::string& ou
   std::string text = "update " + std::to_string(result.state.update) + ": done; " + output + " holds the " +
                      (result.final.name.starts_with("update") ? "weights of " : "") + result.final.name;
   if (const auto& score = result.final.score) {
-    char number[32] = "";
-    if (score->bleu) std::snprintf(number, sizeof number, "%.2f", *score->bleu);
-    if (score->accuracy) std::snprintf(number, sizeof number, "%.4f", *score->accuracy);
-    if (score->sequence_error_rate)
-      std::snprintf(number, sizeof number, "%.2f %%", 100 * *score->sequence_error_rate);
-    text += score->bleu                  ? std::string(", validation BLEU ") + number
-            : score->accuracy            ? std::string(", validation accuracy ") + number
-            : score->sequence_error_rate ? std::string(", wrong sequences of the validation text ") + number
-                                         : ", validation perplexity " + views::perplexity_text(score->loss);
+    if (score->metrics.empty() || score->by_loss)
+      return text + ", validation perplexity " + views::perplexity_text(score->loss);
+    const auto& [metric, value] = score->metrics.front();
+    text += ", validation: " + std::string(metric->name) + " " + text_of(*metric, value);
   }
   return text;
 }

@@ -202,17 +202,28 @@ Tensor Bert::summary(const ops::Context& ctx, const TextBatch& batch) const {
   return ops::dropout(ctx, inner, head_dropping_);
 }
 
-Tensor Bert::token_logits(const ops::Context& ctx, const TextBatch& batch,
-                          std::span<const std::int32_t> rows) const {
+// What the last layer reads of those tokens.
+Tensor Bert::token_summary(const ops::Context& ctx, const TextBatch& batch,
+                           std::span<const std::int32_t> rows) const {
   Tensor x = states(ctx, batch);
   if (!rows.empty()) x = chosen(ctx, x, rows);
   if (config_.head == Head::masked) {
     const auto activation = is_roberta(config_.family) ? Activation::gelu : config_.activation;
-    x = (*dense_norm_)(ctx, (*dense_)(ctx, x, {.activation = activation}));
-  } else {
-    x = ops::dropout(ctx, x, head_dropping_);
+    return (*dense_norm_)(ctx, (*dense_)(ctx, x, {.activation = activation}));
   }
-  return nn::linear(ctx, x, *output_.weight, output_.bias->value);
+  return ops::dropout(ctx, x, head_dropping_);
+}
+
+Tensor Bert::token_logits(const ops::Context& ctx, const TextBatch& batch,
+                          std::span<const std::int32_t> rows) const {
+  return nn::linear(ctx, token_summary(ctx, batch, rows), *output_.weight, output_.bias->value);
+}
+
+ops::LossSums Bert::token_loss(const ops::Context& ctx, const TextBatch& batch,
+                               std::span<const std::int32_t> rows, std::span<const std::int32_t> targets,
+                               float label_smoothing, float weight) const {
+  return ops::linear_cross_entropy(ctx, token_summary(ctx, batch, rows), output_.weight->value,
+                                   output_.bias->value, ops::ids_tensor(targets), label_smoothing, weight);
 }
 
 // What a file may hold beside the parameters: buffers, the output layer where it is the embedding, and heads

@@ -56,6 +56,11 @@ class Bert : public TextClassifier {
   /// in their place [R, V]; for the heads token and masked.
   Tensor token_logits(const ops::Context& ctx, const TextBatch& batch,
                       std::span<const std::int32_t> rows = {}) const;
+  /// Cross-entropy of those rows' targets [R]; with a tape, backward() then adds the gradients of weight *
+  /// (sum of losses).
+  ops::LossSums token_loss(const ops::Context& ctx, const TextBatch& batch,
+                           std::span<const std::int32_t> rows, std::span<const std::int32_t> targets,
+                           float label_smoothing, float weight) const;
 
  protected:
   Output output() const override { return output_; }
@@ -65,6 +70,8 @@ class Bert : public TextClassifier {
   void add_embeddings(nn::Builder& builder);
   void add_head(nn::Builder& builder);
   void add_masked_head(nn::Builder& builder);
+  Tensor token_summary(const ops::Context& ctx, const TextBatch& batch,
+                       std::span<const std::int32_t> rows) const;
   Tensor embedded(const ops::Context& ctx, const TextBatch& batch) const;
   std::vector<std::int32_t> positions(const TextBatch& batch) const;
   bool is_redundant(std::string_view name, const formats::Weights& file) const;

@@ -70,27 +70,28 @@ attention::Recording watch(const ops::Context& ctx, const LanguageModel& model,
   return found;
 }
 
-attention::Recording watch(const ops::Context& ctx, const Bert& model, std::span<const std::int32_t> text,
-                           std::vector<std::string> pieces) {
-  expect_room(text.size(), "text", model.max_tokens());
+attention::Recording watch(const ops::Context& ctx, const Bert& model, WatchedText text) {
+  expect_room(text.tokens.size(), "text", model.max_tokens());
   attention::Record record;
-  const std::int32_t start[] = {0, static_cast<std::int32_t>(text.size())};
-  model.states(recorded(ctx, record), {.tokens = text, .types = {}, .start = start});
-  auto found = attention::recording(record, attention::Side::encoder, std::move(pieces));
+  const std::int32_t start[] = {0, static_cast<std::int32_t>(text.tokens.size())};
+  model.states(recorded(ctx, record), {.tokens = text.tokens, .types = text.types, .start = start});
+  auto found = attention::recording(record, attention::Side::encoder, std::move(text.pieces));
+  found.second = text.second;
   expect_numbers(found);
   return found;
 }
 
-attention::Recording watch(const ops::Context& ctx, const RecurrentClassifier& model,
-                           std::span<const std::int32_t> text, std::vector<std::string> pieces) {
-  expect_room(text.size(), "text", model.max_tokens());
+attention::Recording watch(const ops::Context& ctx, const RecurrentClassifier& model, WatchedText text) {
+  expect_room(text.tokens.size(), "text", model.max_tokens());
   attention::Record record;
-  const std::int32_t start[] = {0, static_cast<std::int32_t>(text.size())};
-  const Tensor logits = model.logits(recorded(ctx, record), {.tokens = text, .types = {}, .start = start});
+  const std::int32_t start[] = {0, static_cast<std::int32_t>(text.tokens.size())};
+  const Tensor logits =
+      model.logits(recorded(ctx, record), {.tokens = text.tokens, .types = text.types, .start = start});
   if (record.calls().empty()) nothing_to_see();
   const auto best = std::ranges::max_element(logits.values()) - logits.values().begin();
-  auto found = attention::recording(record, std::move(pieces), {"<s>"},
+  auto found = attention::recording(record, std::move(text.pieces), {"<s>"},
                                     {model.classes().names[static_cast<std::size_t>(best)]});
+  found.second = text.second;
   expect_numbers(found);
   return found;
 }

@@ -32,12 +32,16 @@ attention::Recording watch(const ops::Context& ctx, const TranslationModel& mode
 /// The same of a text of at least one token that a language model reads: every layer of its decoder.
 attention::Recording watch(const ops::Context& ctx, const LanguageModel& model,
                            std::span<const std::int32_t> text, std::vector<std::string> pieces);
-/// The same of a text that an encoder reads: every layer of it.
-attention::Recording watch(const ops::Context& ctx, const Bert& model, std::span<const std::int32_t> text,
-                           std::vector<std::string> pieces);
+/// A text or two, as an encoder reads them.
+struct WatchedText {
+  std::span<const std::int32_t> tokens, types = {};
+  std::vector<std::string> pieces = {};  ///< of the tokens, one each
+  std::size_t second = 0;                ///< where the second text begins; 0: there is one
+};
+/// The same of texts that an encoder reads: every layer of it.
+attention::Recording watch(const ops::Context& ctx, const Bert& model, WatchedText text);
 /// What a classifier with attention pooling looked at: one row, which bears the name of the class it found.
 /// Throws Error(model) if its pooling is a mean.
-attention::Recording watch(const ops::Context& ctx, const RecurrentClassifier& model,
-                           std::span<const std::int32_t> text, std::vector<std::string> pieces);
+attention::Recording watch(const ops::Context& ctx, const RecurrentClassifier& model, WatchedText text);
 
 }  // namespace fovea::models

@@ -1,6 +1,7 @@
 #include "fovea/text/piece_labels.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace fovea::text {
 namespace {
@@ -12,13 +13,19 @@ bool is_blank(char c) { return blanks.find(c) != std::string_view::npos; }
 }  // namespace
 
 std::vector<std::string> piece_labels(const Tokenizer& tokenizer, const Encoding& encoding,
-                                      std::string_view text) {
+                                      std::string_view first, std::string_view second) {
   std::vector<std::string> labels;
+  std::string_view text = first;
+  bool in_second = false;
   std::size_t told = 0;  // bytes of the text that labels stand for so far
   for (std::size_t i = 0; i < encoding.size(); ++i) {
     if (encoding.special[i]) {
       labels.push_back(tokenizer.piece(encoding.ids[i]));
       continue;
+    }
+    if (encoding.sequences[i] == 1 && !std::exchange(in_second, true)) {
+      text = second;
+      told = 0;
     }
     const std::size_t begin = std::max(told, static_cast<std::size_t>(encoding.ranges[i].begin));
     const std::size_t end = std::min(text.size(), static_cast<std::size_t>(encoding.ranges[i].end));

@@ -1,11 +1,7 @@
 #include "fovea/training/classification_corpus.h"
 
-#include "fovea/base/file.h"
 #include "fovea/data/labelled_text.h"
-#include "fovea/text/load_tokenizer.h"
 #include "fovea/text/shorten.h"
-#include "fovea/text/tokenizer_json.h"
-#include "fovea/text/tokenizer_trainer.h"
 
 namespace fovea::training {
 namespace {
@@ -25,29 +21,6 @@ LabelledText read(const Recipe& recipe, const std::filesystem::path& folder, con
     notes(name + ": " + std::to_string(text.invalid_lines) +
           " lines are not UTF-8 and were repaired, the first at " + text.first_invalid);
   return text;
-}
-
-GivenTokenizer train_tokenizer(const Recipe& recipe, const LabelledText& train) {
-  const ClassificationOptions& options = recipe.classification;
-  std::vector<std::string> lines = train.text;
-  lines.insert(lines.end(), train.second.begin(), train.second.end());
-  std::string json = text::train_tokenizer_json({.kind = options.tokens,
-                                                 .size = recipe.tokenizer.vocabulary,
-                                                 .least_count = options.least_count,
-                                                 .lowercase = options.lowercase},
-                                                lines);
-  const auto tokenizer = text::TokenizerJson::parse(json, "the new tokenizer");
-  text::SpecialIds ids;
-  ids.pad = tokenizer->find("[PAD]");
-  ids.unk = tokenizer->find("[UNK]");
-  ids.cls = tokenizer->find("[CLS]");
-  ids.sep = tokenizer->find("[SEP]");
-  ids.mask = tokenizer->find("[MASK]");
-  tokenizer->set_special(ids);
-  FolderFiles files;
-  files.emplace_back("tokenizer.json", std::move(json));
-  files.emplace_back("tokenizer_config.json", text::tokenizer_config_json(recipe.model.max_positions));
-  return {tokenizer, std::move(files)};
 }
 
 data::Labels classes_of(const Recipe& recipe, const LabelledText& train) {
@@ -92,18 +65,6 @@ class Encoder {
 
 }  // namespace
 
-GivenTokenizer GivenTokenizer::read(const std::filesystem::path& directory) {
-  constexpr std::uint64_t most = std::uint64_t{256} << 20;
-  GivenTokenizer given{text::load_tokenizer(directory, text::Lengths::free), {}};
-  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
-                           "vocab.json", "merges.txt", "added_tokens.json"}) {
-    std::error_code error;
-    if (std::filesystem::exists(directory / name, error))
-      given.files.emplace_back(name, read_file(directory / name, most, Error::Kind::model));
-  }
-  return given;
-}
-
 ClassificationCorpus prepare_classification(const Recipe& recipe, const std::filesystem::path& folder,
                                             std::optional<GivenTokenizer> tokenizer, std::int64_t max_tokens,
                                             const Notes& notes) {
@@ -118,7 +79,11 @@ ClassificationCorpus prepare_classification(const Recipe& recipe, const std::fil
     valid = read(recipe, folder, valid_name, notes);
   }
   data::Labels labels = classes_of(recipe, train);
-  if (!tokenizer) tokenizer = train_tokenizer(recipe, train);
+  if (!tokenizer) {
+    std::vector<std::string> lines = train.text;
+    lines.insert(lines.end(), train.second.begin(), train.second.end());
+    tokenizer = learn_tokenizer(recipe, lines);
+  }
   const Encoder encoder(*tokenizer->tokenizer, labels, max_tokens, notes);
   auto train_ids = encoder.encode(train, data.train_tsv);
   auto valid_ids = encoder.encode(valid, valid_name);

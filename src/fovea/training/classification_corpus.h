@@ -1,25 +1,13 @@
 #pragma once
 
 #include <filesystem>
-#include <memory>
 #include <optional>
 
 #include "fovea/data/labelled_corpus.h"
 #include "fovea/data/labels.h"
-#include "fovea/text/tokenizer.h"
-#include "fovea/training/recipe.h"
-#include "fovea/training/task.h"
+#include "fovea/training/encoder_parts.h"
 
 namespace fovea::training {
-
-/// A tokenizer, and the files of a model directory that hold it.
-struct GivenTokenizer {
-  std::shared_ptr<const text::Tokenizer> tokenizer;
-  FolderFiles files;
-
-  /// That of a model directory.
-  static GivenTokenizer read(const std::filesystem::path& directory);
-};
 
 /// What a classifier learns from and is measured on.
 struct ClassificationCorpus {

@@ -9,7 +9,7 @@
 
 namespace fovea::training {
 
-/// A classifier that learns from texts and their labels. Its "tokens" to be predicted are labels.
+/// A classifier that learns from texts and their labels.
 class ClassificationLearner : public Learner {
  public:
   struct Words {
@@ -22,6 +22,7 @@ class ClassificationLearner : public Learner {
       : recipe_(recipe), model_(model), batcher_(batcher), words_(std::move(words)) {}
 
   models::TextClassifier& model() override { return model_; }
+  std::string_view unit() const override { return "text"; }
   double guessing() const override;
   std::int64_t take(std::int64_t count, std::int64_t update) override;
   ops::LossSums loss(const ops::Context& ctx, std::int64_t i, float weight) override;

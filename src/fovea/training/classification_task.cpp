@@ -5,54 +5,13 @@
 #include <utility>
 
 #include "fovea/metrics/classification.h"
+#include "fovea/training/encoder_parts.h"
 
 namespace fovea::training {
 namespace {
 
 using models::BertConfig;
 using models::ClassifierConfig;
-
-ClassifierConfig pretrained_config(const std::filesystem::path& directory) {
-  return models::read_classifier_config(formats::read_json(directory / "config.json", Error::Kind::model));
-}
-
-// The most tokens of a text: as the recipe says, and as a pretrained model can read.
-std::int64_t max_tokens(const Recipe& recipe) {
-  if (recipe.init.empty()) return recipe.model.max_positions;
-  const auto most = std::visit(
-      [](const auto& config) -> std::int64_t {
-        if constexpr (std::is_same_v<std::decay_t<decltype(config)>, BertConfig>)
-          return config.max_tokens();
-        else
-          return config.max_tokens;
-      },
-      pretrained_config(recipe.init));
-  return std::min(most, recipe.model.max_positions);
-}
-
-// Weights that continue from another model need its tokenizer.
-std::optional<GivenTokenizer> given_tokenizer(const Recipe& recipe, const TaskPlaces& places) {
-  if (!places.tokenizer.empty()) return GivenTokenizer::read(places.tokenizer);
-  if (recipe.init.empty()) return std::nullopt;
-  return GivenTokenizer::read(recipe.init);
-}
-
-BertConfig bert_config(const Recipe& recipe) {
-  BertConfig config;
-  config.head = BertConfig::Head::text;
-  config.pooler = true;
-  config.max_positions = recipe.model.max_positions;
-  config.width = recipe.model.width;
-  config.layers = recipe.model.encoder_layers;
-  config.heads = recipe.model.heads;
-  config.feed_forward = recipe.model.feed_forward;
-  config.activation = recipe.model.activation;
-  config.dropout = static_cast<float>(recipe.model.dropout);
-  config.attention_dropout = static_cast<float>(recipe.model.attention_dropout);
-  config.classifier_dropout = static_cast<float>(recipe.classification.classifier_dropout);
-  config.deviation = 1.0f / std::sqrt(static_cast<float>(recipe.model.width));
-  return config;
-}
 
 models::RecurrentClassifierConfig recurrent_config(const Recipe& recipe) {
   const auto or_width = [&](std::int64_t width) { return width > 0 ? width : recipe.model.width; };
@@ -69,6 +28,13 @@ models::RecurrentClassifierConfig recurrent_config(const Recipe& recipe) {
   config.dropout = static_cast<float>(recipe.model.dropout);
   config.classifier_dropout = static_cast<float>(recipe.classification.classifier_dropout);
   config.variational = recipe.recurrent.variational_dropout;
+  return config;
+}
+
+BertConfig new_text_bert(const Recipe& recipe) {
+  BertConfig config = new_bert(recipe);
+  config.head = BertConfig::Head::text;
+  config.pooler = true;
   return config;
 }
 
@@ -90,7 +56,7 @@ ClassifierConfig classifier_config(const Recipe& recipe, const ClassificationCor
   if (!recipe.init.empty()) return with_classes(pretrained_config(recipe.init), corpus.labels.names());
   ClassifierConfig config = recipe.model.kind == ModelKind::recurrent
                                 ? ClassifierConfig(recurrent_config(recipe))
-                                : ClassifierConfig(bert_config(recipe));
+                                : ClassifierConfig(new_text_bert(recipe));
   std::visit([&](auto& family) { family.vocabulary = corpus.tokenizer.tokenizer->size(); }, config);
   return with_classes(std::move(config), corpus.labels.names());
 }
@@ -121,33 +87,18 @@ ClassificationLearner::Words words_of(const text::Tokenizer& tokenizer) {
   return words;
 }
 
-double nll_of(std::span<const float> logits, std::int32_t label) {
-  const float most = *std::ranges::max_element(logits);
-  double sum = 0.0;
-  for (const float x : logits) sum += std::exp(double{x} - most);
-  return std::log(sum) + most - logits[static_cast<std::size_t>(label)];
-}
-
-void expect_vocabulary(const text::Tokenizer& tokenizer, const models::TextClassifier& model) {
-  if (tokenizer.size() > model.vocabulary())
-    throw Error(Error::Kind::model, "tokenizer",
-                "has " + std::to_string(tokenizer.size()) + " tokens, the model knows " +
-                    std::to_string(model.vocabulary()),
-                "do tokenizer and model belong together?");
-}
-
 }  // namespace
 
 ClassificationTask::ClassificationTask(const Recipe& recipe, const TaskPlaces& places, const Notes& notes)
     : recipe_(recipe),
-      corpus_(prepare_classification(recipe, places.data, given_tokenizer(recipe, places), max_tokens(recipe),
-                                     notes)),
+      corpus_(prepare_classification(recipe, places.data, given_tokenizer(recipe, places),
+                                     most_tokens(recipe), notes)),
       fingerprint_(corpus_.train.fingerprint()),
       config_(classifier_config(recipe, corpus_)),
       model_(beginning(recipe, config_, places)),
       batcher_(corpus_.train, recipe.training.batch_tokens, static_cast<std::uint64_t>(recipe.training.seed)),
       learner_(recipe, *model_, batcher_, words_of(*corpus_.tokenizer.tokenizer)) {
-  expect_vocabulary(*corpus_.tokenizer.tokenizer, *model_);
+  expect_vocabulary(*corpus_.tokenizer.tokenizer, model_->vocabulary());
 }
 
 Amount ClassificationTask::amount() {
@@ -185,12 +136,11 @@ ValidationResult ClassificationTask::validate(Care, const kernels::Execution& ex
     begin = end;
   }
   return {.loss = nll / static_cast<double>(count),
-          .accuracy = metrics::classification_scores(matrix).accuracy};
+          .metrics = {{&accuracy_metric, metrics::classification_scores(matrix).accuracy}}};
 }
 
-void ClassificationTask::summarise(formats::JsonWriter& json, const ValidationResult* final) const {
+void ClassificationTask::summarise(formats::JsonWriter& json, const ValidationResult* /*final*/) const {
   json.field("texts", corpus_.train.size()).field("classes", corpus_.labels.size());
-  if (final && final->accuracy) json.field("valid_accuracy", *final->accuracy);
 }
 
 }  // namespace fovea::training

@@ -11,21 +11,6 @@ using data::Documents;
 using kernels::Activation;
 using Tokens = text::LanguageTokenizerTraining::Kind;
 
-void add_data(std::vector<Key>& keys) {
-  constexpr auto section = &Recipe::text;
-  using O = TextOptions;
-  keys.push_back(key<section, &O::train>("train", "training text: files, plain or .gz"));
-  keys.push_back(key<section, &O::valid>("valid", "text to validate on; empty: as valid_share says"));
-  keys.push_back(key<section, &O::valid_share>(
-      "valid_share", "share of the training text, its end, to validate on instead", probability));
-  keys.push_back(key<section, &O::documents>(
-      "documents", "what of a file is one text, read without the others", {},
-      {choice("file", Documents::file), choice("paragraphs", Documents::paragraphs),
-       choice("lines", Documents::lines)}));
-  keys.push_back(key<section, &O::column>(
-      "column", "of lines: the part between tabs that counts, from 1; 0: all", {0, 1000}));
-}
-
 void add_tokenizer(std::vector<Key>& keys) {
   constexpr auto section = &Recipe::text_tokenizer;
   using O = TextTokenizerOptions;
@@ -77,7 +62,7 @@ void add_learning(std::vector<Key>& keys) {
 }
 
 void add_keys(std::vector<Key>& keys) {
-  for (const auto add : {add_data, add_tokenizer, add_model, add_learning}) add(keys);
+  for (const auto add : {add_text_data, add_tokenizer, add_model, add_learning}) add(keys);
 }
 
 // As the families' papers have it: no smoothing, decay apart from the gradient, a slow memory of its square.
@@ -121,13 +106,8 @@ void set_sizes(ModelPreset preset, ModelOptions& model) {
 bool validates(const Recipe& recipe) { return !recipe.text.valid.empty() || recipe.text.valid_share > 0; }
 
 void check(const Recipe& recipe, const Consistency& consistency) {
-  const TextOptions& text = recipe.text;
   const ModelOptions& model = recipe.model;
-  consistency.require(!text.train.empty(), "data.train", "names no training text", "give data.train");
-  consistency.require(text.valid.empty() || text.valid_share == 0, "data.valid_share",
-                      "data.valid_share stands beside data.valid", "give one of them");
-  consistency.require(text.column == 0 || text.documents == Documents::lines, "data.column",
-                      "data.column is of lines", "set data.documents = \"lines\", or leave it out");
+  check_text_data(recipe, consistency);
   for (const char* key : {"model.layers", "model.width", "model.feed_forward", "model.heads"})
     consistency.require(model.preset != ModelPreset::custom || consistency.has(key), "model.preset",
                         std::string("model.preset custom needs ") + key, "add it");
@@ -147,6 +127,30 @@ void check(const Recipe& recipe, const Consistency& consistency) {
 }
 
 }  // namespace
+
+void add_text_data(std::vector<Key>& keys) {
+  constexpr auto section = &Recipe::text;
+  using O = TextOptions;
+  keys.push_back(key<section, &O::train>("train", "training text: files, plain or .gz"));
+  keys.push_back(key<section, &O::valid>("valid", "text to validate on; empty: as valid_share says"));
+  keys.push_back(key<section, &O::valid_share>(
+      "valid_share", "share of the training text, its end, to validate on instead", probability));
+  keys.push_back(key<section, &O::documents>(
+      "documents", "what of a file is one text, read without the others", {},
+      {choice("file", Documents::file), choice("paragraphs", Documents::paragraphs),
+       choice("lines", Documents::lines)}));
+  keys.push_back(key<section, &O::column>(
+      "column", "of lines: the part between tabs that counts, from 1; 0: all", {0, 1000}));
+}
+
+void check_text_data(const Recipe& recipe, const Consistency& consistency) {
+  const TextOptions& text = recipe.text;
+  consistency.require(!text.train.empty(), "data.train", "names no training text", "give data.train");
+  consistency.require(text.valid.empty() || text.valid_share == 0, "data.valid_share",
+                      "data.valid_share stands beside data.valid", "give one of them");
+  consistency.require(text.column == 0 || text.documents == Documents::lines, "data.column",
+                      "data.column is of lines", "set data.documents = \"lines\", or leave it out");
+}
 
 RecipeTask language_recipes() {
   return {.task = TaskKind::language_model,

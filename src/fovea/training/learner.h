@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "fovea/data/batcher.h"
 #include "fovea/models/model.h"
@@ -15,10 +16,12 @@ class Learner {
   virtual ~Learner() = default;
 
   virtual models::Model& model() = 0;
-  /// What guessing costs, nats a token.
+  /// What is predicted, in the singular: losses are nats of one, and speed is how many a second.
+  virtual std::string_view unit() const { return "token"; }
+  /// What guessing costs, nats a unit.
   virtual double guessing() const = 0;
 
-  /// Takes the next `count` batches, for update number `update` (from 1); returns the tokens to be predicted
+  /// Takes the next `count` batches, for update number `update` (from 1); returns the units to be predicted
   /// in all of them.
   virtual std::int64_t take(std::int64_t count, std::int64_t update) = 0;
   /// The loss of batch i of those taken; with a tape, backward() then adds the gradients of weight times it.

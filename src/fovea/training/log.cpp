@@ -67,7 +67,7 @@ void Log::write(const LogEntry& entry) {
     json.field("perplexity", entry.perplexity);  // exp of the loss may overflow
   json.field("rate", entry.rate)
       .field("gradient_norm", entry.gradient_norm)
-      .field("tokens_per_second", entry.tokens_per_second)
+      .field(std::string(entry.unit) + "s_per_second", entry.units_per_second)
       .field("skipped", entry.skipped)
       .end_object();
   append(json.finish());
@@ -76,16 +76,12 @@ void Log::write(const LogEntry& entry) {
 void Log::write(std::int64_t update, const ValidationResult& result, bool best) {
   auto json = line();
   json.begin_object().field("update", update).field("valid_loss", result.loss);
-  if (result.bleu) json.field("bleu", *result.bleu);
-  if (result.accuracy) json.field("accuracy", *result.accuracy);
-  if (result.sequence_error_rate)
-    json.field("symbol_error_rate", *result.symbol_error_rate)
-        .field("sequence_error_rate", *result.sequence_error_rate);
+  for (const auto& [metric, value] : result.metrics) json.field(metric->key, value);
   json.field("best", best).end_object();
   append(json.finish());
 }
 
-std::vector<views::LearningPoint> read_log(const std::filesystem::path& path) {
+std::vector<views::LearningPoint> read_log(const std::filesystem::path& path, const Metric* metric) {
   std::vector<views::LearningPoint> points;
   const auto number = [](const formats::Json& json, std::string_view key) -> std::optional<double> {
     const auto value = json.find(key);
@@ -95,7 +91,7 @@ std::vector<views::LearningPoint> read_log(const std::filesystem::path& path) {
     const auto json = parse(text, path);
     if (!json) continue;
     points.push_back({json->at("update").integer(), number(*json, "loss"), number(*json, "valid_loss"),
-                      number(*json, "bleu")});
+                      metric ? number(*json, metric->key) : std::nullopt});
   }
   return points;
 }

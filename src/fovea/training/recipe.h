@@ -14,6 +14,8 @@
 #include "fovea/models/recurrent_config.h"
 #include "fovea/text/language_tokenizer.h"
 #include "fovea/training/classification_options.h"
+#include "fovea/training/masking_options.h"
+#include "fovea/training/tagging_options.h"
 
 /// A recipe: everything that decides what a training run does, as one TOML file.
 /// Each key is described once (name, range, explanation), those of all tasks in recipe_keys.cpp, those of one
@@ -22,7 +24,7 @@
 namespace fovea::training {
 
 /// What a model is trained for. Each has an entry in recipe_task.h.
-enum class TaskKind { translation, language_model, classification };
+enum class TaskKind { translation, language_model, classification, token_classification, masked_language_model };
 
 struct DataOptions {
   std::string source_language, target_language;  ///< codes such as "en"; kept with the model
@@ -124,7 +126,7 @@ enum class ScheduleKind { inverse_sqrt, cosine, linear, constant };
 enum class SamplingSchedule { linear, inverse_sigmoid };
 enum class NonFinite { stop, skip };
 /// What validations count in translations: BLEU, or wrong symbols and wrong sequences.
-enum class ValidMetric { bleu, error_rate };
+enum class ValidMetric { bleu, error_rate, rouge };
 
 struct TrainingOptions {
   std::int64_t updates = 8000, epochs = 0;  ///< whichever comes first; 0: no limit
@@ -177,6 +179,8 @@ struct Recipe {
   TrainingOptions training;
   DecodingOptions decoding;
   ClassificationOptions classification;
+  TaggingOptions tagging;
+  MaskingOptions masking;
 };
 
 /// The recipe in `path`, with "section.key=value" overrides applied in order (the last wins).

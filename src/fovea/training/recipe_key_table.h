@@ -22,6 +22,8 @@ inline std::string_view section_name(TrainingOptions Recipe::*) { return "traini
 inline std::string_view section_name(DecodingOptions Recipe::*) { return "decoding"; }
 /// In several sections: each key says which.
 inline std::string_view section_name(ClassificationOptions Recipe::*) { return ""; }
+inline std::string_view section_name(TaggingOptions Recipe::*) { return "data"; }
+inline std::string_view section_name(MaskingOptions Recipe::*) { return ""; }
 
 template <auto Section, auto Field, class AnyRecipe>
 auto& field_of(AnyRecipe& recipe) {
@@ -92,6 +94,11 @@ Choice choice(std::string_view name, Enum value) {
   return {name, static_cast<std::int64_t>(value)};
 }
 
+inline Key in_section(std::string_view section, Key key) {
+  key.section = section;
+  return key;
+}
+
 inline Key free_to_change(Key key) {
   key.may_change = true;
   return key;
@@ -112,6 +119,8 @@ inline constexpr Range count{0, 1e9}, at_least_one{1, 1e9}, probability{0, 0.99}
 /// The choices of model.preset.
 std::vector<Choice> preset_choices();
 
+/// Adds the keys of [data] for plain text.
+void add_text_data(std::vector<Key>& keys);
 /// Adds the keys of [decoding] for translation.
 void add_decoding(std::vector<Key>& keys);
 

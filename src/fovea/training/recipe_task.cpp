@@ -13,7 +13,7 @@ void Consistency::require(bool holds, std::string_view key, const std::string& w
 
 std::span<const RecipeTask> recipe_tasks() {
   static const std::vector<RecipeTask> tasks{translation_recipes(), language_recipes(),
-                                             classification_recipes()};
+                                             classification_recipes(), tagging_recipes(), masked_recipes()};
   return tasks;
 }
 

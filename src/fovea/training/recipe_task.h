@@ -51,5 +51,10 @@ const RecipeTask& recipe_task(TaskKind task);
 RecipeTask translation_recipes();
 RecipeTask language_recipes();
 RecipeTask classification_recipes();
+RecipeTask tagging_recipes();
+RecipeTask masked_recipes();
+
+/// What is asked of [data] where that is plain text.
+void check_text_data(const Recipe& recipe, const Consistency& check);
 
 }  // namespace fovea::training

@@ -72,8 +72,7 @@ class Run {
     result.ending = trainer.run(stop);
     result.state = trainer.state();
     if (result.ending != Ending::stopped) finish(result);
-    write_atomically(folder_.path() / "learning_curve.svg",
-                     views::learning_curve_svg(read_log(folder_.path() / log_name), {.title = recipe_.name}));
+    write_atomically(folder_.path() / "learning_curve.svg", learning_curve());
     return result;
   }
 
@@ -138,6 +137,16 @@ class Run {
     folder_.write_summary(summary(result));
   }
 
+  std::string learning_curve() const {
+    const Metric* metric = task_->metric();
+    views::LearningCurveOptions options{.title = recipe_.name, .unit = std::string(task_->learner().unit())};
+    if (metric)
+      options.metric = {.name = std::string(metric->name),
+                        .share = metric->scale != Metric::Scale::hundred,
+                        .falls = metric->falls};
+    return views::learning_curve_svg(read_log(folder_.path() / log_name, metric), options);
+  }
+
   // How the model came to be, for `fovea inspect` and for people.
   std::string summary(const RunResult& result) const {
     formats::JsonWriter json;
@@ -145,12 +154,16 @@ class Run {
         .field("recipe", recipe_.name)
         .field("updates", result.state.update)
         .field("epochs", result.state.position.epoch)
-        .field("target_tokens", result.state.target_tokens)
+        .field("target_" + std::string(task_->learner().unit()) + "s", result.state.target_tokens)
         .field("core_minutes", result.state.seconds / 60.0)
         .field("seed", recipe_.training.seed)
         .field("weights", result.final.name);
     const auto& score = result.final.score;
-    if (score) json.field("valid_loss", score->loss);
+    if (score) {
+      json.field("valid_loss", score->loss);
+      for (const auto& [metric, value] : score->metrics)
+        json.field("valid_" + std::string(metric->key), value);
+    }
     task_->summarise(json, score ? &*score : nullptr);
     return json.end_object().finish();
   }

@@ -2,6 +2,8 @@
 
 #include "fovea/training/classification_task.h"
 #include "fovea/training/language_task.h"
+#include "fovea/training/masked_task.h"
+#include "fovea/training/tagging_task.h"
 #include "fovea/training/translation_task.h"
 
 namespace fovea::training {
@@ -14,6 +16,10 @@ std::unique_ptr<Task> make_task(const Recipe& recipe, const TaskPlaces& places, 
       return std::make_unique<LanguageTask>(recipe, places, notes);
     case TaskKind::classification:
       return std::make_unique<ClassificationTask>(recipe, places, notes);
+    case TaskKind::masked_language_model:
+      return std::make_unique<MaskedTask>(recipe, places, notes);
+    case TaskKind::token_classification:
+      return std::make_unique<TaggingTask>(recipe, places, notes);
   }
   throw Error(Error::Kind::bug, "recipe", "is for no task");
 }

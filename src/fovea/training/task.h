@@ -44,9 +44,11 @@ class Task {
   virtual FolderFiles files() const = 0;
 
   virtual bool validates() const = 0;
+  /// What validations measure, and "best" goes by; null: their loss.
+  virtual const Metric* metric() const { return nullptr; }
   /// With the model's present weights.
   virtual ValidationResult validate(Care care, const kernels::Execution& exec) const = 0;
-  /// Adds to training.json what was learned from, and how well the final weights do.
+  /// Adds to training.json what was learned from, and what else there is to say of how the final weights do.
   virtual void summarise(formats::JsonWriter& json, const ValidationResult* final) const = 0;
 };
 

@@ -134,8 +134,8 @@ void Trainer::check_progress(double nll_per_token) {
   state_.hopeless_in_a_row = nll_per_token > hopeless_factor * guessing ? state_.hopeless_in_a_row + 1 : 0;
   if (state_.hopeless_in_a_row < most_hopeless) return;
   throw Error(Error::Kind::diverged, "update " + std::to_string(state_.update),
-              "the loss is " + std::to_string(nll_per_token) + " nats a token, " + std::to_string(guessing) +
-                  " would be guessing",
+              "the loss is " + std::to_string(nll_per_token) + " nats a " + std::string(learner_.unit()) +
+                  ", " + std::to_string(guessing) + " would be guessing",
               remedy);
 }
 
@@ -148,7 +148,8 @@ LogEntry Trainer::log_entry() const {
           .perplexity = std::exp(window.nll / tokens),
           .rate = learning_rate(options_, state_.update),
           .gradient_norm = state_.gradient_norm,
-          .tokens_per_second = tokens / std::max(1e-9, window.seconds),
+          .unit = learner_.unit(),
+          .units_per_second = tokens / std::max(1e-9, window.seconds),
           .skipped = state_.skipped};
 }
 

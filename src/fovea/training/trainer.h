@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fovea/training/learner.h"
@@ -18,11 +19,12 @@ namespace fovea::training {
 /// A line of the log.
 struct LogEntry {
   std::int64_t update = 0, epoch = 0;
-  double loss = 0.0;               ///< nats a target token, with label smoothing, mean since the last line
-  double perplexity = 0.0;         ///< exp of the same without smoothing
-  double rate = 0.0;               ///< learning rate
-  double gradient_norm = 0.0;      ///< of the last update that was not skipped
-  double tokens_per_second = 0.0;  ///< target tokens a second of wall time, without validations and saves
+  double loss = 0.0;                ///< nats a unit, with label smoothing, mean since the last line
+  double perplexity = 0.0;          ///< exp of the same without smoothing
+  double rate = 0.0;                ///< learning rate
+  double gradient_norm = 0.0;       ///< of the last update that was not skipped
+  std::string_view unit = "token";  ///< what the learner predicts
+  double units_per_second = 0.0;    ///< of wall time, without validations and saves
   std::int64_t skipped = 0;
 };
 

@@ -181,8 +181,9 @@ void add_learning(std::vector<Key>& keys) {
   keys.push_back(
       free_to_change(key<section, &O::validate_bleu>("validate_bleu", "translate the validation text too")));
   keys.push_back(free_to_change(key<section, &O::validate_metric>(
-      "validate_metric", "BLEU, or the share of wrong symbols and sequences", {},
-      {choice("bleu", ValidMetric::bleu), choice("error_rate", ValidMetric::error_rate)})));
+      "validate_metric", "BLEU; the share of wrong symbols and sequences; ROUGE of words with stemmer", {},
+      {choice("bleu", ValidMetric::bleu), choice("error_rate", ValidMetric::error_rate),
+       choice("rouge", ValidMetric::rouge)})));
 }
 
 void add_keys(std::vector<Key>& keys) {

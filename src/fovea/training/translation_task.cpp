@@ -66,6 +66,19 @@ FolderFiles TranslationTask::files() const {
   return files;
 }
 
+const Metric* TranslationTask::metric() const {
+  if (!recipe_.training.validate_bleu) return nullptr;
+  switch (recipe_.training.validate_metric) {
+    case ValidMetric::bleu:
+      return &bleu_metric;
+    case ValidMetric::error_rate:
+      return &sequence_error_metric;
+    case ValidMetric::rouge:
+      break;
+  }
+  return &rougeL_metric;
+}
+
 ValidationResult TranslationTask::validate(Care care, const kernels::Execution& exec) const {
   const std::int64_t beam =
       care == Care::at_the_end ? recipe_.decoding.beam : recipe_.decoding.validation_beam;
@@ -74,11 +87,7 @@ ValidationResult TranslationTask::validate(Care care, const kernels::Execution& 
 
 void TranslationTask::summarise(formats::JsonWriter& json, const ValidationResult* final) const {
   json.field("pairs", corpus_.train.size());
-  if (final && final->sequence_error_rate)
-    json.field("valid_symbol_error_rate", *final->symbol_error_rate)
-        .field("valid_sequence_error_rate", *final->sequence_error_rate)
-        .field("valid_beam", recipe_.decoding.beam);
-  if (final && final->bleu) json.field("valid_bleu", *final->bleu).field("valid_beam", recipe_.decoding.beam);
+  if (final && !final->metrics.empty()) json.field("valid_beam", recipe_.decoding.beam);
 }
 
 }  // namespace fovea::training

@@ -20,6 +20,7 @@ class TranslationTask : public Task {
   std::uint64_t fingerprint() const override { return fingerprint_; }
   FolderFiles files() const override;
   bool validates() const override { return corpus_.valid.size() > 0; }
+  const Metric* metric() const override;
   ValidationResult validate(Care care, const kernels::Execution& exec) const override;
   void summarise(formats::JsonWriter& json, const ValidationResult* final) const override;
 

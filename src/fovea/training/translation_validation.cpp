@@ -4,6 +4,7 @@
 
 #include "fovea/metrics/bleu.h"
 #include "fovea/metrics/error_rate.h"
+#include "fovea/metrics/rouge.h"
 #include "fovea/training/model_config.h"
 
 namespace fovea::training {
@@ -47,13 +48,21 @@ ValidationResult validate_translation(const models::TranslationModel& model, con
     return hypotheses;
   };
   if (recipe.training.validate_metric == ValidMetric::bleu) {
-    result.bleu = metrics::corpus_bleu(translate(corpus.valid_source), {corpus.valid_target}).score;
+    const auto bleu = metrics::corpus_bleu(translate(corpus.valid_source), {corpus.valid_target});
+    result.metrics = {{&bleu_metric, bleu.score}};
+    return result;
+  }
+  if (recipe.training.validate_metric == ValidMetric::rouge) {
+    const auto rouge =
+        metrics::corpus_rouge(translate(corpus.valid_source), {corpus.valid_target}, {.stemmer = true});
+    result.metrics = {
+        {&rougeL_metric, rouge.rougeL.f}, {&rouge1_metric, rouge.rouge1.f}, {&rouge2_metric, rouge.rouge2.f}};
     return result;
   }
   const auto grouped = metrics::group_by_source(corpus.valid_source, corpus.valid_target);
   const auto errors = metrics::error_rate(translate(grouped.sources), grouped.references);
-  result.symbol_error_rate = errors.symbol_rate();
-  result.sequence_error_rate = errors.sequence_rate();
+  result.metrics = {{&sequence_error_metric, errors.sequence_rate()},
+                    {&symbol_error_metric, errors.symbol_rate()}};
   return result;
 }
 

@@ -64,6 +64,7 @@ std::string attention_json(const attention::Recording& recording, const Attentio
   json.begin_object().field("format", "fovea-attention").field("version", 1);
   json.field("model", options.model);
   write_labels(json, "source", recording.source);
+  if (recording.second > 0) json.field("second", recording.second);
   write_labels(json, "target_in", recording.target_in);
   write_labels(json, "target_out", recording.target_out);
   json.key("layers").begin_array();

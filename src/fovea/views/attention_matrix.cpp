@@ -92,7 +92,8 @@ std::vector<std::string> joined(const std::vector<std::string>& pieces,
 
 bool is_symbol(std::string_view token) {
   if (token.size() > 2 && token.front() == '[' && token.back() == ']')
-    return std::ranges::all_of(token.substr(1, token.size() - 2), [](char c) { return c >= 'A' && c <= 'Z'; });
+    return std::ranges::all_of(token.substr(1, token.size() - 2),
+                               [](char c) { return c >= 'A' && c <= 'Z'; });
   return token.size() > 2 && token.front() == '<' && token.back() == '>' && !token.starts_with("<0x");
 }
 
@@ -115,6 +116,8 @@ AttentionMatrix merge_pieces(const AttentionMatrix& pieces) {
   auto [source_words, sources] = join_pieces(pieces.source);
   auto [target_words, targets] = join_pieces(pieces.target);
   AttentionMatrix out{std::move(sources), std::move(targets), {}};
+  if (pieces.source_second > 0) out.source_second = source_words[pieces.source_second];
+  if (pieces.target_second > 0) out.target_second = target_words[pieces.target_second];
   out.weights.assign(out.source.size() * out.target.size(), 0.0f);
   std::vector<float> pieces_in(out.target.size(), 0.0f);
   for (const auto word : target_words) pieces_in[word] += 1.0f;

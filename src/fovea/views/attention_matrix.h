@@ -12,6 +12,8 @@ struct AttentionMatrix {
   std::vector<std::string> source;  ///< S tokens or pieces, attended to
   std::vector<std::string> target;  ///< T tokens or pieces, attending
   std::vector<float> weights;       ///< [T, S], each 0 to 1, a row sums to 1
+  /// Where the second of two texts begins among the source tokens and the target tokens; 0: there is one.
+  std::size_t source_second = 0, target_second = 0;
 
   float at(std::size_t t, std::size_t s) const { return weights[t * source.size() + s]; }
 };
@@ -26,8 +28,8 @@ struct PieceWords {
 };
 
 /// A word begins with ▁ (U+2581). Symbols such as </s> stand alone, and so does punctuation that ends a word
-/// ("." in "bicycles.") and each piece of a script without blanks (Han, kana, Thai, ...). Byte pieces (<0xC3>)
-/// become the bytes they spell.
+/// ("." in "bicycles.") and each piece of a script without blanks (Han, kana, Thai, ...). Byte pieces
+/// (<0xC3>) become the bytes they spell.
 PieceWords join_pieces(const std::vector<std::string>& pieces);
 
 /// Whether a token is a symbol such as </s>, <pad> or [CLS], not text (nor a byte piece).

@@ -176,7 +176,42 @@ void draw_cell(Canvas& canvas, const Drawing& drawing, double weight, int x, int
 
 double finite(float weight) { return std::isfinite(weight) ? static_cast<double>(weight) : 0.0; }
 
+/// "first -----" from x to `end`: the name of one of two texts.
+void draw_name(Canvas& canvas, const Drawing& drawing, std::string_view name, int x, int end, int y) {
+  std::string text(name);
+  text += ' ';
+  for (int i = x + static_cast<int>(text.size()); i < end; ++i) text += drawing.ascii() ? "-" : "─";
+  canvas.put(x, y, fit(glyphs(text, drawing.style.charset), end - x, drawing.style.charset), {.faint = true});
+}
+
+/// Names of the texts that the columns are of, where there are two.
+int draw_texts(Canvas& canvas, const Drawing& drawing, const Panel& panel, int y) {
+  const std::size_t second = drawing.matrix.source_second;
+  if (second == 0) return y;
+  int x = panel.left, begin = x;
+  for (std::size_t i = 0; i < panel.widths.size(); ++i) {
+    const std::size_t token = panel.first + i;
+    if (token == second && i > 0) {
+      draw_name(canvas, drawing, "first", begin, x - 1, y);
+      begin = x;
+    }
+    x += panel.widths[i];
+  }
+  const bool in_second = panel.first + panel.widths.size() > second;
+  draw_name(canvas, drawing, in_second ? "second" : "first", begin, x, y);
+  return y + 1;
+}
+
+/// The name of the text whose rows begin with row t, across its columns on a line of its own.
+int draw_text_of_row(Canvas& canvas, const Drawing& drawing, const Panel& panel, std::size_t t, int y) {
+  const std::size_t second = drawing.matrix.target_second;
+  if (second == 0 || (t != 0 && t != second)) return y;
+  draw_name(canvas, drawing, t == 0 ? "first" : "second", 0, panel.left + sum(panel.widths), y);
+  return y + 1;
+}
+
 int draw_panel(Canvas& canvas, const Drawing& drawing, const Panel& panel, int y) {
+  y = draw_texts(canvas, drawing, panel, y);
   switch (panel.header) {
     case Panel::Header::across:
       y = draw_across(canvas, drawing, panel, y);
@@ -189,6 +224,7 @@ int draw_panel(Canvas& canvas, const Drawing& drawing, const Panel& panel, int y
       break;
   }
   for (std::size_t t = 0; t < drawing.targets.size(); ++t, ++y) {
+    y = draw_text_of_row(canvas, drawing, panel, t, y);
     const Label target = fit(drawing.targets[t], panel.left - 1, drawing.style.charset);
     canvas.put(panel.left - 1 - width(target), y, target);
     int x = panel.left;

@@ -21,6 +21,7 @@ struct HeatMapOptions {
 ///   (long sentences) upright, shortened; what is wider than the terminal continues in a further panel.
 ///   Below 16 columns there is no room for a map: each target token is followed by the source token it
 ///   attends to most.
+/// Where there are two texts, lines above their columns and their rows say "first" and "second".
 /// Tokens are made harmless (display_text.h) and ▁ is a space. No tokens: an empty string.
 /// Throws Error (bug) unless there are T*S weights.
 std::string heat_map(const AttentionMatrix& matrix, const TerminalStyle& style,

@@ -62,6 +62,38 @@ void draw_legend(Svg& svg, double x, double y) {
            {{"font-size", 12}, {"fill", soft_text}});
 }
 
+/// The names of two texts below their columns, or at the right of their rows; where the second begins a line
+/// goes through the matrix.
+void draw_texts(Svg& svg, double left, double top, double columns, double rows,
+                const AttentionMatrix& matrix) {
+  const double right = left + columns * cell_width, bottom = top + rows * cell_height;
+  const auto line = [&](double x1, double y1, double x2, double y2, const char* colour) {
+    svg.element("line",
+                {{"x1", x1}, {"y1", y1}, {"x2", x2}, {"y2", y2}, {"stroke", colour}, {"stroke-width", 1.5}});
+  };
+  const auto below = [&](double from, double to, const char* name) {
+    const double x1 = left + from * cell_width + 2, x2 = left + to * cell_width - 2;
+    line(x1, bottom + 5, x2, bottom + 5, soft_text);
+    svg.text((x1 + x2) / 2, bottom + 19, name,
+             {{"text-anchor", "middle"}, {"font-size", 12}, {"fill", soft_text}});
+  };
+  const auto beside = [&](double from, double to, const char* name) {
+    const double y1 = top + from * cell_height + 2, y2 = top + to * cell_height - 2;
+    line(right + 5, y1, right + 5, y2, soft_text);
+    svg.text(right + 11, (y1 + y2) / 2 + 4, name, {{"font-size", 12}, {"fill", soft_text}});
+  };
+  if (const auto second = static_cast<double>(matrix.source_second); second > 0 && second < columns) {
+    line(left + second * cell_width, top, left + second * cell_width, bottom, ink_text);
+    below(0, second, "first");
+    below(second, columns, "second");
+  }
+  if (const auto second = static_cast<double>(matrix.target_second); second > 0 && second < rows) {
+    line(left, top + second * cell_height, right, top + second * cell_height, ink_text);
+    beside(0, second, "first");
+    beside(second, rows, "second");
+  }
+}
+
 }  // namespace
 
 std::string heat_map_svg(const AttentionMatrix& matrix, const std::string& title) {
@@ -72,8 +104,10 @@ std::string heat_map_svg(const AttentionMatrix& matrix, const std::string& title
   const double top = margin + title_height + longest(sources) * slope + 18;
   const double right_overhang = longest(sources) * slope;
   const auto columns = static_cast<double>(sources.size()), rows = static_cast<double>(targets.size());
-  const double width = std::max(left + columns * cell_width + right_overhang, left + 330) + margin;
-  const double height = top + rows * cell_height + legend_height;
+  const double beside = matrix.target_second > 0 ? 60 : 0, below = matrix.source_second > 0 ? 20 : 0;
+  const double width =
+      std::max(left + columns * cell_width + std::max(right_overhang, beside), left + 330) + margin;
+  const double height = top + rows * cell_height + below + legend_height;
 
   Svg svg(width, height, title, "#ffffff");
   svg.text(margin, margin + 16, join(glyphs(title)),
@@ -95,7 +129,8 @@ std::string heat_map_svg(const AttentionMatrix& matrix, const std::string& title
                 std::isfinite(weight) ? std::clamp(static_cast<double>(weight), 0.0, 1.0) : 0.0);
     }
   }
-  draw_legend(svg, left, top + rows * cell_height + 20);
+  draw_texts(svg, left, top, columns, rows, matrix);
+  draw_legend(svg, left, top + rows * cell_height + below + 20);
   return svg.finish();
 }
 

@@ -231,9 +231,10 @@ bool has_pieces(const Recording& recording) {
 }
 
 void write_text(JsonWriter& json, std::string_view name, const std::vector<std::string>& tokens,
-                bool pieces) {
+                std::size_t second, bool pieces) {
   json.key(name).begin_object();
   write_tokens(json, "tokens", tokens);
+  if (second > 0) json.field("second", second);
   write_places(json, "special", tokens.size(), [&](std::size_t i) { return is_symbol(tokens[i]); });
   if (pieces) {
     const PieceWords joined = join_pieces(tokens);
@@ -337,7 +338,7 @@ PageRecording page_recording(const Recording& recording, const PageOptions& opti
   json.begin_object().field("title", options.title).field("subtitle", options.subtitle);
   json.field("bits", sixteen ? 16 : 8).key("texts").begin_object();
   for (const std::string_view text : {"source", "target_in", "target_out"})
-    write_text(json, text, labels_of(recording, text), pieces);
+    write_text(json, text, labels_of(recording, text), text == "source" ? recording.second : 0, pieces);
   json.end_object().key("sides").begin_array();
   SideWriter sides(json, recording, out.blocks, sixteen);
   for (const auto& kind : kinds)

@@ -81,12 +81,12 @@ std::vector<Part> parts(const TrainingProgress& p, Charset charset) {
   }
   if (p.epoch) out.push_back({30, with_name("epoch", fixed(*p.epoch, 1)), {}});
   if (p.loss) out.push_back({90, with_name("loss", fixed(*p.loss, 3)), {}});
-  if (p.loss) out.push_back({40, with_name("ppl", perplexity_text(*p.loss)), {}});
+  if (p.loss && p.unit == "tok") out.push_back({40, with_name("ppl", perplexity_text(*p.loss)), {}});
   if (p.learning_rate) out.push_back({20, with_name("lr", short_number(*p.learning_rate)), {.faint = true}});
   if (p.gradient_norm) out.push_back({10, with_name("|g|", short_number(*p.gradient_norm)), {.faint = true}});
-  if (p.tokens_per_second) out.push_back({55, count_text(*p.tokens_per_second) + " tok/s", {}});
-  if (p.last_bleu) out.push_back({50, with_name("BLEU", fixed(*p.last_bleu, 1)), {.foreground = good}});
-  if (p.best_bleu) out.push_back({60, with_name("best", fixed(*p.best_bleu, 1)), {.foreground = good}});
+  if (p.units_per_second) out.push_back({55, count_text(*p.units_per_second) + " " + p.unit + "/s", {}});
+  if (!p.last_score.empty()) out.push_back({50, p.last_score, {.foreground = good}});
+  if (!p.best_score.empty()) out.push_back({60, with_name("best", p.best_score), {.foreground = good}});
   if (p.seconds_left) out.push_back({80, duration_text(*p.seconds_left) + " left", {.bold = true}});
   return out;
 }

@@ -14,12 +14,13 @@ struct TrainingProgress {
   std::int64_t update = 0;
   std::int64_t updates = 0;  ///< in all; 0 if unknown
   std::optional<double> epoch = {};
-  std::optional<double> loss = {};  ///< nats per token
+  std::optional<double> loss = {};  ///< nats a unit
   std::optional<double> learning_rate = {};
   std::optional<double> gradient_norm = {};
-  std::optional<double> tokens_per_second = {};
+  std::string unit = "tok";  ///< what is counted a second; perplexity is that of tokens
+  std::optional<double> units_per_second = {};
   std::optional<double> seconds_left = {};
-  std::optional<double> last_bleu = {}, best_bleu = {};
+  std::string last_score = {}, best_score = {};  ///< of validations: "BLEU 38.4" and "39.1"
 };
 
 /// "4.2s", "59s", "3m07s", "1h02m", "2d05h"; "?" for what is negative or not finite.
@@ -33,7 +34,7 @@ std::string count_text(double count);
 
 /// One line without a newline for a terminal that redraws it, at most style.width - 1 columns (the last
 /// column stays free: writing there makes some terminals wrap). What matters least goes first when there is
-/// no room: gradient norm, learning rate, epoch, perplexity, last BLEU, tokens/s, best BLEU, the bar, time
+/// no room: gradient norm, learning rate, epoch, perplexity, last score, speed, best score, the bar, time
 /// left, loss; the update stays.
 std::string progress_line(const TrainingProgress& progress, const TerminalStyle& style);
 

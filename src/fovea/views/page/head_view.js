@@ -8,7 +8,7 @@ function buildTokens(list, axis, units) {
   units.labels.forEach((label, i) => {
     const item = make("li", {
       role: "option", tabindex: i ? -1 : 0, title: label.length > 18 ? label : undefined,
-      class: [units.special.has(i) && "special", units.within.has(i) && "within"].filter(Boolean).join(" ") || undefined,
+      class: classesOf(units, i, units.within.has(i) && "within"),
     }, make("bdi", {}, label));
     item.dataset.index = i;
     fragment.append(item);

@@ -13,7 +13,7 @@ function fittingCell() {
 
 function buildAxisLabels(holder, axis, units) {
   holder.replaceChildren(...units.labels.map((label, i) => {
-    const item = make("span", { class: units.special.has(i) ? "label special" : "label" }, make("bdi", {}, label));
+    const item = make("span", { class: classesOf(units, i, "label") }, make("bdi", {}, label));
     item.dataset.index = i;
     item.dataset.axis = axis;
     return item;
@@ -86,6 +86,14 @@ function drawNumbers(context, width, height) {
   }
 }
 
+/** Lines through the cells where the second of two texts begins. */
+function drawTextsApart(context, width, height) {
+  const { wide, high, x, y } = matrixView;
+  context.fillStyle = getComputedStyle(document.body).color;
+  if (current.columns.second) context.fillRect(Math.round(current.columns.second * wide - x) - 1, 0, 2, height);
+  if (current.rows.second) context.fillRect(0, Math.round(current.rows.second * high - y) - 1, width, 2);
+}
+
 /** Lines along the row and the column of the chosen cell, which keep clear of the colours, and the cell. */
 function drawCross(context, width, height, chosen) {
   if (!chosen) return;
@@ -134,6 +142,7 @@ function drawHeat() {
     frame.clientHeight - byId("column-labels").offsetHeight);
   const context = prepare(byId("heat"), Math.max(1, width), Math.max(1, height));
   drawCellsInSight(context, width, height);
+  drawTextsApart(context, width, height);
   drawNumbers(context, width, height);
   const chosen = chosenCell();
   drawCross(context, width, height, chosen);

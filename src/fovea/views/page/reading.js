@@ -32,25 +32,34 @@ function weightsAround(values, { axis, index }) {
   return Float32Array.from({ length: T }, (_, t) => values[t * S + index]);
 }
 
-/** A text as it runs. Tokens are not isolated here: letters of a word join across its pieces. */
-function buildParagraph(axis, units, title) {
+/** Units [begin, end) as they run. Tokens are not isolated here: letters of a word join across its pieces. */
+function buildParagraph(axis, units, title, begin, end) {
   const paragraph = make("p", { dir: "auto" });
-  units.labels.forEach((label, i) => {
-    if (i > 0 && !units.touches.has(i)) paragraph.append(" ");
-    const token = make("span", { class: units.special.has(i) ? "special" : undefined }, label);
+  for (let i = begin; i < end; ++i) {
+    if (i > begin && !units.touches.has(i)) paragraph.append(" ");
+    const token = make("span", { class: classesOf(units, i) }, units.labels[i]);
     token.dataset.axis = axis;
     token.dataset.index = i;
     paragraph.append(token);
-  });
+  }
   return make("div", {}, make("span", { class: "caption" }, title), paragraph);
+}
+
+/** The text on an axis, or the two. */
+function buildParagraphs(axis, units, title) {
+  const end = units.labels.length;
+  if (!units.second) return [buildParagraph(axis, units, title, 0, end)];
+  return [buildParagraph(axis, units, "first", 0, units.second),
+    buildParagraph(axis, units, "second", units.second, end)];
 }
 
 function buildReading() {
   const { side, rows, columns } = current;
   const same = side.rows === side.columns;
-  const paragraphs = [buildParagraph("row", rows, textNames[side.rows])];
-  if (!same) paragraphs.push(buildParagraph("column", columns, textNames[side.columns]));
-  if (side.side === "cross") paragraphs.reverse(); // the source comes first, as it did
+  const paragraphs = buildParagraphs("row", rows, textNames[side.rows]);
+  const others = same ? [] : buildParagraphs("column", columns, textNames[side.columns]);
+  if (side.side === "cross") paragraphs.unshift(...others); // the source comes first, as it did
+  else paragraphs.push(...others);
   byId("reading").replaceChildren(...paragraphs);
   byId("reading").classList.toggle("long", Math.max(current.T, current.S) > 80);
 }

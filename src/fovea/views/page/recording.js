@@ -1,6 +1,7 @@
 /* The recording that this page was made of: texts, sides, layers, weights.
  *
- *   text   {tokens, special, continues?, blank_before?, words?}   places are numbers of tokens
+ *   text   {tokens, special, second?, continues?, blank_before?, words?}   places are numbers of tokens; at
+ *                                                                       `second` the second of two begins
  *   side   {kind, side, rows, columns, layers, clearest}          rows and columns name texts
  *   layer  {number, heads, block, most, entropy[H], distance[H]}
  *
@@ -11,7 +12,8 @@ const recording = JSON.parse(document.getElementById("recording").textContent);
 /** Whether the tokens are pieces, which words can be joined from. */
 const hasPieces = Boolean(recording.texts.source.words);
 
-/** What stands on an axis: {labels, special:Set, touches:Set (no blank before), within:Set (inside a word), of}. */
+/** What stands on an axis: {labels, second, special:Set, touches:Set (no blank before), within:Set (inside a word), of};
+ *  labels from `second` on are of the second text, if there are two. */
 const unitsOf = memoised((name, words) => {
   const text = recording.texts[name];
   const special = new Set(text.special);
@@ -20,19 +22,25 @@ const unitsOf = memoised((name, words) => {
   const touches = (i) => blankBefore !== undefined && !blankBefore.has(i);
   const pieces = text.tokens.map((_, i) => i);
   if (!words || !text.words) {
-    return { labels: text.tokens, special, touches: new Set(pieces.filter(touches)), within: continues };
+    return { labels: text.tokens, second: text.second, special, touches: new Set(pieces.filter(touches)), within: continues };
   }
   const first = pieces.filter((i) => !continues.has(i));
   const ofFirst = (wanted) => new Set(first.flatMap((piece, word) => (wanted(piece) ? [word] : [])));
   let word = -1;
   return {
     labels: text.words,
+    second: text.second && first.indexOf(text.second),
     special: ofFirst((piece) => special.has(piece)),
     touches: ofFirst(touches),
     within: new Set(),
     of: pieces.map((i) => (continues.has(i) ? word : ++word)),
   };
 });
+
+/** The names of the classes of unit i of an axis, as HTML wants them. */
+const classesOf = (units, i, ...more) =>
+  [...more, units.special.has(i) && "special", i >= units.second && "second", i === units.second && "begins"]
+    .filter(Boolean).join(" ") || undefined;
 
 /** Remembers what `make` made of each list of arguments. */
 function memoised(make) {
