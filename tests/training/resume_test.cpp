@@ -80,7 +80,7 @@ TEST(Resume, G01_G02_WithMovingAverageClippingAndSmoothing) {
   expect_stops_leave_no_trace(data, {2, 13, 22});
 }
 
-TEST(Resume, G01_InBf16) {
+TEST(Resume, G01_G03_InBf16) {
   TinyData data;
   data.recipe.training.precision = kernels::Precision::bf16;
   expect_stops_leave_no_trace(data, {2, 13});
