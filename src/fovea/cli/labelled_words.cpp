@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fovea/formats/adapter.h"
 #include "fovea/formats/json.h"
 
 namespace fovea::cli {
@@ -46,7 +47,7 @@ class Gatherer {
 }  // namespace
 
 bool labels_words(const std::string& folder) {
-  const auto path = std::filesystem::path(folder) / "config.json";
+  const auto path = formats::papers_of(folder, {"config.json"}) / "config.json";
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return false;
   const auto config = formats::read_json(path, Error::Kind::model);

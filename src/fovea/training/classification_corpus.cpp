@@ -2,6 +2,7 @@
 
 #include "fovea/base/file.h"
 #include "fovea/data/labelled_text.h"
+#include "fovea/formats/adapter.h"
 #include "fovea/text/load_tokenizer.h"
 #include "fovea/text/shorten.h"
 #include "fovea/text/tokenizer_json.h"
@@ -94,12 +95,13 @@ class Encoder {
 
 GivenTokenizer GivenTokenizer::read(const std::filesystem::path& directory) {
   constexpr std::uint64_t most = std::uint64_t{256} << 20;
+  const auto papers = formats::tokenizer_papers_of(directory);
   GivenTokenizer given{text::load_tokenizer(directory, text::Lengths::free), {}};
   for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
                            "vocab.json", "merges.txt", "added_tokens.json"}) {
     std::error_code error;
-    if (std::filesystem::exists(directory / name, error))
-      given.files.emplace_back(name, read_file(directory / name, most, Error::Kind::model));
+    if (std::filesystem::exists(papers / name, error))
+      given.files.emplace_back(name, read_file(papers / name, most, Error::Kind::model));
   }
   return given;
 }

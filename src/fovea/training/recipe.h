@@ -10,6 +10,7 @@
 #include "fovea/data/document_text.h"
 #include "fovea/kernels/activation.h"
 #include "fovea/models/generation_defaults.h"
+#include "fovea/models/lora_options.h"
 #include "fovea/models/recurrent_config.h"
 #include "fovea/text/language_tokenizer.h"
 #include "fovea/training/classification_options.h"
@@ -172,6 +173,7 @@ struct Recipe {
   TextTokenizerOptions text_tokenizer;
   ModelOptions model;
   RecurrentOptions recurrent;
+  models::LoraOptions lora;  ///< of rank 0: the whole model learns
   TrainingOptions training;
   DecodingOptions decoding;
   ClassificationOptions classification;
