@@ -97,8 +97,9 @@ def adapter_of(model, family, task, rng):
     """`model` in PEFT, with an adapter of a random kind whose weights are random."""
     present = {name for name, _ in model.named_modules()}
     modules = [end for end in MODULES[family] if any(name == end or name.endswith("." + end) for name in present)]
-    usual = "all-linear" if family == "distilbert" else None  # PEFT has no usual targets for it
-    targets = rng.choice(["all-linear", usual, rng.sample(modules, rng.randint(1, len(modules)))])
+    some = rng.sample(modules, rng.randint(1, len(modules)))
+    # PEFT has no usual targets for DistilBERT, and cannot adapt all layers of it.
+    targets = some if family == "distilbert" else rng.choice(["all-linear", None, some])
     patterns = {}
     if isinstance(targets, list) and len(targets) > 1 and rng.random() < 0.5:
         patterns = {"rank_pattern": {targets[0]: rng.randint(1, 6)}, "alpha_pattern": {targets[1]: rng.randint(1, 20)}}

@@ -1,4 +1,6 @@
 // What recipes for classification say.
+#include <algorithm>
+#include <array>
 #include <string>
 
 #include "fovea/training/recipe_key_table.h"
@@ -92,8 +94,17 @@ void add_recurrent(std::vector<Key>& keys) {
   add(key<section, &R::variational_dropout>("variational_dropout", "one mask for all steps, on states too"));
 }
 
+// Architecture and tokenizer.
+bool is_of_model(const Key& key) {
+  if (key.section == "tokenizer") return true;
+  constexpr std::array<std::string_view, 7> names{"kind",         "preset", "layers",    "width",
+                                                  "feed_forward", "heads",  "activation"};
+  return key.section == "model" && std::ranges::count(names, key.name) > 0;
+}
+
 void add_keys(std::vector<Key>& keys) {
   for (const auto add : {add_data, add_tokenizer, add_model, add_recurrent}) add(keys);
+  for (Key& key : keys) key.from_init = is_of_model(key);
   keys.push_back(in_section(
       "training",
       key<own, &O::word_dropout>("word_dropout", "share of words that are read as unknown", probability)));
@@ -162,11 +173,9 @@ void check_model(const Recipe& recipe, const Consistency& check) {
   check.require(!transformer || model.encoder_layers > 0, "model.layers", "a BERT has layers",
                 "set model.layers to 1 or more");
   if (recipe.init.empty()) return;
-  for (const char* key : {"model.kind", "model.preset", "model.layers", "model.width", "model.feed_forward",
-                          "model.heads", "model.activation", "tokenizer.kind", "tokenizer.vocabulary",
-                          "tokenizer.lowercase", "tokenizer.least_count"})
-    check.require(!check.has(key), key, std::string(key) + " is that of the model to begin with",
-                  "leave it out, or init");
+  for (const Key& key : recipe_keys(recipe.task))
+    check.require(!key.from_init || !check.has(key.full_name()), key.full_name(),
+                  key.full_name() + " is that of the model to begin with", "leave it out, or init");
 }
 
 void check(const Recipe& recipe, const Consistency& consistency) {

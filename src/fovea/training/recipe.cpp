@@ -449,9 +449,10 @@ std::string to_toml(const Recipe& whole) {
   std::string_view section;
   for (const Key& key : recipe_keys(recipe.task)) {
     if (!key.applies_to(recipe.model.kind)) continue;
-    const bool left_out = key.section == lora_section && !adapts;
+    const bool absent = key.section == lora_section && !adapts;
+    const bool left_out = absent || (key.from_init && !recipe.init.empty());
     if (key.section != section)
-      text.append(left_out ? "\n# [" : "\n[").append(section = key.section).append("]\n");
+      text.append(absent ? "\n# [" : "\n[").append(section = key.section).append("]\n");
     const bool implied = key.from_preset && recipe.model.preset != ModelPreset::custom &&
                          key.get(recipe) == key.get(as_preset);
     // Sizes as comments, so that changing the preset changes them.
