@@ -169,15 +169,15 @@ inline Path newest_checkpoint(const Path& run_folder) {
 }
 
 /// Weights, moments, moving average, state, losses, the model left and how it was chosen: the same bytes.
-inline void expect_same_run(const Path& a, const Path& b) {
+inline void expect_same_run(const Path& a, const Path& b, const char* weights = "model.safetensors") {
   const Path last_a = newest_checkpoint(a), last_b = newest_checkpoint(b);
   EXPECT_EQ(last_a.filename(), last_b.filename());
-  for (const char* name : {"model.safetensors", "training_state.safetensors"})
+  for (const char* name : {weights, "training_state.safetensors"})
     EXPECT_TRUE(read(last_a / name) == read(last_b / name)) << name << " of the last checkpoint differs";
   EXPECT_EQ(without_times(read(last_a / "training_state.json")),
             without_times(read(last_b / "training_state.json")));
   EXPECT_EQ(without_times(read(a / "log.jsonl")), without_times(read(b / "log.jsonl")));
-  EXPECT_TRUE(read(a / "model.safetensors") == read(b / "model.safetensors")) << "the models left differ";
+  EXPECT_TRUE(read(a / weights) == read(b / weights)) << "the models left differ";
   EXPECT_EQ(without_times(read(a / "training.json")), without_times(read(b / "training.json")));
 }
 

@@ -17,6 +17,7 @@
 #include "fovea/cli/decoding_options.h"
 #include "fovea/cli/model_folder.h"
 #include "fovea/decoding/translator.h"
+#include "fovea/formats/adapter.h"
 #include "fovea/formats/json.h"
 #include "fovea/models/classifier_folder.h"
 #include "fovea/models/language_folder.h"
@@ -167,7 +168,7 @@ Recording watched_texts(const Options& options, const std::string& folder, const
 
 /// What the directory's config.json calls the model; empty if there is none, which others say better.
 std::string type_of(const std::string& folder) {
-  const auto config = std::filesystem::path(folder) / "config.json";
+  const auto config = formats::papers_of(folder, {"config.json"}) / "config.json";
   std::error_code error;
   if (!std::filesystem::exists(config, error)) return {};
   return formats::read_json(config, Error::Kind::model).text_or("model_type", "");

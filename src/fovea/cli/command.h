@@ -16,6 +16,7 @@ void add_classify(CLI::App& fovea);
 void add_doctor(CLI::App& fovea);
 void add_embed(CLI::App& fovea);
 void add_evaluate(CLI::App& fovea);
+void add_export(CLI::App& fovea);
 void add_fill(CLI::App& fovea);
 void add_generate(CLI::App& fovea);
 void add_inspect(CLI::App& fovea);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fovea/formats/adapter.h"
 #include "fovea/formats/json.h"
 #include "fovea/text/given_words.h"
 
@@ -77,7 +78,7 @@ std::vector<LabelledWord> spaced_words(const models::ClassNames& classes, const 
 }  // namespace
 
 bool labels_words(const std::string& folder) {
-  const auto path = std::filesystem::path(folder) / "config.json";
+  const auto path = formats::papers_of(folder, {"config.json"}) / "config.json";
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return false;
   const auto config = formats::read_json(path, Error::Kind::model);

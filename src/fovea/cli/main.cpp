@@ -41,6 +41,7 @@ void add_commands(CLI::App& fovea) {
   add_inspect(fovea);
   add_average(fovea);
   add_quantize(fovea);
+  add_export(fovea);
   add_shortlist(fovea);
   add_doctor(fovea);
 }

@@ -8,6 +8,7 @@
 #include "fovea/base/error.h"
 #include "fovea/base/file.h"
 #include "fovea/cli/common.h"
+#include "fovea/formats/adapter.h"
 #include "fovea/formats/json.h"
 #include "fovea/models/language_folder.h"
 #include "fovea/models/translation_folder.h"
@@ -84,7 +85,7 @@ std::vector<std::string> doubts_of_weights(const std::string& folder, const mode
   if (const auto names = models::non_finite_tensors(model); !names.empty())
     found.push_back("NaN or infinite weights in " + names.front() +
                     (names.size() > 1 ? " and " + counted(names.size() - 1, "other tensor") : ""));
-  const auto json = formats::read_json(std::filesystem::path(folder) / "config.json", Error::Kind::model);
+  const auto json = formats::read_config_of(folder);
   for (const char* key : {"auto_map", "custom_pipelines"})
     if (json.has(key)) found.push_back(std::string("config.json: ") + key + " names code to be run: ignored");
   return found;

@@ -110,17 +110,20 @@ class Display {
 
 void dry_run(const training::Recipe& recipe, const training::RunOptions& options) {
   const auto plan = training::plan_training(recipe, options, {.note = warn});
+  const std::string held =
+      " of adapters to " + views::count_text(static_cast<double>(plan.held)) + " that stay as they are";
   char text[640];
   std::snprintf(text, sizeof text,
                 "%-12s %lld (%s)\n"
-                "parameters   %s\n"
+                "parameters   %s%s\n"
                 "an epoch     %lld batches\n"
                 "memory       %.0f MB\n"
                 "an update    %.2f s\n"
                 "in all       %s\n",
                 plan.amount.examples.c_str(), static_cast<long long>(plan.amount.count),
                 plan.amount.tokens.c_str(), views::count_text(static_cast<double>(plan.parameters)).c_str(),
-                static_cast<long long>(plan.amount.batches), plan.megabytes, plan.seconds_per_update,
+                plan.held ? held.c_str() : "", static_cast<long long>(plan.amount.batches), plan.megabytes,
+                plan.seconds_per_update,
                 plan.seconds > 0 ? views::duration_text(plan.seconds).c_str() : "until it is stopped");
   print(text);
 }

@@ -83,15 +83,38 @@ Weights Weights::open(const Path& folder, FileSystem& files) {
   check_folder(folder, files);
   Weights weights;
   weights.name_ = shown(folder);
-  if (has_name(folder / single_name, files)) {
-    weights.shards_.push_back(SafetensorsFile::open(folder / single_name, files));
-    for (const TensorInfo& info : weights.shards_.front().tensors()) weights.places_.emplace(info.name, 0);
-  } else if (has_name(folder / index_name, files)) {
-    weights.open_index(folder, files);
-  } else {
-    refuse_contents(folder, files);
+  if (!is_adapter(folder)) {
+    weights.open_base(folder, files);
+    return weights;
   }
+  Adapter adapter = Adapter::open(folder, files);
+  const Path base = base_of_adapter(folder);
+  check_folder(base, files);
+  weights.open_base(base, files);
+  weights.adapt(std::move(adapter));
   return weights;
+}
+
+Weights Weights::open_file(const Path& path, FileSystem& files) {
+  Weights weights;
+  weights.name_ = shown(path);
+  weights.add_shard(path, files);
+  return weights;
+}
+
+void Weights::open_base(const Path& folder, FileSystem& files) {
+  if (has_name(folder / single_name, files))
+    add_shard(folder / single_name, files);
+  else if (has_name(folder / index_name, files))
+    open_index(folder, files);
+  else
+    refuse_contents(folder, files);
+}
+
+void Weights::add_shard(const Path& path, FileSystem& files) {
+  shards_.push_back(SafetensorsFile::open(path, files));
+  for (const TensorInfo& info : shards_.back().tensors())
+    places_.emplace(info.name, Place{shards_.size() - 1, info.name});
 }
 
 void Weights::open_index(const Path& folder, FileSystem& files) {
@@ -106,31 +129,92 @@ void Weights::open_index(const Path& folder, FileSystem& files) {
     if (is_new) shards_.push_back(SafetensorsFile::open(folder / name, files));
     if (!shards_[place->second].find(tensor))
       shard.reject("places the tensor in " + printable(name) + ", which has none of that name");
-    places_.emplace(tensor, place->second);
+    places_.emplace(tensor, Place{place->second, std::string(tensor)});
   }
   for (std::size_t number = 0; number < shards_.size(); ++number)
     for (const TensorInfo& info : shards_[number].tensors())
-      if (const std::size_t* placed = place(info.name); !placed || *placed != number)
+      if (const Place* placed = place(info.name); !placed || placed->shard != number)
         throw Error(Error::Kind::model, shards_[number].name(),
                     "holds the tensor \"" + printable(info.name) + "\", which " + std::string(index_name) +
-                        (placed ? " places in " + shards_[*placed].name() : " does not name"));
+                        (placed ? " places in " + shards_[placed->shard].name() : " does not name"));
+}
+
+// The same tensor as the base calls it: the class that an adapter was made for may have a prefix that the
+// base's file leaves out, as "transformer.", or the other way about. Empty: there is none.
+std::string Weights::name_in_base(const std::string& name) const {
+  if (places_.contains(name)) return name;
+  if (const std::string shorter = name.substr(name.find('.') + 1); places_.contains(shorter)) return shorter;
+  std::string found;
+  for (const auto& [longer, place] : places_)
+    if (longer.ends_with(name) && longer.find('.') + 1 == longer.size() - name.size()) {
+      if (!found.empty()) return {};
+      found = longer;
+    }
+  return found;
+}
+
+void Weights::adapt(Adapter adapter) {
+  for (const auto& [module, pair] : adapter.pairs()) {
+    const std::string name = name_in_base(module + ".weight");
+    if (name.empty())
+      throw Error(Error::Kind::model, adapter.file().name() + ": " + printable(pair.A),
+                  "adapts " + printable(module) + ", which the base has not",
+                  "is base_model_name_or_path the model that it was made for?");
+    Place& place = places_.at(name);
+    if (const auto& info = file_of(place).info(place.name);
+        info.type == StoredType::i8 || info.shape.size() != 2)
+      throw Error(Error::Kind::model, file_of(place).name() + ": " + printable(name),
+                  info.shape.size() != 2 ? "is no matrix, and the adapter adds to it"
+                                         : "is of 8-bit integers, to which no adapter adds",
+                  "name in base_model_name_or_path the model that it was made for");
+    place.module = module;
+  }
+  for (const auto& [name, key] : adapter.saved()) {
+    const std::string known = name_in_base(name);
+    places_.insert_or_assign(known.empty() ? name : known, Place{of_adapter, key});
+  }
+  adapter_ = std::make_shared<const Adapter>(std::move(adapter));
 }
 
 std::vector<std::string> Weights::names() const {
   std::vector<std::string> names;
-  for (const auto& [name, shard] : places_) names.push_back(name);
+  for (const auto& [name, place] : places_) names.push_back(name);
   return names;
 }
 
-const std::size_t* Weights::place(std::string_view name) const {
+const Weights::Place* Weights::place(std::string_view name) const {
   const auto found = places_.find(name);
   return found == places_.end() ? nullptr : &found->second;
 }
 
-const SafetensorsFile& Weights::file_of(std::string_view name) const {
-  const std::size_t* shard = place(name);
-  if (!shard) throw Error(Error::Kind::model, name_, "has no tensor \"" + printable(name) + "\"");
-  return shards_[*shard];
+const Weights::Place& Weights::known_place(std::string_view name) const {
+  if (const Place* found = place(name)) return *found;
+  throw Error(Error::Kind::model, name_, "has no tensor \"" + printable(name) + "\"");
+}
+
+const SafetensorsFile& Weights::file_of(const Place& place) const {
+  return place.shard == of_adapter ? adapter_->file() : shards_[place.shard];
+}
+
+bool Weights::is_of_base(std::string_view name) const {
+  const Place* found = place(name);
+  return adapter_ && found && found->shard != of_adapter;
+}
+
+const TensorInfo& Weights::info(std::string_view name) const {
+  const Place& place = known_place(name);
+  return file_of(place).info(place.name);
+}
+
+Tensor Weights::read(std::string_view name) const {
+  const Place& place = known_place(name);
+  const Tensor stored = file_of(place).read(place.name);
+  return place.module.empty() ? stored : adapter_->merged(place.module, stored);
+}
+
+Tensor Weights::read_stored(std::string_view name) const {
+  const Place& place = known_place(name);
+  return place.module.empty() ? file_of(place).read_stored(place.name) : read(name);
 }
 
 }  // namespace fovea::formats

@@ -1,4 +1,5 @@
 #include "fovea/models/any_model.h"
+#include "fovea/formats/adapter.h"
 
 namespace fovea::models {
 namespace {
@@ -21,7 +22,7 @@ AnyConfig read_any_config(const formats::Json& config) {
 }
 
 AnyConfig read_any_config(const std::filesystem::path& directory) {
-  return read_any_config(formats::read_json(directory / "config.json", Error::Kind::model));
+  return read_any_config(formats::read_config_of(directory));
 }
 
 std::unique_ptr<Model> load_any_model(const std::filesystem::path& directory) {

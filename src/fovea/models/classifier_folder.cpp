@@ -1,5 +1,6 @@
 #include "fovea/models/classifier_folder.h"
 
+#include "fovea/formats/adapter.h"
 #include "fovea/models/weights_on_disk.h"
 
 namespace fovea::models {
@@ -16,7 +17,7 @@ std::unique_ptr<TextClassifier> make(const RecurrentClassifierConfig& config, Op
 }
 
 formats::Json read_config(const std::filesystem::path& directory) {
-  return formats::read_json(directory / "config.json", Error::Kind::model);
+  return formats::read_config_of(directory);
 }
 
 // A model without a head may have a pooler: what the weights say.
@@ -26,9 +27,30 @@ void look_for_pooler(const formats::Weights& weights, BertConfig& config) {
   config.pooler = weights.has(name) || weights.has(prefix + name);
 }
 
+bool has_config(const std::filesystem::path& directory) {
+  std::error_code error;
+  return std::filesystem::exists(directory / "config.json", error);
+}
+
+// An adapter for classification that comes without a config.json has a head of which that of its base knows
+// nothing: its classes are counted, and have no names.
+BertConfig with_head(BertConfig config, const std::filesystem::path& directory,
+                     const formats::Weights& weights) {
+  if (!weights.adapter() || weights.adapter()->config().task_type != "SEQ_CLS" || has_config(directory))
+    return config;
+  config.head = BertConfig::Head::text;
+  config.pooler = config.family == BertConfig::Family::bert;
+  const std::string name = is_roberta(config.family) ? "classifier.out_proj.weight" : "classifier.weight";
+  const auto rows = weights.has(name) ? weights.info(name).shape.front() : config.classes.size();
+  if (rows == config.classes.size()) return config;
+  config.classes = {{}, rows == 1 ? Problem::regression : Problem::single_label};
+  for (std::int64_t i = 0; i < rows; ++i) config.classes.names.push_back("LABEL_" + std::to_string(i));
+  return config;
+}
+
 BertConfig bert_config(const std::filesystem::path& directory, const formats::Weights& weights,
                        std::optional<BertConfig::Head> head) {
-  BertConfig config = read_bert_config(read_config(directory));
+  BertConfig config = with_head(read_bert_config(read_config(directory)), directory, weights);
   if (head && *head != config.head) {
     config.head = *head;
     config.pooler = false;
@@ -60,6 +82,10 @@ std::unique_ptr<TextClassifier> make_classifier(const ClassifierConfig& config, 
   return std::visit([&](const auto& family) { return make(family, seed); }, config);
 }
 
+std::unique_ptr<TextClassifier> declare_classifier(const ClassifierConfig& config) {
+  return std::visit([](const auto& family) { return make(family, Declared{}); }, config);
+}
+
 double parameter_count(const ClassifierConfig& config) {
   return std::visit([](const auto& family) { return parameter_count(family); }, config);
 }
@@ -80,10 +106,11 @@ ClassifierConfig read_classifier_config(const formats::Json& config) {
 std::unique_ptr<TextClassifier> load_classifier(const std::filesystem::path& directory,
                                                 const kernels::Execution& exec, std::optional<DType> dtype) {
   const auto weights = formats::Weights::open(directory);
-  const auto config = read_classifier_config(read_config(directory));
+  auto config = read_classifier_config(read_config(directory));
+  if (auto* bert = std::get_if<BertConfig>(&config)) *bert = with_head(std::move(*bert), directory, weights);
   expect_classifier(directory, config);
   expect_size(weights, parameter_count(config));
-  auto model = std::visit([](const auto& family) { return make(family, Declared{}); }, config);
+  auto model = declare_classifier(config);
   const Packing packing{exec, held_as(weights, dtype)};
   model->read_weights(weights, &packing);
   return model;

@@ -24,6 +24,9 @@ bool is_classifier_family(std::string_view model_type);
 /// valid.
 std::unique_ptr<TextClassifier> make_classifier(const ClassifierConfig& config, std::uint64_t seed = 1);
 
+/// The same with nothing allocated; read_weights() follows.
+std::unique_ptr<TextClassifier> declare_classifier(const ClassifierConfig& config);
+
 double parameter_count(const ClassifierConfig& config);
 /// config.json of a model whose weights are stored as `weights`.
 std::string config_json(const ClassifierConfig& config, DType weights);

@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include "fovea/formats/adapter.h"
 #include "fovea/formats/json.h"
 #include "fovea/formats/json_writer.h"
 #include "fovea/models/config_checks.h"
@@ -99,8 +100,8 @@ struct File {
 std::optional<File> read_file_of(const std::filesystem::path& folder) {
   std::error_code error;
   for (const char* name : {"generation_config.json", "config.json"})
-    if (std::filesystem::exists(folder / name, error))
-      return File{name, formats::read_json(folder / name, Error::Kind::model)};
+    if (const auto path = formats::papers_of(folder, {name}) / name; std::filesystem::exists(path, error))
+      return File{name, formats::read_json(path, Error::Kind::model)};
   return {};
 }
 
@@ -272,9 +273,9 @@ GenerationDefaults read_generation_defaults(const std::filesystem::path& folder)
 std::optional<TaskDefaults> read_task(const std::filesystem::path& folder, std::string_view name,
                                       const GenerationDefaults& general) {
   std::error_code error;
-  if (!std::filesystem::exists(folder / "config.json", error)) return {};
-  const auto tasks =
-      formats::read_json(folder / "config.json", Error::Kind::model).find("task_specific_params");
+  const auto config = formats::papers_of(folder, {"config.json"}) / "config.json";
+  if (!std::filesystem::exists(config, error)) return {};
+  const auto tasks = formats::read_json(config, Error::Kind::model).find("task_specific_params");
   if (!tasks) return {};
   std::optional<TaskDefaults> found;
   for (const auto& [key, task] : tasks->members()) {

@@ -1,5 +1,6 @@
 #include "fovea/models/language_folder.h"
 
+#include "fovea/formats/adapter.h"
 #include "fovea/models/weights_on_disk.h"
 
 namespace fovea::models {
@@ -24,7 +25,7 @@ struct Opened {
 Opened open(const std::filesystem::path& directory) {
   auto weights =
       formats::Weights::open(directory);  // first: it says best what a folder is that is no model's
-  auto config = read_language_config(formats::read_json(directory / "config.json", Error::Kind::model));
+  auto config = read_language_config(formats::read_config_of(directory));
   expect_size(weights, parameter_count(config));
   return {std::move(weights), std::move(config)};
 }
@@ -35,6 +36,10 @@ bool is_language_model(std::string_view model_type) { return model_type == "gpt2
 
 std::unique_ptr<LanguageModel> make_language_model(const LanguageConfig& config, std::uint64_t seed) {
   return std::visit([&](const auto& family) { return make(family, seed); }, config);
+}
+
+std::unique_ptr<LanguageModel> declare_language_model(const LanguageConfig& config) {
+  return std::visit([](const auto& family) { return make(family, Declared{}); }, config);
 }
 
 double parameter_count(const LanguageConfig& config) {
@@ -64,7 +69,7 @@ std::unique_ptr<LanguageModel> load_language_model_for_inference(const std::file
                                                                  const kernels::Execution& exec,
                                                                  std::optional<DType> dtype) {
   const auto [weights, config] = open(directory);
-  auto model = std::visit([](const auto& family) { return make(family, Declared{}); }, config);
+  auto model = declare_language_model(config);
   const Packing packing{exec, dtype.value_or(stored_as(weights))};
   model->read_weights(weights, &packing);
   return model;

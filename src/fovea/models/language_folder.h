@@ -23,6 +23,9 @@ bool is_language_model(std::string_view model_type);
 /// valid.
 std::unique_ptr<LanguageModel> make_language_model(const LanguageConfig& config, std::uint64_t seed = 1);
 
+/// The same with nothing allocated; read_weights() follows.
+std::unique_ptr<LanguageModel> declare_language_model(const LanguageConfig& config);
+
 double parameter_count(const LanguageConfig& config);
 /// config.json of a model whose weights are stored as `weights`.
 std::string config_json(const LanguageConfig& config, DType weights);

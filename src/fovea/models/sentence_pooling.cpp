@@ -8,6 +8,7 @@
 
 #include "fovea/base/error.h"
 #include "fovea/base/file.h"
+#include "fovea/formats/adapter.h"
 #include "fovea/formats/json.h"
 #include "fovea/formats/weights.h"
 #include "fovea/ops/linear.h"
@@ -146,8 +147,9 @@ std::filesystem::path encoder_folder(const std::filesystem::path& directory) {
   modules.reject("names no module");
 }
 
-std::optional<SentencePooling> read_sentence_pooling(const std::filesystem::path& directory,
+std::optional<SentencePooling> read_sentence_pooling(const std::filesystem::path& whole,
                                                      std::int64_t state_width) {
+  const auto directory = formats::papers_of(whole, {"modules.json"});
   if (!is_there(directory / "modules.json")) return std::nullopt;
   SentencePooling pooling;
   std::int64_t width = state_width;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "fovea/formats/adapter.h"
 #include "fovea/models/bart.h"
 #include "fovea/models/m2m100.h"
 #include "fovea/models/marian.h"
@@ -168,8 +169,7 @@ std::unique_ptr<Transformer> load_transformer(const std::filesystem::path& descr
                                               const std::filesystem::path& weighed) {
   const auto weights =
       formats::Weights::open(weighed);  // first: it says best what a folder is that is no model's
-  const auto config =
-      agreed(read_config(formats::read_json(described / "config.json", Error::Kind::model)), weights);
+  const auto config = agreed(read_config(formats::read_config_of(described)), weights);
   expect_size(weights, parameter_count(config));
   auto model = std::make_unique<Transformer>(config);
   read_weights(weights, *model);

@@ -1,5 +1,6 @@
 #include "fovea/models/translation_folder.h"
 
+#include "fovea/formats/adapter.h"
 #include "fovea/models/transformer_folder.h"
 #include "fovea/models/weights_on_disk.h"
 
@@ -30,7 +31,7 @@ struct Opened {
 
 Opened open(const std::filesystem::path& described, const std::filesystem::path& weighed) {
   auto weights = formats::Weights::open(weighed);  // first: it says best what a folder is that is no model's
-  auto config = read_translation_config(formats::read_json(described / "config.json", Error::Kind::model));
+  auto config = read_translation_config(formats::read_config_of(described));
   if (auto* transformer = std::get_if<TransformerConfig>(&config))
     *transformer = agreed(*transformer, weights);
   expect_size(weights, parameter_count(config));
@@ -50,6 +51,10 @@ std::int64_t max_positions_of(const TranslationConfig& config) {
 std::unique_ptr<TranslationModel> make_translation_model(const TranslationConfig& config,
                                                          std::uint64_t seed) {
   return std::visit([&](const auto& family) { return make(family, seed); }, config);
+}
+
+std::unique_ptr<TranslationModel> declare_translation_model(const TranslationConfig& config) {
+  return std::visit([](const auto& family) { return declare(family); }, config);
 }
 
 double parameter_count(const TranslationConfig& config) {
@@ -86,7 +91,7 @@ std::unique_ptr<TranslationModel> load_for_inference(const std::filesystem::path
                                                      const kernels::Execution& exec,
                                                      std::optional<DType> dtype) {
   const auto [weights, config] = open(directory, directory);
-  auto model = std::visit([](const auto& family) { return declare(family); }, config);
+  auto model = declare_translation_model(config);
   const DType stored = stored_as(weights);
   const Packing packing{exec, dtype.value_or(stored == DType::i8 ? stored : DType::f32)};
   model->read_weights(weights, &packing);

@@ -25,6 +25,9 @@ std::int64_t max_positions_of(const TranslationConfig& config);
 std::unique_ptr<TranslationModel> make_translation_model(const TranslationConfig& config,
                                                          std::uint64_t seed = 1);
 
+/// The same with nothing allocated; read_weights() follows.
+std::unique_ptr<TranslationModel> declare_translation_model(const TranslationConfig& config);
+
 /// How many numbers such a model learns, without building it; a double, as a hostile config may ask for any
 /// number.
 double parameter_count(const TranslationConfig& config);

@@ -53,7 +53,9 @@ void expect_names(const formats::Weights& file, const nn::Parameters& parameters
     if (is_quantised(file, name)) expect(scale_name(name));
   }
   for (const auto& name : file.names())
-    if (!known.contains(name) && !(names.is_redundant && names.is_redundant(name))) unknown.push_back(name);
+    // The base of an adapter may have a head that is not that of the adapted model.
+    if (!known.contains(name) && !file.is_of_base(name) && !(names.is_redundant && names.is_redundant(name)))
+      unknown.push_back(name);
   if (missing.empty() && unknown.empty()) return;
   std::string what;
   if (!missing.empty()) what = "missing tensors: " + listed(missing);
@@ -95,7 +97,7 @@ nn::StoredRows read_stored(const formats::Weights& file, const std::string& name
     return {transposed(read_stored(file, name, stored_shape).rows), {}};
   }
   const bool narrow = quantised || file.info(name).type == formats::StoredType::bf16;
-  nn::StoredRows stored{narrow ? file.file_of(name).read_stored(name) : file.read(name), {}};
+  nn::StoredRows stored{narrow ? file.read_stored(name) : file.read(name), {}};
   if (!(stored.rows.shape() == shape))
     throw Error(Error::Kind::model, file.name() + ": " + name,
                 "shape is " + stored.rows.shape().text() + ", config.json says " + shape.text());
@@ -138,19 +140,25 @@ void add_quantised(formats::SafetensorsWriter& file, const std::string& name, co
   file.add(scale_name(name), scales);
 }
 
-std::vector<std::string> read_packed(const formats::Weights& file, nn::Parameters& parameters,
-                                     const Packing& packing, const FileNames& names) {
+// All parameters whole, of parts or not; those that begin anew without rows.
+std::vector<std::string> read_whole(const formats::Weights& file, nn::Parameters& parameters,
+                                    const Packing* packing, const FileNames& names) {
   std::map<const nn::Parameter*, std::vector<nn::Parameters::View>> parts;
   for (auto& view : parameters.views()) parts[view.parameter].push_back(view);
   std::vector<std::string> non_finite;
-  parameters.load(packing.exec, packing.dtype, [&](const nn::Parameter& parameter) {
+  const auto read = [&](const nn::Parameter& parameter) {
     std::vector<nn::StoredRows> stored;
     for (const auto& part : parts.at(&parameter)) {
+      if (names.begins_anew && names.begins_anew(part.name)) return nn::StoredRows{};
       stored.push_back(read_stored(file, names.of(part.name), part.shape, parameter.input_first));
       if (!is_finite(stored.back())) non_finite.push_back(part.name);
     }
     return joined(std::move(stored), parameter.shape);
-  });
+  };
+  if (packing)
+    parameters.load(packing->exec, packing->dtype, read);
+  else
+    parameters.hold(read);
   return non_finite;
 }
 
@@ -168,7 +176,7 @@ Tensor read_tensor(const formats::Weights& file, const std::string& name, const 
 std::vector<std::string> read_parameters(const formats::Weights& file, nn::Parameters& parameters,
                                          const Packing* packing, const FileNames& names) {
   expect_names(file, parameters, names);
-  if (packing) return read_packed(file, parameters, *packing, names);
+  if (packing || !parameters.values().defined()) return read_whole(file, parameters, packing, names);
   for (const auto& view : parameters.views()) {
     if (names.begins_anew && names.begins_anew(view.name)) continue;
     const auto stored = read_stored(file, names.of(view.name), view.shape, view.parameter->input_first);

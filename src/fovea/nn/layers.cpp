@@ -42,7 +42,7 @@ void expect_within(std::span<const std::int32_t> ids, std::int64_t count, const 
 Tensor linear(const ops::Context& ctx, const Tensor& x, const Parameter& W, const Tensor& b,
               const ops::LinearOptions& options) {
   if (const auto* packed = ready(ctx, W)) return ops::linear(ctx, x, *packed, b, options);
-  return ops::linear(ctx, x, W.value, b, options);
+  return ops::linear(ctx, x, W.value, b, W.adapters, options);
 }
 
 Tensor embed(const ops::Context& ctx, std::span<const std::int32_t> ids, const Parameter& table, float scale,
@@ -65,8 +65,11 @@ void linear_rows(const kernels::Execution& exec, std::int64_t N, const float* x,
   if (const auto* packed = packed_for(exec, W))
     return kernels::linear(exec, N, x, *packed, y, {.bias = bias, .activation = activation});
   const std::int64_t out = W.shape[0], in = W.shape[1];
+  const bool adapted = !W.adapters.empty();
+  if (adapted) std::fill_n(y, N * out, 0.0f);
+  for (const auto& term : W.adapters) ops::add_low_rank({.exec = exec}, term, N, x, {y, out});
   kernels::gemm(exec, {.M = N, .N = out, .K = in, .lda = in, .ldb = in, .ldc = out, .transpose_b = true}, x,
-                W.value.f32(), y, {.bias = bias, .activation = activation});
+                W.value.f32(), y, {.accumulate = adapted, .bias = bias, .activation = activation});
 }
 
 void embed_rows(const kernels::Execution& exec, std::span<const std::int32_t> ids, const Parameter& table,
@@ -107,7 +110,7 @@ Linear::Linear(Builder& builder, const std::vector<NamedRows>& parts, std::int64
   };
   weight_ = add(".weight", {out, in}, form.initial ? *form.initial : Initial::xavier(in, out));
   if (form.bias == Bias::with) bias_ = add(".bias", {out}, Initial::zeros());
-  weight_->multiplies = true;
+  weight_->multiplies = weight_->adaptable = true;
   weight_->input_first = form.input_first;
 }
 

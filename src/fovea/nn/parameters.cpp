@@ -168,9 +168,17 @@ void Parameters::load(const kernels::Execution& exec, DType dtype,
   }
 }
 
+void Parameters::hold(const std::function<StoredRows(const Parameter&)>& read) {
+  if (values_.defined())
+    throw Error(Error::Kind::bug, "parameters", "weights that were allocated cannot be held apart");
+  for (auto& parameter : parameters_)
+    if (const StoredRows stored = read(parameter); stored.rows.defined())
+      parameter.value = widened(stored).reshape(parameter.shape);
+}
+
 void Parameters::allocate_gradients() {
   if (!values_.defined())
-    throw Error(Error::Kind::bug, "parameters", "weights that were loaded packed cannot be trained");
+    throw Error(Error::Kind::bug, "parameters", "weights that were loaded or are held cannot be trained");
   gradients_ = Tensor::zeros(values_.shape());
   std::int64_t offset = 0;
   for (auto& parameter : parameters_) {

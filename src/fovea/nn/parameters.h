@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "fovea/kernels/packed_linear.h"
+#include "fovea/ops/low_rank.h"
 #include "fovea/tensor/tensor.h"
 
 namespace fovea::nn {
@@ -37,7 +38,7 @@ struct NamedRows {
   std::int64_t rows = 0;
 };
 
-/// One learned tensor. Its value is a piece of the arena of its Parameters.
+/// One learned tensor. Its value is a piece of the arena of its Parameters, if they have one.
 struct Parameter {
   std::string name;  ///< on disk, if it has no parts
   Shape shape;
@@ -48,6 +49,8 @@ struct Parameter {
   bool looked_up = false;   ///< rows by number (nn::embed): nothing else, if either is set
   kernels::PackedLinear packed = {};  ///< as the kernels read it, if it was loaded so; else empty
   bool input_first = false;  ///< a matrix stored [in, out], as GPT-2's are; quantised, all are [out, in]
+  bool adaptable = false;    ///< nothing but nn::linear reads it: products by it may have adapters
+  std::vector<ops::LowRank> adapters = {};  ///< what is added to them (models/lora.h)
 
   /// Whether it may be held as `dtype` alone.
   bool packs(DType dtype) const { return multiplies || (looked_up && dtype != DType::f32); }
@@ -77,6 +80,10 @@ class Parameters {
   /// form, as f32 with the same bits.
   void load(const kernels::Execution& exec, DType dtype,
             const std::function<StoredRows(const Parameter&)>& read);
+
+  /// In place of allocate(), for a model that stays as it is while adapters beside it learn: keeps as f32
+  /// what `read` gives, without an arena, and so without gradients. What it gives no rows of stays undefined.
+  void hold(const std::function<StoredRows(const Parameter&)>& read);
 
   /// Makes the arena of gradients, zero. Called for training only.
   void allocate_gradients();

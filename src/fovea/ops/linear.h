@@ -1,8 +1,11 @@
 #pragma once
 
+#include <span>
+
 #include "fovea/kernels/activation.h"
 #include "fovea/kernels/packed_linear.h"
 #include "fovea/ops/context.h"
+#include "fovea/ops/low_rank.h"
 
 namespace fovea::ops {
 
@@ -17,6 +20,11 @@ struct LinearOptions {
 /// Throws   Error naming the shapes if they disagree
 Tensor linear(const Context& ctx, const Tensor& x_ND, const Tensor& W, const Tensor& b,
               const LinearOptions& options = {});
+
+/// The same with low-rank terms before the activation, y = dropout(activation(x W^T + b + terms)): with terms
+/// that are zero the same bits.
+Tensor linear(const Context& ctx, const Tensor& x_ND, const Tensor& W, const Tensor& b,
+              std::span<const LowRank> terms, const LinearOptions& options);
 
 /// The same by weights packed for inference: with those of f32 the same bits. No gradient goes back.
 Tensor linear(const Context& ctx, const Tensor& x_ND, const kernels::PackedLinear& W, const Tensor& b,

@@ -2,6 +2,7 @@
 
 #include "fovea/base/error.h"
 #include "fovea/base/file.h"
+#include "fovea/formats/adapter.h"
 #include "fovea/text/jinja/interpreter.h"
 #include "fovea/text/jinja/parser.h"
 #include "fovea/text/utf8.h"
@@ -77,8 +78,8 @@ ChatTemplate ChatTemplate::parse(std::string_view source, const std::string& whe
   return ChatTemplate(std::move(impl));
 }
 
-std::optional<ChatTemplate> ChatTemplate::read(const std::filesystem::path& directory,
-                                               std::string_view name) {
+std::optional<ChatTemplate> ChatTemplate::read(const std::filesystem::path& folder, std::string_view name) {
+  const auto directory = formats::tokenizer_papers_of(folder);
   std::optional<std::string> source;
   std::filesystem::path path = directory / "chat_template.jinja";
   std::optional<Json> config;

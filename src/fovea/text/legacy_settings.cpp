@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "fovea/base/error.h"
+#include "fovea/formats/adapter.h"
 
 namespace fovea::text {
 namespace {
@@ -48,7 +49,7 @@ LegacySettings::LegacySettings(const std::filesystem::path& directory)
   kind_ = text("tokenizer_class").value_or("");
   if (kind_.ends_with("Fast")) kind_.resize(kind_.size() - 4);
   if (!kind_.empty() && kind_ != "PreTrainedTokenizer") return;
-  const auto model = read_if_there(directory / "config.json");
+  const auto model = read_if_there(formats::papers_of(directory, {"config.json"}) / "config.json");
   kind_ = model ? model->text_or("model_type", "") : "";
 }
 

@@ -4,6 +4,7 @@
 
 #include "fovea/base/error.h"
 #include "fovea/base/file.h"
+#include "fovea/formats/adapter.h"
 #include "fovea/formats/json.h"
 #include "fovea/text/legacy_tokenizer.h"
 #include "fovea/text/marian_tokenizer.h"
@@ -78,7 +79,8 @@ std::shared_ptr<const Tokenizer> with_settings(
 
 }  // namespace
 
-std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& directory, Lengths lengths) {
+std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& folder, Lengths lengths) {
+  const auto directory = formats::tokenizer_papers_of(folder);
   if (is_there(directory / "tokenizer.json"))
     return with_settings(parse_file(directory / "tokenizer.json"), directory, lengths);
   if (is_there(directory / "source.spm"))

@@ -7,6 +7,7 @@
 
 #include "fovea/base/error.h"
 #include "fovea/base/file.h"
+#include "fovea/formats/adapter.h"
 #include "fovea/formats/json.h"
 #include "fovea/formats/json_writer.h"
 #include "fovea/text/normaliser.h"
@@ -62,9 +63,9 @@ LanguageTokens::Place place_of(const std::optional<formats::Json>& config,
     return config->boolean_or("legacy_behaviour", false) ? Place::after : Place::before;
   if (name.starts_with("MBart50") || name.starts_with("M2M100")) return Place::before;
   if (name.starts_with("MBartTokenizer")) return Place::after;
-  std::error_code error;
-  if (!std::filesystem::exists(directory / "config.json", error)) return Place::none;
-  const auto model = formats::read_json(directory / "config.json", Error::Kind::model);
+  const auto described = formats::papers_of(directory, {"config.json"});
+  if (!is_there(described / "config.json")) return Place::none;
+  const auto model = formats::read_config_of(described);
   return model.text_or("model_type", "") == "m2m_100" ? Place::before : Place::none;
 }
 
@@ -237,7 +238,8 @@ TranslationTokenizer TranslationTokenizer::parse(Files files, const std::filesys
   return TranslationTokenizer(std::move(source), std::move(target), std::move(settings));
 }
 
-TranslationTokenizer TranslationTokenizer::read(const std::filesystem::path& directory) {
+TranslationTokenizer TranslationTokenizer::read(const std::filesystem::path& folder) {
+  const auto directory = formats::tokenizer_papers_of(folder);
   if (!is_there(directory / "source.spm")) {
     if (AnyText::is_in(directory)) return {AnyText::read(directory), directory};
     if (is_there(directory / "sentencepiece.bpe.model")) return read_m2m100(directory);

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <utility>
 
+#include "fovea/formats/adapter.h"
 #include "fovea/metrics/classification.h"
+#include "fovea/training/adaptation.h"
 #include "fovea/training/encoder_parts.h"
 
 namespace fovea::training {
@@ -61,13 +63,28 @@ ClassifierConfig classifier_config(const Recipe& recipe, const ClassificationCor
   return with_classes(std::move(config), corpus.labels.names());
 }
 
+// Modules of the head, which are learned whole beside adapters: the last layer, what stands before it, and a
+// pooler that the pretrained model does not have.
+std::vector<std::string> head_modules(const models::TextClassifier& model) {
+  std::vector<std::string> modules{"classifier"};
+  for (const auto& parameter : model.parameters().all()) {
+    if (parameter.name.starts_with("pre_classifier.") && modules.size() == 1)
+      modules.emplace_back("pre_classifier");
+    if (parameter.name.find("pooler.dense.weight") != std::string::npos && !parameter.value.defined())
+      modules.emplace_back("pooler");
+  }
+  return modules;
+}
+
 // The model at its beginning: random, or with the encoder that the recipe starts from, and with the head of
 // that, too, if it has one for the same classes.
 std::unique_ptr<models::TextClassifier> beginning(const Recipe& recipe, const ClassifierConfig& config,
                                                   const TaskPlaces& places) {
   std::visit([](const auto& family) { validate(family, Error::Kind::usage, "recipe"); }, config);
-  auto model = models::make_classifier(config, static_cast<std::uint64_t>(recipe.training.seed));
-  if (!places.from_beginning || recipe.init.empty()) return model;
+  auto model = adapts(recipe)
+                   ? models::declare_classifier(config)
+                   : models::make_classifier(config, static_cast<std::uint64_t>(recipe.training.seed));
+  if (recipe.init.empty() || !(places.from_beginning || adapts(recipe))) return model;
   const auto weights = formats::Weights::open(recipe.init);
   const ClassifierConfig before = pretrained_config(recipe.init);
   const auto* bert = std::get_if<BertConfig>(&before);
@@ -75,6 +92,7 @@ std::unique_ptr<models::TextClassifier> beginning(const Recipe& recipe, const Cl
     model->read_weights(weights);
   else
     dynamic_cast<models::Bert&>(*model).read_pretrained(weights);
+  if (adapts(recipe)) adapt(*model, recipe, head_modules(*model));
   return model;
 }
 
@@ -111,6 +129,7 @@ Amount ClassificationTask::amount() {
 FolderFiles ClassificationTask::files() const {
   FolderFiles files = corpus_.tokenizer.files;
   files.emplace_back("config.json", models::config_json(config_, stored_type(recipe_.model)));
+  add_adapter_config(files, recipe_, *model_, "SEQ_CLS");
   return files;
 }
 

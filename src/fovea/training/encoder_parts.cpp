@@ -5,9 +5,11 @@
 #include <utility>
 
 #include "fovea/base/file.h"
+#include "fovea/formats/adapter.h"
 #include "fovea/text/load_tokenizer.h"
 #include "fovea/text/tokenizer_json.h"
 #include "fovea/text/tokenizer_trainer.h"
+#include "fovea/training/adaptation.h"
 
 namespace fovea::training {
 
@@ -16,12 +18,13 @@ using models::ClassifierConfig;
 
 GivenTokenizer GivenTokenizer::read(const std::filesystem::path& directory) {
   constexpr std::uint64_t most = std::uint64_t{256} << 20;
+  const auto papers = formats::tokenizer_papers_of(directory);
   GivenTokenizer given{text::load_tokenizer(directory, text::Lengths::free), {}};
   for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
                            "vocab.json", "merges.txt", "added_tokens.json"}) {
     std::error_code error;
-    if (std::filesystem::exists(directory / name, error))
-      given.files.emplace_back(name, read_file(directory / name, most, Error::Kind::model));
+    if (std::filesystem::exists(papers / name, error))
+      given.files.emplace_back(name, read_file(papers / name, most, Error::Kind::model));
   }
   return given;
 }
@@ -48,7 +51,7 @@ GivenTokenizer learn_tokenizer(const Recipe& recipe, std::span<const std::string
 }
 
 ClassifierConfig pretrained_config(const std::filesystem::path& directory) {
-  return models::read_classifier_config(formats::read_json(directory / "config.json", Error::Kind::model));
+  return models::read_classifier_config(formats::read_config_of(directory));
 }
 
 BertConfig pretrained_bert(const std::filesystem::path& directory) {
@@ -98,6 +101,21 @@ BertConfig new_bert(const Recipe& recipe) {
   config.classifier_dropout = static_cast<float>(recipe.classification.classifier_dropout);
   config.deviation = 1.0f / std::sqrt(static_cast<float>(recipe.model.width));
   return config;
+}
+
+std::unique_ptr<models::Bert> beginning_bert(const Recipe& recipe, const BertConfig& config,
+                                             const TaskPlaces& places, bool keeps_head) {
+  validate(config, Error::Kind::usage, "recipe");
+  auto model = adapts(recipe)
+                   ? std::make_unique<models::Bert>(config, models::Declared{})
+                   : std::make_unique<models::Bert>(config, static_cast<std::uint64_t>(recipe.training.seed));
+  if (recipe.init.empty() || !(places.from_beginning || adapts(recipe))) return model;
+  const auto weights = formats::Weights::open(recipe.init);
+  if (keeps_head)
+    model->read_weights(weights);
+  else
+    model->read_pretrained(weights);
+  return model;
 }
 
 double nll_of(std::span<const float> logits, std::int32_t label) {

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "fovea/models/bert.h"
 #include "fovea/models/classifier_folder.h"
 #include "fovea/text/tokenizer.h"
 #include "fovea/training/recipe.h"
@@ -39,6 +40,10 @@ models::BertConfig pretrained_bert(const std::filesystem::path& directory);
 std::int64_t most_tokens(const Recipe& recipe);
 /// A BERT of the recipe's sizes, without head, pooler and vocabulary.
 models::BertConfig new_bert(const Recipe& recipe);
+/// A BERT at its beginning: random, or with the encoder that the recipe starts from, and with the head of
+/// that, too, if it `keeps_head`.
+std::unique_ptr<models::Bert> beginning_bert(const Recipe& recipe, const models::BertConfig& config,
+                                             const TaskPlaces& places, bool keeps_head);
 /// -log p(label), nats.
 double nll_of(std::span<const float> logits, std::int32_t label);
 

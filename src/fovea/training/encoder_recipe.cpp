@@ -1,5 +1,7 @@
 #include "fovea/training/encoder_recipe.h"
 
+#include <algorithm>
+#include <array>
 #include <string>
 
 #include "fovea/training/recipe_key_table.h"
@@ -11,6 +13,14 @@ using kernels::Activation;
 using O = ClassificationOptions;
 
 constexpr auto own = &Recipe::classification;
+
+// Architecture and tokenizer.
+bool is_of_model(const Key& key) {
+  if (key.section == "tokenizer") return true;
+  constexpr std::array<std::string_view, 7> names{"kind",         "preset", "layers",    "width",
+                                                  "feed_forward", "heads",  "activation"};
+  return key.section == "model" && std::ranges::count(names, key.name) > 0;
+}
 
 }  // namespace
 
@@ -57,6 +67,7 @@ void add_encoder_model(std::vector<Key>& keys, bool or_recurrent) {
   add(key<own, &O::classifier_dropout>("classifier_dropout", "on what the last layer reads", probability));
   add(key<section, &M::weights>("weights", "type of the saved weights", {},
                                 {choice("f32", WeightType::f32), choice("bf16", WeightType::bf16)}));
+  for (Key& each : keys) each.from_init = is_of_model(each);
 }
 
 void set_encoder_defaults(Recipe& recipe) {
@@ -100,11 +111,9 @@ void check_encoder(const Recipe& recipe, const Consistency& check) {
   check.require(!transformer || model.encoder_layers > 0, "model.layers", "a BERT has layers",
                 "set model.layers to 1 or more");
   if (recipe.init.empty()) return;
-  for (const char* key : {"model.kind", "model.preset", "model.layers", "model.width", "model.feed_forward",
-                          "model.heads", "model.activation", "tokenizer.kind", "tokenizer.vocabulary",
-                          "tokenizer.lowercase", "tokenizer.least_count"})
-    check.require(!check.has(key), key, std::string(key) + " is that of the model to begin with",
-                  "leave it out, or init");
+  for (const Key& key : recipe_keys(recipe.task))
+    check.require(!key.from_init || !check.has(key.full_name()), key.full_name(),
+                  key.full_name() + " is that of the model to begin with", "leave it out, or init");
 }
 
 }  // namespace fovea::training

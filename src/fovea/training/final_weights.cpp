@@ -15,7 +15,7 @@ struct Candidate {
 std::vector<Candidate> candidates(const RunFolder& folder, const TrainingOptions& options,
                                   const TrainingState& state, const Tensor& average, models::Model& model) {
   std::vector<Candidate> found;
-  const Tensor& values = model.parameters().values();
+  const Tensor& values = model.learned().values();
   const Tensor own = values.clone();
   if (const auto last = folder.regular(options.average_last, options.save_every); last.size() > 1) {
     folder.average(last, model);
@@ -36,7 +36,7 @@ FinalWeights choose_final_weights(const RunFolder& folder, const TrainingOptions
                                   const TrainingState& state, const Tensor& average,
                                   const std::function<ValidationResult()>& validate, models::Model& model) {
   const auto all = candidates(folder, options, state, average, model);
-  const Tensor& values = model.parameters().values();
+  const Tensor& values = model.learned().values();
   if (!validate) {
     std::ranges::copy(all.front().weights.values(), values.f32());
     return {all.front().name, std::nullopt};

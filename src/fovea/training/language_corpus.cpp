@@ -4,6 +4,7 @@
 
 #include "fovea/base/file.h"
 #include "fovea/data/document_text.h"
+#include "fovea/formats/adapter.h"
 #include "fovea/formats/json.h"
 #include "fovea/text/language_tokenizer.h"
 #include "fovea/text/load_tokenizer.h"
@@ -26,10 +27,12 @@ struct Read {
 // The tokenizer of a model directory, and the files that a copy of the model needs.
 Read read_tokenizer(const Path& folder) {
   Read read{{}, text::load_tokenizer(folder)};
-  for (const char* name : {tokenizer_name, settings_name, "special_tokens_map.json"})
-    if (std::filesystem::exists(folder / name))
+  const Path papers = formats::tokenizer_papers_of(folder);
+  for (const char* name : {tokenizer_name, settings_name, "special_tokens_map.json", "chat_template.jinja",
+                           "vocab.json", "merges.txt", "added_tokens.json", "tokenizer.model"})
+    if (std::filesystem::exists(papers / name))
       read.files.emplace_back(
-          name, read_file(folder / name, formats::JsonLimits::tokenizer().bytes, Error::Kind::model));
+          name, read_file(papers / name, formats::JsonLimits::tokenizer().bytes, Error::Kind::model));
   return read;
 }
 

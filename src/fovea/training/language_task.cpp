@@ -2,8 +2,10 @@
 
 #include <cmath>
 
+#include "fovea/formats/adapter.h"
 #include "fovea/formats/json.h"
 #include "fovea/metrics/perplexity.h"
+#include "fovea/training/adaptation.h"
 
 namespace fovea::training {
 namespace {
@@ -59,7 +61,7 @@ models::LanguageConfig make_config(const Recipe& recipe, const TaskPlaces& place
     config = recipe_config(recipe.model, tokenizer);
   } else {
     const auto folder = places.tokenizer.empty() ? std::filesystem::path(recipe.init) : places.tokenizer;
-    config = models::read_language_config(formats::read_json(folder / "config.json", Error::Kind::model));
+    config = models::read_language_config(formats::read_config_of(folder));
   }
   std::visit([&](auto& family) { set_dropout(family, recipe.model); }, config);
   return config;
@@ -67,6 +69,12 @@ models::LanguageConfig make_config(const Recipe& recipe, const TaskPlaces& place
 
 std::unique_ptr<models::LanguageModel> beginning(const Recipe& recipe, const models::LanguageConfig& config,
                                                  const TaskPlaces& places) {
+  if (adapts(recipe)) {
+    auto base = models::declare_language_model(config);
+    base->read_weights(formats::Weights::open(recipe.init));
+    adapt(*base, recipe);
+    return base;
+  }
   auto model = models::make_language_model(config, static_cast<std::uint64_t>(recipe.training.seed));
   if (places.from_beginning && !recipe.init.empty()) model->read_weights(formats::Weights::open(recipe.init));
   return model;
@@ -124,6 +132,7 @@ FolderFiles LanguageTask::files() const {
   FolderFiles files = corpus_.tokenizer_files;
   files.emplace_back("config.json", models::config_json(config_, stored_type(recipe_.model)));
   files.emplace_back("generation_config.json", generation_json(model_->vocabulary()));
+  add_adapter_config(files, recipe_, *model_, "CAUSAL_LM");
   return files;
 }
 

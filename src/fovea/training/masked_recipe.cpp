@@ -20,6 +20,7 @@ void add_keys(std::vector<Key>& keys) {
       "model", key<own, &O::family>("family", "whose names and layout the model has", {},
                                     {choice("bert", Family::bert), choice("distilbert", Family::distilbert),
                                      choice("roberta", Family::roberta)})));
+  keys.back().from_init = true;
   keys.push_back(in_section(
       "training",
       key<own, &O::share>("mask_share", "share of tokens, or words, to be predicted", {0.01, 0.9})));
@@ -44,8 +45,8 @@ bool validates(const Recipe& recipe) { return !recipe.text.valid.empty() || reci
 void check(const Recipe& recipe, const Consistency& consistency) {
   check_text_data(recipe, consistency);
   check_encoder(recipe, consistency);
-  consistency.require(recipe.init.empty() || !consistency.has("model.family"), "model.family",
-                      "model.family is that of the model to begin with", "leave it out, or init");
+  consistency.require(recipe.lora.rank == 0, "lora.rank", "a masked language model learns whole",
+                      "leave [lora] out; a classifier that begins from it may have adapters");
 }
 
 }  // namespace

@@ -28,20 +28,12 @@ BertConfig masked_config(const Recipe& recipe, const text::Tokenizer& tokenizer)
   return config;
 }
 
-// The model at its beginning: random, or with the encoder that the recipe starts from, and its head, if it
-// has one.
+// The encoder that the recipe starts from brings its head if that fills masks.
 std::unique_ptr<models::Bert> beginning(const Recipe& recipe, const BertConfig& config,
                                         const TaskPlaces& places) {
-  validate(config, Error::Kind::usage, "recipe");
-  auto model = std::make_unique<models::Bert>(config, static_cast<std::uint64_t>(recipe.training.seed));
-  if (!places.from_beginning || recipe.init.empty()) return model;
-  const auto weights = formats::Weights::open(recipe.init);
-  if (pretrained_bert(recipe.init).head == BertConfig::Head::masked) {
-    model->read_weights(weights);
-  } else {
-    model->read_pretrained(weights);
-  }
-  return model;
+  const bool keeps_head =
+      !recipe.init.empty() && pretrained_bert(recipe.init).head == BertConfig::Head::masked;
+  return beginning_bert(recipe, config, places, keeps_head);
 }
 
 }  // namespace

@@ -31,6 +31,8 @@ struct Given {
 };
 using GivenValues = std::map<const Key*, Given>;
 
+constexpr std::string_view lora_section = "lora";
+
 // ---- Unknown keys
 
 /// The key that was probably meant: of the right name in another section, or the nearest in spelling.
@@ -221,6 +223,8 @@ void add_file(TaskKind task, const toml::table& recipe, const std::string& file,
   for (const auto& [name_key, node] : recipe) {
     const std::string name(name_key.str()), where = position(file, node.source());
     const toml::table* section = node.as_table();
+    if (section && section->empty() && name == lora_section)
+      fail(where, "[lora] says nothing", "give lora.rank, or leave the section out");
     if (section && std::ranges::count(sections, name) > 0) {
       add_section(task, *section, name, file, given);
     } else if (section && !find_key(task, name)) {
@@ -292,6 +296,11 @@ void check_training(const Recipe& recipe, const Consistency& check) {
                 "name one in [data]");
 }
 
+void check_lora(const Recipe& recipe, const Consistency& check) {
+  check.require(recipe.lora.rank == 0 || !recipe.init.empty(), "lora.rank",
+                "[lora] adapts a model, and init names none", "set init to its directory");
+}
+
 /// The model kinds that have `key`, as model.kind names them.
 std::string kinds_with(const Key& key, TaskKind task) {
   std::string names;
@@ -333,10 +342,13 @@ Recipe assemble(TaskKind kind_of_task, const GivenValues& given, const std::stri
            "leave it out, or take model.kind = " + kinds_with(*key, task.task));
     key->set(recipe, value.value);
     places.emplace(key->full_name(), value.where);
+    if (key->section == lora_section && recipe.lora.rank == 0)
+      recipe.lora.rank = models::LoraOptions::usual_rank;
   }
   const Consistency consistency(std::move(places), file);
   task.check(recipe, consistency);
   check_training(recipe, consistency);
+  check_lora(recipe, consistency);
   return recipe;
 }
 
@@ -427,17 +439,24 @@ Recipe preset_recipe(std::string_view name) {
   return recipe;
 }
 
-std::string to_toml(const Recipe& recipe) {
+std::string to_toml(const Recipe& whole) {
+  Recipe recipe = whole;
+  const bool adapts = recipe.lora.rank > 0;
+  if (!adapts) recipe.lora.rank = models::LoraOptions::usual_rank;
   Recipe as_preset = defaults_of(recipe_task(recipe.task), recipe.model.kind);
   apply_preset(as_preset, recipe.model.preset);
   std::string text = "# A recipe of fovea train. Paths in [data] are relative to --data.\n";
   std::string_view section;
   for (const Key& key : recipe_keys(recipe.task)) {
     if (!key.applies_to(recipe.model.kind)) continue;
-    if (key.section != section) text.append("\n[").append(section = key.section).append("]\n");
+    const bool absent = key.section == lora_section && !adapts;
+    const bool left_out = absent || (key.from_init && !recipe.init.empty());
+    if (key.section != section)
+      text.append(absent ? "\n# [" : "\n[").append(section = key.section).append("]\n");
     const bool implied = key.from_preset && recipe.model.preset != ModelPreset::custom &&
                          key.get(recipe) == key.get(as_preset);
-    std::string line = implied ? "# " : "";  // so that changing the preset changes the sizes
+    // Sizes as comments, so that changing the preset changes them.
+    std::string line = implied || left_out ? "# " : "";
     line.append(key.name).append(" = ").append(to_toml(key, key.get(recipe)));
     line.resize(std::max<std::size_t>(line.size(), 36), ' ');
     text.append(line).append("  # ").append(key.explanation);

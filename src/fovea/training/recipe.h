@@ -11,6 +11,7 @@
 #include "fovea/kernels/activation.h"
 #include "fovea/kernels/execution.h"
 #include "fovea/models/generation_defaults.h"
+#include "fovea/models/lora_options.h"
 #include "fovea/models/recurrent_config.h"
 #include "fovea/text/language_tokenizer.h"
 #include "fovea/training/classification_options.h"
@@ -24,7 +25,13 @@
 namespace fovea::training {
 
 /// What a model is trained for. Each has an entry in recipe_task.h.
-enum class TaskKind { translation, language_model, classification, token_classification, masked_language_model };
+enum class TaskKind {
+  translation,
+  language_model,
+  classification,
+  token_classification,
+  masked_language_model
+};
 
 struct DataOptions {
   std::string source_language, target_language;  ///< codes such as "en"; kept with the model
@@ -176,6 +183,7 @@ struct Recipe {
   TextTokenizerOptions text_tokenizer;
   ModelOptions model;
   RecurrentOptions recurrent;
+  models::LoraOptions lora;  ///< of rank 0: the whole model learns
   TrainingOptions training;
   DecodingOptions decoding;
   ClassificationOptions classification;

@@ -18,6 +18,7 @@ inline std::string_view section_name(TextOptions Recipe::*) { return "data"; }
 inline std::string_view section_name(TextTokenizerOptions Recipe::*) { return "tokenizer"; }
 inline std::string_view section_name(ModelOptions Recipe::*) { return "model"; }
 inline std::string_view section_name(RecurrentOptions Recipe::*) { return "recurrent"; }
+inline std::string_view section_name(models::LoraOptions Recipe::*) { return "lora"; }
 inline std::string_view section_name(TrainingOptions Recipe::*) { return "training"; }
 inline std::string_view section_name(DecodingOptions Recipe::*) { return "decoding"; }
 /// In several sections: each key says which.

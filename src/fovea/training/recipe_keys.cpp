@@ -17,6 +17,18 @@ void add_general(std::vector<Key>& keys) {
       key<nullptr, &Recipe::init>("init", "model directory to continue from; empty: random weights"));
 }
 
+void add_lora(std::vector<Key>& keys) {
+  constexpr auto section = &Recipe::lora;
+  using O = models::LoraOptions;
+  keys.push_back(key<section, &O::rank>("rank", "of adapters, which learn in the place of the model of init",
+                                        {1, 65536}));
+  keys.push_back(key<section, &O::alpha>("alpha", "what they give counts alpha/rank times", {1e-6, 1e6}));
+  keys.push_back(key<section, &O::dropout>("dropout", "on what they read", probability));
+  keys.push_back(key<section, &O::targets>(
+      "targets", "modules by the ends of their names, or all-linear; []: as PEFT, of attention"));
+  keys.push_back(key<section, &O::rank_stabilised>("use_rslora", "alpha/sqrt(rank) times instead"));
+}
+
 void add_optimisation(std::vector<Key>& keys) {
   constexpr auto section = &Recipe::training;
   using O = TrainingOptions;
@@ -78,14 +90,14 @@ void add_run(std::vector<Key>& keys) {
 }
 
 std::ptrdiff_t place_of(std::string_view section) {
-  constexpr std::array<std::string_view, 7> order{"",          "data",     "tokenizer", "model",
-                                                  "recurrent", "training", "decoding"};
+  constexpr std::array<std::string_view, 8> order{"",          "data", "tokenizer", "model",
+                                                  "recurrent", "lora", "training",  "decoding"};
   return std::ranges::find(order, section) - order.begin();
 }
 
 std::vector<Key> keys_of(const RecipeTask& task) {
   std::vector<Key> all;
-  for (const auto add : {add_general, add_optimisation, add_run, task.add_keys}) add(all);
+  for (const auto add : {add_general, add_lora, add_optimisation, add_run, task.add_keys}) add(all);
   std::ranges::stable_sort(all, {}, [](const Key& key) { return place_of(key.section); });
   return all;
 }

@@ -34,6 +34,7 @@ struct Key {
   std::vector<Choice> choices;        ///< of choices, and of texts that must be one of them
   bool may_change = false;            ///< between a run and its continuation
   bool from_preset = false;           ///< model.preset gives the default
+  bool from_init = false;             ///< the model that the recipe begins from decides; not to be given then
   std::vector<ModelKind> kinds = {};  ///< of models of these kinds only; empty: of all
   Value (*get)(const Recipe&);
   void (*set)(Recipe&, const Value&);

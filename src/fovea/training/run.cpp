@@ -98,7 +98,8 @@ class Run {
     const Amount amount = task_->amount();
     std::string text = std::to_string(amount.count) + " " + amount.examples + ", " +
                        std::to_string(amount.batches) + " batches an epoch, " +
-                       std::to_string(model().parameters().count()) + " parameters";
+                       std::to_string(model().learned().count()) + " parameters";
+    if (model().lora()) text += " of adapters to " + std::to_string(model().parameters().count());
     if (begin.update > 0) text += "; going on after update " + std::to_string(begin.update);
     notes_of(reporter_)(text);
   }
@@ -239,7 +240,9 @@ RunPlan plan_training(const Recipe& recipe, const RunOptions& options, const Rep
   const auto task = make_task(recipe, {.data = options.data, .tokenizer = {}}, notes_of(reporter));
   RunPlan plan;
   plan.amount = task->amount();
-  plan.parameters = task->learner().model().parameters().count();
+  const models::Model& model = task->learner().model();
+  plan.parameters = model.learned().count();
+  if (model.lora()) plan.held = model.parameters().count();
   plan.seconds_per_update = time_update(recipe, task->learner(), exec.get());
   plan.megabytes = static_cast<double>(storage_statistics().in_use + storage_statistics().cached) / 1e6;
   plan.seconds =

@@ -39,7 +39,8 @@ struct RunResult {
 /// What a run would be, for --dry-run.
 struct RunPlan {
   Amount amount;
-  std::int64_t parameters = 0;
+  std::int64_t parameters = 0;    ///< learned
+  std::int64_t held = 0;          ///< of a model that stays as it is, beside its adapters
   double megabytes = 0;           ///< of weights, gradients and moments
   double seconds_per_update = 0;  ///< measured on a few updates, for a couple of seconds
   double seconds = 0;             ///< estimated, in all, without validation; 0: no limit says

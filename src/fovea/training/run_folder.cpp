@@ -9,7 +9,6 @@
 namespace fovea::training {
 namespace {
 
-constexpr auto weights_name = "model.safetensors";
 constexpr auto moments_name = "training_state.safetensors";
 constexpr auto state_name = "training_state.json";
 constexpr auto summary_name = "training.json";
@@ -25,7 +24,12 @@ void put_aside(const formats::Checkpoint& damaged) {
     throw Error(Error::Kind::machine, shown(damaged.folder), "cannot be renamed: " + error.message());
 }
 
-void add_tensors(formats::CheckpointWriter& checkpoint, const char* name,
+// What a run has learned, in its folder or a checkpoint's.
+formats::Weights learned_in(const std::filesystem::path& folder, const models::Model& model) {
+  return formats::Weights::open_file(folder / model.learned_name());
+}
+
+void add_tensors(formats::CheckpointWriter& checkpoint, const std::string& name,
                  const formats::SafetensorsWriter& file) {
   checkpoint.add(name, file.bytes(), [&](const ByteSink& sink) { file.write(sink); });
 }
@@ -46,12 +50,12 @@ void RunFolder::write_beginning(const Recipe& recipe, const FolderFiles& files) 
 Recipe RunFolder::read_recipe() const { return training::read_recipe((folder_ / "recipe.toml").string()); }
 
 void RunFolder::write_model(const models::Model& model, const Recipe& recipe, const std::string& name) const {
-  model.weights_file(stored_type(recipe.model), {{weights_key, name}}).save(folder_ / weights_name);
+  model.learned_file(stored_type(recipe.model), {{weights_key, name}}).save(folder_ / model.learned_name());
 }
 
 std::string RunFolder::read_model(models::Model& model) const {
-  const auto weights = formats::Weights::open(folder_);
-  model.read_weights(weights);
+  const auto weights = learned_in(folder_, model);
+  model.read_learned(weights);
   const auto& metadata = weights.shards().front().metadata();
   const auto name = metadata.find(weights_key);
   return name == metadata.end() ? "best so far" : name->second;
@@ -76,7 +80,7 @@ void RunFolder::remove_summary() const {
 void RunFolder::write_checkpoint(const models::Model& model, const Optimiser& optimiser,
                                  const TrainingState& state, std::uint64_t data) const {
   formats::CheckpointWriter checkpoint(checkpoints(), static_cast<std::uint64_t>(state.update));
-  add_tensors(checkpoint, weights_name, model.weights_file(DType::f32));
+  add_tensors(checkpoint, std::string(model.learned_name()), model.learned_file(DType::f32));
   formats::SafetensorsWriter moments;
   moments.add("adam.m", optimiser.m());
   moments.add("adam.v", optimiser.v());
@@ -118,7 +122,7 @@ StoredState RunFolder::read_state(const formats::Checkpoint& checkpoint) const {
 }
 
 void RunFolder::read_weights(const formats::Checkpoint& checkpoint, models::Model& model) const {
-  model.read_weights(formats::Weights::open(checkpoint.folder));
+  model.read_learned(learned_in(checkpoint.folder, model));
 }
 
 void RunFolder::read_moments(const formats::Checkpoint& checkpoint, const Optimiser& optimiser) const {
@@ -136,7 +140,7 @@ void RunFolder::read_moments(const formats::Checkpoint& checkpoint, const Optimi
 }
 
 void RunFolder::average(const std::vector<formats::Checkpoint>& checkpoints, models::Model& model) const {
-  const Tensor& values = model.parameters().values();
+  const Tensor& values = model.learned().values();
   std::vector<double> sum(static_cast<std::size_t>(values.elements()));
   for (const auto& checkpoint : checkpoints) {
     read_weights(checkpoint, model);

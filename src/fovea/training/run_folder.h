@@ -14,6 +14,8 @@ namespace fovea::training {
 
 /// The folder of a run. It is a model directory of the best weights so far (in the end, of the final ones):
 ///   config.json generation_config.json model.safetensors source.spm target.spm vocab.json ...
+/// or, with [lora], an adapter's, with adapter_config.json and adapter_model.safetensors in the place of
+/// model.safetensors, here and in the checkpoints;
 /// with recipe.toml, log.jsonl, learning_curve.svg and training.json beside them, and
 /// checkpoints/checkpoint-N/, each
 ///   model.safetensors training_state.safetensors training_state.json
@@ -31,7 +33,7 @@ class RunFolder {
   void write_beginning(const Recipe& recipe, const FolderFiles& files) const;
   Recipe read_recipe() const;
 
-  /// model.safetensors of the folder itself; `name` says which weights these are ("update 500") and stays
+  /// The weights of the folder itself; `name` says which weights these are ("update 500") and stays
   /// with them.
   void write_model(const models::Model& model, const Recipe& recipe, const std::string& name) const;
   /// Those weights, into the model; gives their name.

@@ -5,6 +5,7 @@
 
 #include "fovea/decoding/word_tagger.h"
 #include "fovea/metrics/entities.h"
+#include "fovea/training/adaptation.h"
 
 namespace fovea::training {
 namespace {
@@ -25,20 +26,16 @@ BertConfig tagger_config(const Recipe& recipe, const TaggingCorpus& corpus) {
   return config;
 }
 
-// The model at its beginning: random, or with the encoder that the recipe starts from, and with the head of
-// that, too, if it has one for the same labels.
+// The encoder that the recipe starts from brings its head if that is for the same labels.
 std::unique_ptr<models::Bert> beginning(const Recipe& recipe, const BertConfig& config,
                                         const TaskPlaces& places) {
-  validate(config, Error::Kind::usage, "recipe");
-  auto model = std::make_unique<models::Bert>(config, static_cast<std::uint64_t>(recipe.training.seed));
-  if (!places.from_beginning || recipe.init.empty()) return model;
-  const auto weights = formats::Weights::open(recipe.init);
-  const BertConfig before = pretrained_bert(recipe.init);
-  if (before.head == BertConfig::Head::token && before.classes == config.classes) {
-    model->read_weights(weights);
-  } else {
-    model->read_pretrained(weights);
+  bool keeps_head = false;
+  if (!recipe.init.empty()) {
+    const BertConfig before = pretrained_bert(recipe.init);
+    keeps_head = before.head == BertConfig::Head::token && before.classes == config.classes;
   }
+  auto model = beginning_bert(recipe, config, places, keeps_head);
+  if (adapts(recipe)) adapt(*model, recipe, {"classifier"});
   return model;
 }
 
@@ -68,6 +65,7 @@ Amount TaggingTask::amount() {
 FolderFiles TaggingTask::files() const {
   FolderFiles files = corpus_.tokenizer.files;
   files.emplace_back("config.json", models::config_json(config_, stored_type(recipe_.model)));
+  add_adapter_config(files, recipe_, *model_, "TOKEN_CLS");
   return files;
 }
 

@@ -46,10 +46,10 @@ Trainer::Trainer(const TrainingOptions& options, Learner& learner, const kernels
       exec_(exec),
       events_(std::move(events)),
       state_(std::move(state)),
-      optimiser_(options, learner.model().parameters()),
+      optimiser_(options, learner.model().learned()),
       saved_(state_.update) {
   exec_.precision = options_.precision;  // of updates alone: validations are given an Execution of their own
-  nn::Parameters& parameters = learner_.model().parameters();
+  nn::Parameters& parameters = learner_.model().learned();
   if (!parameters.gradients().defined()) parameters.allocate_gradients();
   learner_.seek(state_.position);
 }
@@ -95,7 +95,7 @@ void Trainer::update() {
 // The gradients of the mean loss over all tokens of the next batches.
 ops::LossSums Trainer::accumulate_gradients() {
   const std::int64_t tokens = learner_.take(options_.accumulate, state_.update + 1);
-  learner_.model().parameters().zero_gradients();
+  learner_.model().learned().zero_gradients();
   ops::LossSums sums;
   for (std::int64_t i = 0; i < options_.accumulate; ++i) {
     ops::Context ctx{

@@ -1,5 +1,6 @@
 #include "fovea/training/translation_task.h"
 
+#include "fovea/training/adaptation.h"
 #include "fovea/training/model_config.h"
 #include "fovea/training/translation_validation.h"
 
@@ -24,6 +25,12 @@ models::GenerationDefaults generation_of(const Recipe& recipe) {
 std::unique_ptr<models::TranslationModel> beginning(const Recipe& recipe,
                                                     const models::TranslationConfig& config,
                                                     const TaskPlaces& places) {
+  if (adapts(recipe)) {
+    auto base = models::declare_translation_model(config);
+    base->read_weights(formats::Weights::open(recipe.init));
+    adapt(*base, recipe);
+    return base;
+  }
   auto model = models::make_translation_model(config, static_cast<std::uint64_t>(recipe.training.seed));
   if (places.from_beginning && !recipe.init.empty()) model->read_weights(formats::Weights::open(recipe.init));
   return model;
@@ -63,6 +70,7 @@ FolderFiles TranslationTask::files() const {
                      models::config_json(config_, generation_of(recipe_), stored_type(recipe_.model)));
   files.emplace_back("generation_config.json",
                      models::generation_config_json(config_, generation_of(recipe_)));
+  add_adapter_config(files, recipe_, *model_, "SEQ_2_SEQ_LM");
   return files;
 }
 
