@@ -61,7 +61,9 @@ TEST_F(Export, AnAdapterIsAModelToEveryCommandAndMergesIntoOne) {
     return run_fovea("evaluate --model " + path(model) + " --text " + path("text.txt")).out;
   };
   EXPECT_EQ(perplexity("adapter"), perplexity("merged"));
-  EXPECT_CONTAINS(run_fovea("inspect " + path("adapter")).out, "faults        none");
+  const auto inspected = run_fovea("inspect " + path("adapter")).out;
+  EXPECT_CONTAINS(inspected, "adapter       LoRA of rank 4 on 14 modules, ");
+  EXPECT_CONTAINS(inspected, "faults        none");
   const auto before = formats::SafetensorsFile::open(folder_ / "model/model.safetensors");
   const auto after = formats::SafetensorsFile::open(folder_ / "merged/model.safetensors");
   EXPECT_EQ(before.tensors().size(), after.tensors().size());

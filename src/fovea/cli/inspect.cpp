@@ -140,6 +140,7 @@ std::string tensor_table(const std::vector<TensorReport>& tensors) {
 std::string as_text(const ModelReport& report, bool tensors) {
   Lines lines;
   lines.add("model", shown(report.folder));
+  lines.add("adapter", report.adapter);
   add_architecture(lines, report);
   add_vocabulary(lines, report);
   if (report.training && report.training->is_object()) add_training(lines, *report.training);
@@ -221,6 +222,7 @@ void write_tensors(formats::JsonWriter& json, const std::vector<TensorReport>& t
 std::string as_json(const ModelReport& report, bool tensors) {
   formats::JsonWriter json;
   json.begin_object().field("model", report.folder);
+  if (!report.adapter.empty()) json.field("adapter", report.adapter);
   write_architecture(json, report.config);
   json.field("parameters", report.parameters)
       .field("weights_dtype", types_text(report))

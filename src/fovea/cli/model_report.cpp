@@ -147,12 +147,27 @@ std::string why_not_marian(const models::TranslationConfig& config, DType stored
 
 }  // namespace
 
+namespace {
+
+std::string adapter_text(const std::filesystem::path& folder, const formats::Weights& weights) {
+  const formats::Adapter* adapter = weights.adapter();
+  if (!adapter) return {};
+  std::int64_t parameters = 0;
+  for (const auto& tensor : adapter->file().tensors()) parameters += tensor.elements();
+  return "LoRA of rank " + std::to_string(adapter->config().rank) + " on " +
+         counted(adapter->pairs().size(), "module") + ", " + std::to_string(parameters) +
+         " parameters, added to " + shown(formats::base_of_adapter(folder));
+}
+
+}  // namespace
+
 ModelReport report_on(const std::string& folder) {
   const std::filesystem::path path = folder;
   refuse_checkpoint(path);
   ModelReport report;
   report.folder = folder;
   const auto weights = formats::Weights::open(path);  // says best what is no model directory
+  report.adapter = adapter_text(path, weights);
   report.config = models::read_any_config(path);
   without_fault(report, [&] { report_weights(report); });
   if (const auto* translation = std::get_if<models::TranslationConfig>(&report.config)) {

@@ -31,6 +31,9 @@ struct VocabularyReport {
 /// What there is to say about a model directory.
 struct ModelReport {
   std::string folder;
+  /// Of the folder of an adapter what it adds to which model; the rest is of both together. Empty: it is
+  /// none.
+  std::string adapter;
   models::AnyConfig config;
   std::optional<std::string> why_not_marian;  ///< of a translation model; empty: it is one
   std::vector<TensorReport> tensors;
