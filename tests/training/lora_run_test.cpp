@@ -199,7 +199,7 @@ TEST(LoraClassification, LearnsAHeadForItsOwnClasses) {
   Recipe recipe = recipe_of("init = \"" + folder.path("base") + "\"\n", "second.tsv",
                             {"lora.rank=4", "training.updates=150", "training.rate=0.02"});
   const auto result = run(recipe, folder.path(), folder / "adapter");
-  EXPECT_GT(*result.final.score->accuracy, 0.9);
+  EXPECT_GT(*result.final.score->of(accuracy_metric), 0.9);
   const kernels::ExecutionOwner owner(1);
   const auto model = models::load_classifier(folder / "adapter", owner.get());
   EXPECT_EQ(model->classes().names, (std::vector<std::string>{"left", "right", "straight"}));
@@ -222,7 +222,7 @@ TEST(LoraTranslation, LearnsAndIsValidatedByDecoding) {
   recipe.lora.rank = 2;
   recipe.lora.targets = {"all-linear"};
   const auto result = run(recipe, data.path(), data / "adapter");
-  ASSERT_TRUE(result.final.score && result.final.score->bleu);
+  ASSERT_TRUE(result.final.score && result.final.score->of(bleu_metric));
   EXPECT_TRUE(formats::is_adapter(data / "adapter"));
   const auto model = models::load_translation_model(data / "adapter");
   EXPECT_TRUE(model->parameters().values().defined());

@@ -119,10 +119,14 @@ TEST(MaskedRun, AClassifierBeginsWithIt) {
 TEST(MaskedRun, GoesOnFromAModelOfItsKind) {
   TinyText text;
   const auto first = text.run("first");
-  text.recipe.init = text / "first";
-  text.recipe.training.rate = text.recipe.training.minimum_rate = 0;
-  text.recipe.training.updates = 2;
+  text.recipe =
+      parse_recipe("task = \"masked_language_model\"\ninit = \"" + (text / "first").string() +
+                       "\"\n[data]\ntrain = [\"train.txt\"]\nvalid = [\"valid.txt\"]\ndocuments = \"lines\"\n"
+                       "[training]\nupdates = 2\nbatch_tokens = 400\nrate = 0\n",
+                   "next.toml");
   const auto same = text.run("same");
+  text.recipe.training.updates = 4;
+  text.run("same", true);  // its recipe, as it was written, is read again
   EXPECT_EQ(same.final.score->loss, first.final.score->loss) << "the masks of validations are the same";
 }
 

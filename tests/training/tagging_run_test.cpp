@@ -117,6 +117,23 @@ TEST(TaggingRun, BeginsWithAPretrainedEncoder) {
   EXPECT_EQ(read(tags / "first/tokenizer.json"), read(tags / "other/tokenizer.json"));
 }
 
+TEST(TaggingRun, AdaptersLearnBesideThePretrainedEncoder) {
+  TinyTags tags;
+  tags.run("base");
+  tags.recipe =
+      parse_recipe("task = \"token_classification\"\ninit = \"" + (tags / "base").string() +
+                       "\"\n[data]\ntrain = \"train.conll\"\nvalid = \"valid.conll\"\n[lora]\nrank = 2\n"
+                       "[training]\nupdates = 24\nbatch_tokens = 200\nvalidate_every = 8\nsave_every = 8\n",
+                   "adapt.toml");
+  tags.run("whole");
+  tags.run("parts", false, 11);
+  tags.run("parts", true);
+  EXPECT_EQ(read(tags / "whole/adapter_model.safetensors"), read(tags / "parts/adapter_model.safetensors"));
+  EXPECT_NE(read(tags / "whole/adapter_config.json").find("TOKEN_CLS"), std::string::npos);
+  const auto model = models::load_bert(tags / "whole");
+  EXPECT_EQ(model->config().head, models::BertConfig::Head::token);
+}
+
 TEST(TaggingRun, LabelsWithoutEntitiesAreJudgedByAccuracy) {
   TinyTags tags;
   write(tags / "train.jsonl",

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <string_view>
 
 #include "fovea/training/recipe_key_table.h"
 
@@ -14,19 +15,18 @@ using O = ClassificationOptions;
 
 constexpr auto own = &Recipe::classification;
 
-// Architecture and tokenizer.
-bool is_of_model(const Key& key) {
-  if (key.section == "tokenizer") return true;
+// Of [model] what makes an architecture.
+bool is_of_architecture(std::string_view name) {
   constexpr std::array<std::string_view, 7> names{"kind",         "preset", "layers",    "width",
                                                   "feed_forward", "heads",  "activation"};
-  return key.section == "model" && std::ranges::count(names, key.name) > 0;
+  return std::ranges::count(names, name) > 0;
 }
 
 }  // namespace
 
 void add_encoder_tokenizer(std::vector<Key>& keys) {
   using Kind = text::TokenizerTraining::Kind;
-  const auto add = [&](Key key) { keys.push_back(in_section("tokenizer", std::move(key))); };
+  const auto add = [&](Key key) { keys.push_back(in_section("tokenizer", from_init(std::move(key)))); };
   add(key<own, &O::tokens>("kind", "what texts are cut into", {},
                            {choice("words", Kind::words), choice("characters", Kind::characters),
                             choice("word_piece", Kind::word_piece)}));
@@ -38,7 +38,10 @@ void add_encoder_tokenizer(std::vector<Key>& keys) {
 void add_encoder_model(std::vector<Key>& keys, bool or_recurrent) {
   constexpr auto section = &Recipe::model;
   using M = ModelOptions;
-  const auto add = [&](Key key) { keys.push_back(in_section("model", std::move(key))); };
+  const auto add = [&](Key key) {
+    key.from_init = is_of_architecture(key.name);
+    keys.push_back(in_section("model", std::move(key)));
+  };
   const auto transformer = [](Key key) { return of_kinds({ModelKind::transformer}, std::move(key)); };
   std::vector<Choice> kinds{choice("transformer", ModelKind::transformer)};
   if (or_recurrent) kinds.push_back(choice("recurrent", ModelKind::recurrent));
@@ -67,7 +70,6 @@ void add_encoder_model(std::vector<Key>& keys, bool or_recurrent) {
   add(key<own, &O::classifier_dropout>("classifier_dropout", "on what the last layer reads", probability));
   add(key<section, &M::weights>("weights", "type of the saved weights", {},
                                 {choice("f32", WeightType::f32), choice("bf16", WeightType::bf16)}));
-  for (Key& each : keys) each.from_init = is_of_model(each);
 }
 
 void set_encoder_defaults(Recipe& recipe) {

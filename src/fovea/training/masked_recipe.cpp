@@ -17,10 +17,10 @@ void add_keys(std::vector<Key>& keys) {
   add_encoder_tokenizer(keys);
   add_encoder_model(keys, false);
   keys.push_back(in_section(
-      "model", key<own, &O::family>("family", "whose names and layout the model has", {},
-                                    {choice("bert", Family::bert), choice("distilbert", Family::distilbert),
-                                     choice("roberta", Family::roberta)})));
-  keys.back().from_init = true;
+      "model",
+      from_init(key<own, &O::family>("family", "whose names and layout the model has", {},
+                                     {choice("bert", Family::bert), choice("distilbert", Family::distilbert),
+                                      choice("roberta", Family::roberta)}))));
   keys.push_back(in_section(
       "training",
       key<own, &O::share>("mask_share", "share of tokens, or words, to be predicted", {0.01, 0.9})));
@@ -45,8 +45,8 @@ bool validates(const Recipe& recipe) { return !recipe.text.valid.empty() || reci
 void check(const Recipe& recipe, const Consistency& consistency) {
   check_text_data(recipe, consistency);
   check_encoder(recipe, consistency);
-  consistency.require(recipe.lora.rank == 0, "lora.rank", "a masked language model learns whole",
-                      "leave [lora] out; a classifier that begins from it may have adapters");
+  consistency.require(recipe.lora.rank == 0, "lora.rank", "masked language models learn whole",
+                      "leave [lora] out");
 }
 
 }  // namespace

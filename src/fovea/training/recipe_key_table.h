@@ -115,6 +115,11 @@ inline Key from_preset(Key key) {
   return key;
 }
 
+inline Key from_init(Key key) {
+  key.from_init = true;
+  return key;
+}
+
 inline constexpr Range count{0, 1e9}, at_least_one{1, 1e9}, probability{0, 0.99}, seed_range{0, 9e15};
 
 /// The choices of model.preset.
