@@ -4,6 +4,7 @@
 #include <sstream>
 #include <vector>
 
+#include "fovea/formats/safetensors.h"
 #include "tests/cli/run.h"
 #include "tests/cli/small_encoder.h"
 #include "tests/decoding/small_language_model.h"
@@ -54,6 +55,18 @@ std::string example_of(const std::string& command) {
 
 // In bash, in a folder where a model is in models/, runs in runs/, and encoders beside them. Of train:
 // tests/cli/train_test.cpp has the data.
+/// Of rank 1, on one module of a Llama 32 wide.
+void write_adapter(const std::filesystem::path& folder, const std::string& base) {
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / "adapter_config.json")
+      << R"({"peft_type": "LORA", "r": 1, "base_model_name_or_path": ")" << base << "\"}";
+  formats::SafetensorsWriter file;
+  const std::string module = "base_model.model.model.layers.0.self_attn.q_proj.lora_";
+  file.add(module + "A.weight", Tensor::full({1, 32}, 0.1f));
+  file.add(module + "B.weight", Tensor::full({32, 1}, 0.1f));
+  file.save(folder / "adapter_model.safetensors");
+}
+
 TEST(CommandLine, TheExamplesWork) {
   const test::ScratchFolder folder;
   const std::string name = "tatoeba-en-de";
@@ -76,6 +89,7 @@ TEST(CommandLine, TheExamplesWork) {
   test::SmallModel::copy(folder, "runs/aeslc");
   folder.write("mails.txt", "the meeting is on friday at nine\n");
   std::filesystem::rename(test::write_language_model(folder), folder / "models/gpt2");
+  write_adapter(folder / "runs/shakespeare-lora", "../../models/gpt2");
   auto names = subcommands();
   std::erase(names, "train");
   names.push_back("");

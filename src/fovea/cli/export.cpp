@@ -25,6 +25,7 @@ struct Options {
 
 void expect_exportable(const Path& from, bool adapter, bool merge) {
   refuse_checkpoint(from);
+  formats::Weights::open(from);  // says best what a folder is that is no model's
   if (adapter && !merge)
     throw Error(Error::Kind::usage, shown(from), "is an adapter, and not a model of its own",
                 "use --merge to make it one with its base");
@@ -81,7 +82,7 @@ void add_export(CLI::App& fovea) {
       "training "
       "left\n"
       "beside them; the weights stay f32 or bf16, as they (or those of the base) are.\n"
-      "Example: fovea export --model runs/tang-lora --merge --output tang");
+      "Example: fovea export --model runs/shakespeare-lora --merge --output shakespeare");
   command->callback([options] { export_model(*options); });
 }
 
