@@ -53,8 +53,6 @@ std::string example_of(const std::string& command) {
   return example.substr(0, example.find('\n'));
 }
 
-// In bash, in a folder where a model is in models/, runs in runs/, and encoders beside them. Of train:
-// tests/cli/train_test.cpp has the data.
 /// Of rank 1, on one module of a Llama 32 wide.
 void write_adapter(const std::filesystem::path& folder, const std::string& base) {
   std::filesystem::create_directories(folder);
@@ -67,6 +65,8 @@ void write_adapter(const std::filesystem::path& folder, const std::string& base)
   file.save(folder / "adapter_model.safetensors");
 }
 
+// In bash, in a folder where a model is in models/, runs in runs/, and encoders beside them. Of train:
+// tests/cli/train_test.cpp has the data.
 TEST(CommandLine, TheExamplesWork) {
   const test::ScratchFolder folder;
   const std::string name = "tatoeba-en-de";
