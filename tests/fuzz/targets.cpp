@@ -7,6 +7,7 @@
 
 #include "fovea/base/error.h"
 #include "fovea/base/file.h"
+#include "fovea/formats/adapter.h"
 #include "fovea/formats/json.h"
 #include "fovea/formats/safetensors.h"
 #include "fovea/models/any_model.h"
@@ -58,6 +59,7 @@ void safetensors(Bytes bytes) {
 void config(Bytes bytes) {
   accepted([&] {
     const auto json = json_of(bytes);
+    accepted([&] { formats::read_adapter_config(json); });
     accepted([&] { models::read_any_config(json); });
     accepted([&] { models::read_language_config(json); });
     accepted([&] { models::read_translation_config(json); });
