@@ -9,7 +9,7 @@ namespace {
 using fovea::test::expect_error;
 
 /// Texts of a made-up language that are "up" if "ba" comes in them, else "down", and a recipe for them.
-class TinyTexts {
+class TinyTexts : public TinyRuns {
  public:
   explicit TinyTexts(ModelKind kind) {
     save("train.tsv", 120, 1);
@@ -41,21 +41,6 @@ class TinyTexts {
     }
     write(folder_ / name, text);
   }
-
-  RunResult run(const std::string& name, bool resume = false, std::int64_t stop_after = 0) const {
-    std::atomic<bool> stop{false};
-    Reporter reporter;
-    reporter.updated = [&](const LogEntry& entry) { stop = entry.update == stop_after; };
-    return run_training(recipe,
-                        {.data = folder_.path(), .output = folder_ / name, .resume = resume, .threads = 1},
-                        stop, reporter);
-  }
-  Path operator/(const std::string& name) const { return folder_ / name; }
-
-  Recipe recipe;
-
- private:
-  ScratchFolder folder_{memory_folder()};
 };
 
 TEST(ClassificationRun, LearnsAndLeavesAModelDirectory) {

@@ -26,7 +26,7 @@ std::string chains(int lines, std::uint64_t seed) {
   return text;
 }
 
-class TinyText {
+class TinyText : public TinyRuns {
  public:
   TinyText() {
     write(folder_ / "train.txt", chains(200, 1));
@@ -43,21 +43,6 @@ class TinyText {
         "log_every = 3\n",
         "tiny.toml");
   }
-
-  RunResult run(const std::string& name, bool resume = false, std::int64_t stop_after = 0) const {
-    std::atomic<bool> stop{false};
-    Reporter reporter;
-    reporter.updated = [&](const LogEntry& entry) { stop = entry.update == stop_after; };
-    return run_training(recipe,
-                        {.data = folder_.path(), .output = folder_ / name, .resume = resume, .threads = 1},
-                        stop, reporter);
-  }
-  Path operator/(const std::string& name) const { return folder_ / name; }
-
-  Recipe recipe;
-
- private:
-  ScratchFolder folder_{memory_folder()};
 };
 
 TEST(MaskedRun, LearnsWhatStandsBehindMasks) {

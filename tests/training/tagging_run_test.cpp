@@ -32,7 +32,7 @@ std::string names_in_sentences(int sentences, std::uint64_t seed, bool iobes = f
   return text;
 }
 
-class TinyTags {
+class TinyTags : public TinyRuns {
  public:
   explicit TinyTags(bool iobes = false) {
     write(folder_ / "train.conll", names_in_sentences(150, 1, iobes));
@@ -49,21 +49,6 @@ class TinyTags {
         "log_every = 3\n",
         "tiny.toml");
   }
-
-  RunResult run(const std::string& name, bool resume = false, std::int64_t stop_after = 0) const {
-    std::atomic<bool> stop{false};
-    Reporter reporter;
-    reporter.updated = [&](const LogEntry& entry) { stop = entry.update == stop_after; };
-    return run_training(recipe,
-                        {.data = folder_.path(), .output = folder_ / name, .resume = resume, .threads = 1},
-                        stop, reporter);
-  }
-  Path operator/(const std::string& name) const { return folder_ / name; }
-
-  Recipe recipe;
-
- private:
-  ScratchFolder folder_{memory_folder()};
 };
 
 TEST(TaggingRun, LearnsWhatOnlyContextTells) {

@@ -181,4 +181,23 @@ inline void expect_same_run(const Path& a, const Path& b, const char* weights = 
   EXPECT_EQ(without_times(read(a / "training.json")), without_times(read(b / "training.json")));
 }
 
+/// A folder of data with a recipe, and its runs beside them.
+class TinyRuns {
+ public:
+  RunResult run(const std::string& name, bool resume = false, std::int64_t stop_after = 0) const {
+    std::atomic<bool> stop{false};
+    Reporter reporter;
+    reporter.updated = [&](const LogEntry& entry) { stop = entry.update == stop_after; };
+    return run_training(recipe,
+                        {.data = folder_.path(), .output = folder_ / name, .resume = resume, .threads = 1},
+                        stop, reporter);
+  }
+  Path operator/(const std::string& name) const { return folder_ / name; }
+
+  Recipe recipe;
+
+ protected:
+  ScratchFolder folder_{memory_folder()};
+};
+
 }  // namespace fovea::training::test

@@ -15,16 +15,6 @@ double ClassificationLearner::guessing() const {
   return std::log(static_cast<double>(model_.classes().size()));
 }
 
-std::int64_t ClassificationLearner::take(std::int64_t count, std::int64_t) {
-  taken_.clear();
-  std::int64_t texts = 0;
-  for (std::int64_t i = 0; i < count; ++i) {
-    taken_.push_back(batcher_.next());
-    texts += std::ssize(taken_.back().labels);
-  }
-  return texts;
-}
-
 void ClassificationLearner::drop_words(const ops::Context& ctx, std::vector<std::int32_t>& tokens) const {
   const auto share = static_cast<float>(recipe_.classification.word_dropout);
   if (share <= 0.0f || words_.unknown < 0) return;
@@ -35,10 +25,9 @@ void ClassificationLearner::drop_words(const ops::Context& ctx, std::vector<std:
 }
 
 ops::LossSums ClassificationLearner::loss(const ops::Context& ctx, std::int64_t i, float weight) {
-  data::LabelledBatch& batch = taken_.at(static_cast<std::size_t>(i));
+  data::LabelledBatch& batch = taken(i);
   drop_words(ctx, batch.tokens);
-  return model_.loss(ctx, {batch.tokens, batch.types, batch.start}, batch.labels,
-                     static_cast<float>(recipe_.training.label_smoothing), weight);
+  return model_.loss(ctx, {batch.tokens, batch.types, batch.start}, batch.labels, label_smoothing(), weight);
 }
 
 }  // namespace fovea::training

@@ -4,13 +4,12 @@
 
 #include "fovea/data/labelled_corpus.h"
 #include "fovea/models/text_classifier.h"
-#include "fovea/training/learner.h"
-#include "fovea/training/recipe.h"
+#include "fovea/training/batch_learner.h"
 
 namespace fovea::training {
 
 /// A classifier that learns from texts and their labels.
-class ClassificationLearner : public Learner {
+class ClassificationLearner : public BatchLearner<models::TextClassifier, data::LabelledBatcher> {
  public:
   struct Words {
     std::int32_t unknown = -1;  ///< what a word is read as where word dropout hits it; -1: it never does
@@ -19,24 +18,18 @@ class ClassificationLearner : public Learner {
   /// Recipe, model and batcher must outlive the learner.
   ClassificationLearner(const Recipe& recipe, models::TextClassifier& model, data::LabelledBatcher& batcher,
                         Words words)
-      : recipe_(recipe), model_(model), batcher_(batcher), words_(std::move(words)) {}
+      : BatchLearner(recipe.training, model, batcher), recipe_(recipe), words_(std::move(words)) {}
 
-  models::TextClassifier& model() override { return model_; }
   std::string_view unit() const override { return "text"; }
   double guessing() const override;
-  std::int64_t take(std::int64_t count, std::int64_t update) override;
   ops::LossSums loss(const ops::Context& ctx, std::int64_t i, float weight) override;
-  data::BatchPosition position() const override { return batcher_.position(); }
-  void seek(data::BatchPosition position) override { batcher_.seek(position); }
 
  private:
+  std::int64_t units_of(const Batch& batch) const override { return std::ssize(batch.labels); }
   void drop_words(const ops::Context& ctx, std::vector<std::int32_t>& tokens) const;
 
   const Recipe& recipe_;
-  models::TextClassifier& model_;
-  data::LabelledBatcher& batcher_;
   Words words_;
-  std::vector<data::LabelledBatch> taken_;
 };
 
 }  // namespace fovea::training

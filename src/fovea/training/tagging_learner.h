@@ -1,34 +1,22 @@
 #pragma once
 
-#include <vector>
-
 #include "fovea/data/tagged_corpus.h"
 #include "fovea/models/bert.h"
-#include "fovea/training/learner.h"
-#include "fovea/training/recipe.h"
+#include "fovea/training/batch_learner.h"
 
 namespace fovea::training {
 
 /// A model that learns the labels of words.
-class TaggingLearner : public Learner {
+class TaggingLearner : public BatchLearner<models::Bert, data::TaggedBatcher> {
  public:
-  /// All arguments must outlive the learner.
-  TaggingLearner(const TrainingOptions& options, models::Bert& model, data::TaggedBatcher& batcher)
-      : options_(options), model_(model), batcher_(batcher) {}
+  using BatchLearner::BatchLearner;
 
-  models::Bert& model() override { return model_; }
   std::string_view unit() const override { return "word"; }
   double guessing() const override;
-  std::int64_t take(std::int64_t count, std::int64_t update) override;
   ops::LossSums loss(const ops::Context& ctx, std::int64_t i, float weight) override;
-  data::BatchPosition position() const override { return batcher_.position(); }
-  void seek(data::BatchPosition position) override { batcher_.seek(position); }
 
  private:
-  const TrainingOptions& options_;
-  models::Bert& model_;
-  data::TaggedBatcher& batcher_;
-  std::vector<data::TaggedBatch> taken_;
+  std::int64_t units_of(const Batch& batch) const override { return std::ssize(batch.labels); }
 };
 
 }  // namespace fovea::training

@@ -12,21 +12,15 @@ double TranslationLearner::guessing() const {
 
 std::int64_t TranslationLearner::take(std::int64_t count, std::int64_t update) {
   own_tokens_ = static_cast<float>(own_token_share(options_, update));
-  taken_.clear();
-  std::int64_t tokens = 0;
-  for (std::int64_t i = 0; i < count; ++i) {
-    taken_.push_back(batcher_.next());
-    tokens += std::ssize(taken_.back().target_out);
-  }
-  return tokens;
+  return BatchLearner::take(count, update);
 }
 
 ops::LossSums TranslationLearner::loss(const ops::Context& ctx, std::int64_t i, float weight) {
-  const data::Batch& batch = taken_.at(static_cast<std::size_t>(i));
+  const data::Batch& batch = taken(i);
   return model_.loss(
       ctx,
       {batch.source, batch.source_start, batch.target_in, batch.target_out, batch.target_start, own_tokens_},
-      static_cast<float>(options_.label_smoothing), weight);
+      label_smoothing(), weight);
 }
 
 }  // namespace fovea::training
