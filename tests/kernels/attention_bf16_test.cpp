@@ -86,9 +86,10 @@ Bf16Result run(const Bf16Call& c, const Execution& exec) {
 
 // Errors are judged by the largest value: differences of rounding are spread over sums.
 template <class Values>
-void expect_close(const Values& got, const Values& want, double tolerance, const char* what) {
+void expect_close(const Values& got, const Values& want, double tolerance, const char* what,
+                  float least = 1.0f) {
   ASSERT_EQ(got.size(), want.size());
-  float largest = 1.0f;
+  float largest = least;
   for (const auto x : want)
     if (std::isfinite(static_cast<float>(x))) largest = std::max(largest, std::abs(static_cast<float>(x)));
   for (std::size_t i = 0; i < got.size(); ++i) {
@@ -98,16 +99,21 @@ void expect_close(const Values& got, const Values& want, double tolerance, const
   }
 }
 
-void expect_close(const Bf16Result& got, const Bf16Result& want) {
+// `o` says what was computed.
+void expect_close(const Bf16Result& got, const Bf16Result& want, const Options& o) {
   expect_close(got.out, want.out, 0.015, "out");
   expect_close(got.lse, want.lse, 0.004, "log_sum_exp");  // rotated rows are rounded
   expect_close(got.d_q, want.d_q, 0.02, "d_q");
   expect_close(got.d_k, want.d_k, 0.02, "d_k");
   expect_close(got.d_v, want.d_v, 0.02, "d_v");
-  // Sums of p (dp - delta), differences of bf16 products: a few times bf16's 2^-8 where they cancel.
-  expect_close(got.d_bias, want.d_bias, 10.0 / 256, "d_bias");
-  expect_close(got.d_relative, want.d_relative, 10.0 / 256, "d_relative");
-  expect_close(got.d_sinks, want.d_sinks, 10.0 / 256, "d_sinks");
+  // Sums of p (dp - delta), differences of bf16 products: a few times bf16's 2^-8 where they cancel. Of a row
+  // that sees one key they cancel wholly: what is left is the rounding of two sums over E numbers of size 1,
+  // which dropout enlarges.
+  const float terms = std::sqrt(static_cast<float>(o.value_width)) / (4.0f * (1.0f - o.dropout));
+  const float least = std::max(1.0f, terms);
+  expect_close(got.d_bias, want.d_bias, 10.0 / 256, "d_bias", least);
+  expect_close(got.d_relative, want.d_relative, 10.0 / 256, "d_relative", least);
+  expect_close(got.d_sinks, want.d_sinks, 10.0 / 256, "d_sinks", least);
 }
 
 void expect_same_bits(const Bf16Result& a, const Bf16Result& b) {
@@ -123,7 +129,7 @@ class AttentionBf16 : public testing::TestWithParam<KernelSet> {
   void check(const Options& o, std::uint64_t seed = 1) const {
     SCOPED_TRACE(o.text());
     const Bf16Call c(o, seed);
-    expect_close(run(c, fast_.get()), run(c, reference_.get()));
+    expect_close(run(c, fast_.get()), run(c, reference_.get()), o);
   }
   ExecutionOwner fast_{2, GetParam()}, reference_{1, KernelSet::reference};
 };
@@ -472,7 +478,7 @@ TEST(AttentionBf16Errors, WidenedByAvx512AsByAvx2) {
       {wide.get(), x, in, biases, got.out.data(), got.lse.data(), c.f32.q_rows});
   cpu::avx512::bf16::attention_backward(
       {wide.get(), x, in, biases, got.out.data(), got.lse.data(), c.f32.q_rows, c.d_out.data(), d});
-  expect_close(got, want);
+  expect_close(got, want, o);
 }
 
 }  // namespace

@@ -9,15 +9,9 @@
 
 #include "fovea/kernels/cpu/attention_simd.h"
 #include "fovea/kernels/cpu/decode_attention_plan.h"
+#include "fovea/kernels/cpu/targets.h"
 
-#if defined(__clang__)
-#pragma clang attribute push(                                                            \
-    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx512vnni"))), \
-    apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx512vnni")
-#endif
+FOVEA_TARGET_DOT16
 
 namespace fovea::kernels::cpu::avx512_dot16 {
 namespace {
@@ -266,8 +260,4 @@ const DecodeTiles i8_tiles{8, &prepare_i8, &scores_by_rows<i8_scores>, &mix_by_r
 
 }  // namespace fovea::kernels::cpu::avx512_dot16
 
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+FOVEA_TARGET_END

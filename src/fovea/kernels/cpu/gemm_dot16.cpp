@@ -10,14 +10,9 @@
 #include "fovea/kernels/cpu/functions.h"
 #include "fovea/kernels/cpu/gemm.h"
 #include "fovea/kernels/cpu/simd.h"
+#include "fovea/kernels/cpu/targets.h"
 
-#if defined(__clang__)
-#pragma clang attribute push( \
-    __attribute__((target("avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")
-#endif
+FOVEA_TARGET_DOT16
 
 #define FOVEA_GEMM_UNITS "fovea/kernels/cpu/gemm_units_bf16.inl"
 namespace fovea::kernels::cpu::avx512_dot16 {

@@ -12,14 +12,9 @@
 #include <utility>
 
 #include "fovea/kernels/cpu/packed_linear.h"
+#include "fovea/kernels/cpu/targets.h"
 
-#if defined(__clang__)
-#pragma clang attribute push( \
-    __attribute__((target("avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")
-#endif
+FOVEA_TARGET_DOT16
 namespace fovea::kernels::cpu::avx512_dot16 {
 namespace {
 using Sum = __m512;
@@ -49,15 +44,9 @@ void linear_tile_pairs(int rows, int groups, const LinearTile& tile) {
   tiles[static_cast<std::size_t>((rows - 1) * 4 + groups - 1)](tile);
 }
 }  // namespace fovea::kernels::cpu::avx512_dot16
-#if defined(__clang__)
-#pragma clang attribute pop
-#pragma clang attribute push( \
-    __attribute__((target("avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"))), apply_to = function)
-#else
-#pragma GCC pop_options
-#pragma GCC push_options
-#pragma GCC target("avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")
-#endif
+FOVEA_TARGET_END
+
+FOVEA_TARGET_DOT8
 namespace fovea::kernels::cpu::avx512_dot8 {
 namespace {
 using Sum = __m512i;
@@ -99,8 +88,4 @@ void linear_tile_integers(int rows, int groups, const LinearTile& tile) {
   tiles[static_cast<std::size_t>((rows - 1) * 4 + groups - 1)](tile);
 }
 }  // namespace fovea::kernels::cpu::avx512_dot8
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+FOVEA_TARGET_END

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "fovea/kernels/cpu/targets.h"
+
 /// One vector of floats per instruction set under the same names, so that a kernel's body is written once
 /// (see for_each_isa.h). Each namespace has
 ///   Floats                 a vector of `width` floats, by value
@@ -20,26 +22,12 @@
 ///   select_greater(a,b,x,y) lanes of x where a > b, of y elsewhere
 ///   greater(a, b)          bit i is set where lane i of a > lane i of b
 ///   exp(v)                 relative error below 2e-7; 0 below -87.3, finite above 88.37 (clamped); NaN stays
-///   Words                  a vector of `width` unsigned 32-bit integers: load_words, broadcast_words, add, bit_xor,
+///   Words                  a vector of `width` unsigned 32-bit integers: load_words, broadcast_words, add,
+///   bit_xor,
 ///                          shift_left<bits>, multiply(a, b) = {high, low} words of the 64-bit products
 ///   value_at_least(w,t,x)  floats: x where w >= t, 0 elsewhere
 /// min and max give their second operand where one is NaN. load_first reads n < width floats (0 elsewhere)
 /// and touches no memory beyond them.
-
-#if defined(__clang__)
-#define FOVEA_PRAGMA(text) _Pragma(#text)
-#define FOVEA_TARGET_AVX2 \
-  FOVEA_PRAGMA(clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function))
-#define FOVEA_TARGET_AVX512                                                                                 \
-  FOVEA_PRAGMA(clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512bw,avx512vl,avx512dq"))), \
-                                    apply_to = function))
-#define FOVEA_TARGET_END FOVEA_PRAGMA(clang attribute pop)
-#else
-#define FOVEA_TARGET_AVX2 _Pragma("GCC push_options") _Pragma("GCC target(\"avx2,fma\")")
-#define FOVEA_TARGET_AVX512 \
-  _Pragma("GCC push_options") _Pragma("GCC target(\"avx2,fma,avx512f,avx512bw,avx512vl,avx512dq\")")
-#define FOVEA_TARGET_END _Pragma("GCC pop_options")
-#endif
 
 // Cephes' expf: 2^n * polynomial of degree 5 on [-ln2/2, ln2/2].
 #define FOVEA_EXP_BODY                                                                       \
