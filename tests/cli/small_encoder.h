@@ -14,7 +14,8 @@ namespace fovea::cli {
 
 /// Writes a model directory: a small BERT of random weights with that head, and a tokenizer of a few words.
 inline void write_encoder(const std::filesystem::path& folder, models::BertConfig::Head head,
-                          std::vector<std::string> classes = {"bad", "fine", "good"}) {
+                          std::vector<std::string> classes = {"bad", "fine", "good"},
+                          std::uint64_t seed = 3) {
   using Head = models::BertConfig::Head;
   const std::vector<std::string> words{"good film , bad plot .", "a very fine film", "it was n't bad"};
   const auto json = text::train_tokenizer_json({}, words);
@@ -34,7 +35,7 @@ inline void write_encoder(const std::filesystem::path& folder, models::BertConfi
   config.feed_forward = 24;
   config.deviation = 0.5f;
   if (head == Head::text || head == Head::token) config.classes.names = std::move(classes);
-  const models::Bert model(config, 3);
+  const models::Bert model(config, seed);
   write_atomically(folder / "config.json", models::config_json(config, DType::f32));
   model.weights_file(DType::f32).save(folder / "model.safetensors");
 }

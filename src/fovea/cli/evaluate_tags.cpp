@@ -45,6 +45,18 @@ struct Found {
         lenient(EntityMode::lenient, metrics::scheme_of(names)),
         strict(EntityMode::strict, metrics::scheme_of(names)) {}
 
+  // A word; without logits, as it has no token, it is taken as none of an entity.
+  void add_word(std::int32_t label, std::span<const float> logits) {
+    gold.push_back(names[static_cast<std::size_t>(label)]);
+    predicted.emplace_back("O");
+    if (!logits.empty()) {
+      const auto best = std::ranges::max_element(logits) - logits.begin();
+      predicted.back() = names[static_cast<std::size_t>(best)];
+      words.add(label, best);
+    }
+    ++all;
+    right += predicted.back() == gold.back();
+  }
   void add_sentence() {
     if (of_entities) {
       lenient.add(gold, predicted);
@@ -64,22 +76,12 @@ struct Found {
   double accuracy() const { return static_cast<double>(right) / static_cast<double>(all); }
 };
 
-Found measure(const ops::Context& ctx, const models::Bert& model, const data::TaggedCorpus& corpus) {
+Found measure(const ops::Context& ctx, const models::Bert& model, const decoding::EncodedTags& tags) {
   Found found(model.classes().names);
-  decoding::for_each_word(ctx, model, corpus,
-                          [&](std::int64_t sentence, std::size_t word, std::span<const float> logits) {
-                            const auto labels = corpus.labels(sentence);
-                            const std::int32_t label = labels[word];
-                            found.gold.push_back(found.names[static_cast<std::size_t>(label)]);
-                            found.predicted.emplace_back("O");  // what is said of a word without a token
-                            ++found.all;
-                            if (!logits.empty()) {
-                              const auto best = std::ranges::max_element(logits) - logits.begin();
-                              found.predicted.back() = found.names[static_cast<std::size_t>(best)];
-                              found.words.add(label, best);
-                            }
-                            found.right += found.predicted.back() == found.gold.back();
-                            if (word + 1 == labels.size()) found.add_sentence();
+  decoding::for_each_word(ctx, model, tags,
+                          [&](std::int32_t label, std::span<const float> logits, bool is_last) {
+                            found.add_word(label, logits);
+                            if (is_last) found.add_sentence();
                           });
   return found;
 }
@@ -159,7 +161,7 @@ void evaluate_tags(const std::string& folder, const LabelledTest& test, bool jso
                                       model->max_tokens(), shown(folder));
   const auto encoded = decoding::encode_tagged(read(test), test.data, encoder.tokenizer(),
                                                data::Labels(model->classes().names), encoder.max_tokens());
-  const auto found = measure(ctx, *model, encoded.corpus);
+  const auto found = measure(ctx, *model, encoded);
   if (!test.confusion.empty()) draw_confusion(test, found.words, found.names);
   print(json ? as_json(found) : as_text(found));
   if (encoded.lost_words > 0)

@@ -32,13 +32,4 @@ void LabelledBatch::append(const LabelledCorpus& corpus, std::int64_t i) {
   labels.push_back(corpus.label(i));
 }
 
-LabelledBatcher::LabelledBatcher(const LabelledCorpus& corpus, std::int64_t batch_tokens, std::uint64_t seed)
-    : corpus_(corpus), order_(corpus.as_pairs(), {.batch_tokens = batch_tokens, .seed = seed}) {}
-
-LabelledBatch LabelledBatcher::next() {
-  LabelledBatch batch;
-  for (const std::int64_t i : order_.next().pairs) batch.append(corpus_, i);
-  return batch;
-}
-
 }  // namespace fovea::data

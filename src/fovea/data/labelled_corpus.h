@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "fovea/data/batcher.h"
+#include "fovea/data/batches_of.h"
 #include "fovea/data/token_corpus.h"
 
 namespace fovea::data {
@@ -42,20 +42,6 @@ struct LabelledBatch {
   void append(const LabelledCorpus& corpus, std::int64_t i);
 };
 
-/// Batches without end, every text exactly once an epoch, texts of like length together: a Batcher's.
-class LabelledBatcher {
- public:
-  /// The corpus must outlive the batcher. Throws as Batcher does.
-  LabelledBatcher(const LabelledCorpus& corpus, std::int64_t batch_tokens, std::uint64_t seed);
-
-  LabelledBatch next();
-  BatchPosition position() const { return order_.position(); }
-  void seek(BatchPosition position) { order_.seek(position); }
-  std::int64_t batches_in_epoch() { return order_.batches_in_epoch(); }
-
- private:
-  const LabelledCorpus& corpus_;
-  Batcher order_;
-};
+using LabelledBatcher = BatchesOf<LabelledCorpus, LabelledBatch>;
 
 }  // namespace fovea::data

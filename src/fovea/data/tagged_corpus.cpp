@@ -30,13 +30,4 @@ void TaggedBatch::append(const TaggedCorpus& corpus, std::int64_t i) {
   start.push_back(static_cast<std::int32_t>(tokens.size()));
 }
 
-TaggedBatcher::TaggedBatcher(const TaggedCorpus& corpus, std::int64_t batch_tokens, std::uint64_t seed)
-    : corpus_(corpus), order_(corpus.as_pairs(), {.batch_tokens = batch_tokens, .seed = seed}) {}
-
-TaggedBatch TaggedBatcher::next() {
-  TaggedBatch batch;
-  for (const std::int64_t i : order_.next().pairs) batch.append(corpus_, i);
-  return batch;
-}
-
 }  // namespace fovea::data

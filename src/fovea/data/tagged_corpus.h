@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "fovea/data/batcher.h"
+#include "fovea/data/batches_of.h"
 #include "fovea/data/token_corpus.h"
 
 namespace fovea::data {
@@ -46,20 +46,6 @@ struct TaggedBatch {
   void append(const TaggedCorpus& corpus, std::int64_t i);
 };
 
-/// Batches without end, every sentence exactly once an epoch, those of like length together: a Batcher's.
-class TaggedBatcher {
- public:
-  /// The corpus must outlive the batcher. Throws as Batcher does.
-  TaggedBatcher(const TaggedCorpus& corpus, std::int64_t batch_tokens, std::uint64_t seed);
-
-  TaggedBatch next();
-  BatchPosition position() const { return order_.position(); }
-  void seek(BatchPosition position) { order_.seek(position); }
-  std::int64_t batches_in_epoch() { return order_.batches_in_epoch(); }
-
- private:
-  const TaggedCorpus& corpus_;
-  Batcher order_;
-};
+using TaggedBatcher = BatchesOf<TaggedCorpus, TaggedBatch>;
 
 }  // namespace fovea::data

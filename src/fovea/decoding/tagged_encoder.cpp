@@ -1,6 +1,7 @@
 #include "fovea/decoding/tagged_encoder.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "fovea/base/file.h"
@@ -22,7 +23,7 @@ EncodedTags encode_tagged(const data::TaggedText& text, const std::string& file,
     encoded.cut += text::shorten(encoding, static_cast<std::size_t>(max_tokens));
     const auto first = given.first_tokens(encoding);
     encoded.lost_words += std::ranges::count(first, -1);
-    encoded.corpus.add(encoding.ids, first, classes);
+    if (!encoded.corpus.add(encoding.ids, first, classes)) encoded.unread.push_back(std::move(classes));
   }
   return encoded;
 }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "fovea/data/labels.h"
 #include "fovea/data/tagged_corpus.h"
@@ -13,6 +14,8 @@ namespace fovea::decoding {
 /// Labelled sentences as a model reads them.
 struct EncodedTags {
   data::TaggedCorpus corpus;
+  /// The labels of each sentence that is not in it, as none of its words has a token.
+  std::vector<std::vector<std::int32_t>> unread;
   std::int64_t cut = 0;         ///< sentences cut at the end
   std::int64_t lost_words = 0;  ///< without a token of their own: cut, or nothing that the tokenizer keeps
 };

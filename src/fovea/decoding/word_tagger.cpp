@@ -3,9 +3,10 @@
 namespace fovea::decoding {
 
 void for_each_word(
-    const ops::Context& ctx, const models::Bert& model, const data::TaggedCorpus& corpus,
-    const std::function<void(std::int64_t sentence, std::size_t word, std::span<const float> logits)>& take,
+    const ops::Context& ctx, const models::Bert& model, const EncodedTags& tags,
+    const std::function<void(std::int32_t label, std::span<const float> logits, bool is_last)>& take,
     std::int64_t batch_tokens) {
+  const data::TaggedCorpus& corpus = tags.corpus;
   const auto C = static_cast<std::size_t>(model.classes().size());
   for (std::int64_t begin = 0; begin < corpus.size();) {
     data::TaggedBatch batch;
@@ -16,14 +17,20 @@ void for_each_word(
     const Tensor logits =
         model.token_logits(ctx, {.tokens = batch.tokens, .types = {}, .start = batch.start}, batch.rows);
     const float* row = logits.f32();
-    for (std::int64_t i = begin; i < end; ++i)
-      for (std::size_t word = 0; word < corpus.first(i).size(); ++word) {
-        const bool has_token = corpus.first(i)[word] >= 0;
-        take(i, word, has_token ? std::span(row, C) : std::span<const float>());
+    for (std::int64_t i = begin; i < end; ++i) {
+      const auto first = corpus.first(i), labels = corpus.labels(i);
+      for (std::size_t word = 0; word < labels.size(); ++word) {
+        const bool has_token = first[word] >= 0;
+        take(labels[word], has_token ? std::span(row, C) : std::span<const float>(),
+             word + 1 == labels.size());
         if (has_token) row += C;
       }
+    }
     begin = end;
   }
+  for (const auto& labels : tags.unread)
+    for (std::size_t word = 0; word < labels.size(); ++word)
+      take(labels[word], {}, word + 1 == labels.size());
 }
 
 }  // namespace fovea::decoding

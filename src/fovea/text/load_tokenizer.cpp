@@ -94,4 +94,17 @@ std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& fol
       "SentencePiece's spiece.model, sentencepiece.bpe.model, tokenizer.model and spm.model");
 }
 
+std::vector<std::pair<std::string, std::string>> tokenizer_files(const std::filesystem::path& directory) {
+  const auto papers = formats::tokenizer_papers_of(directory);
+  std::vector<std::pair<std::string, std::string>> files;
+  for (const char* name :
+       {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+        "chat_template.jinja", "vocab.txt", "vocab.json", "merges.txt", "source.spm", "target.spm",
+        "sentencepiece.bpe.model", "spiece.model", "spm.model", "tokenizer.model"})
+    if (is_there(papers / name))
+      files.emplace_back(
+          name, read_file(papers / name, formats::JsonLimits::tokenizer().bytes, Error::Kind::model));
+  return files;
+}
+
 }  // namespace fovea::text

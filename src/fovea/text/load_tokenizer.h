@@ -2,6 +2,9 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "fovea/text/tokenizer.h"
 
@@ -17,5 +20,9 @@ enum class Lengths { as_the_file_says, free };
 /// naming file and fault, or the files looked for if the directory has none of them.
 std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& directory,
                                                 Lengths lengths = Lengths::as_the_file_says);
+
+/// Every file of a model directory, or of the base if it is an adapter's, that its tokenizer may be made of:
+/// names and contents, for a copy that loads alike. Throws Error(model) as reading does.
+std::vector<std::pair<std::string, std::string>> tokenizer_files(const std::filesystem::path& directory);
 
 }  // namespace fovea::text

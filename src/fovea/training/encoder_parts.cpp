@@ -17,16 +17,7 @@ using models::BertConfig;
 using models::ClassifierConfig;
 
 GivenTokenizer GivenTokenizer::read(const std::filesystem::path& directory) {
-  constexpr std::uint64_t most = std::uint64_t{256} << 20;
-  const auto papers = formats::tokenizer_papers_of(directory);
-  GivenTokenizer given{text::load_tokenizer(directory, text::Lengths::free), {}};
-  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
-                           "vocab.json", "merges.txt", "added_tokens.json"}) {
-    std::error_code error;
-    if (std::filesystem::exists(papers / name, error))
-      given.files.emplace_back(name, read_file(papers / name, most, Error::Kind::model));
-  }
-  return given;
+  return {text::load_tokenizer(directory, text::Lengths::free), text::tokenizer_files(directory)};
 }
 
 GivenTokenizer learn_tokenizer(const Recipe& recipe, std::span<const std::string> lines) {

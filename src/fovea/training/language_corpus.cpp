@@ -9,6 +9,7 @@
 #include "fovea/text/language_tokenizer.h"
 #include "fovea/text/load_tokenizer.h"
 #include "fovea/text/tokenizer_json.h"
+#include "fovea/training/document_texts.h"
 
 namespace fovea::training {
 namespace {
@@ -26,14 +27,7 @@ struct Read {
 
 // The tokenizer of a model directory, and the files that a copy of the model needs.
 Read read_tokenizer(const Path& folder) {
-  Read read{{}, text::load_tokenizer(folder)};
-  const Path papers = formats::tokenizer_papers_of(folder);
-  for (const char* name : {tokenizer_name, settings_name, "special_tokens_map.json", "chat_template.jinja",
-                           "vocab.json", "merges.txt", "added_tokens.json", "tokenizer.model"})
-    if (std::filesystem::exists(papers / name))
-      read.files.emplace_back(
-          name, read_file(papers / name, formats::JsonLimits::tokenizer().bytes, Error::Kind::model));
-  return read;
+  return {text::tokenizer_files(folder), text::load_tokenizer(folder)};
 }
 
 text::LanguageTokenizerTraining training_of(const Recipe& recipe) {
@@ -68,19 +62,6 @@ Read choose_tokenizer(const Recipe& recipe, const Path& given, const Texts& trai
 
 std::optional<std::int32_t> token(std::int32_t id) { return id < 0 ? std::nullopt : std::optional(id); }
 
-Texts read_texts(const Texts& names, const Path& folder, const TextOptions& options, const char* what,
-                 const Notes& notes) {
-  Texts paths;
-  for (const auto& name : names) paths.push_back((folder / name).string());
-  data::DocumentStatistics found;
-  auto texts =
-      data::read_documents(paths, {.documents = options.documents, .column = options.column}, &found);
-  if (found.repaired > 0)
-    notes(std::string(what) + ": " + std::to_string(found.repaired) +
-          " places are not UTF-8 and were repaired, the first at " + found.first_repaired);
-  return texts;
-}
-
 std::int64_t characters_of(const Texts& texts) {
   std::int64_t characters = 0;
   for (const auto& text : texts) characters += data::count_characters(text);
@@ -108,16 +89,14 @@ data::DocumentCorpus encode(const LanguageCorpus& corpus, const Texts& texts, co
 
 LanguageCorpus prepare_language_corpus(const Recipe& recipe, const Path& folder, const Path& tokenizer,
                                        const Notes& notes) {
-  const TextOptions& options = recipe.text;
-  Texts train = read_texts(options.train, folder, options, "training data", notes);
-  Texts valid = options.valid.empty() ? data::take_end(train, options.documents, options.valid_share)
-                                      : read_texts(options.valid, folder, options, "validation data", notes);
+  const auto [train, valid] = read_document_texts(recipe, folder, notes);
   auto [files, chosen] = choose_tokenizer(recipe, tokenizer, train);
   LanguageCorpus corpus;
   corpus.tokenizer_files = std::move(files);
   corpus.tokenizer = std::move(chosen);
   corpus.frame.begin = token(corpus.tokenizer->special().bos);
-  if (options.documents != data::Documents::file) corpus.frame.end = token(corpus.tokenizer->special().eos);
+  if (recipe.text.documents != data::Documents::file)
+    corpus.frame.end = token(corpus.tokenizer->special().eos);
   corpus.train_characters = characters_of(train);
   corpus.valid_characters = characters_of(valid);
   corpus.train = encode(corpus, train, "training data", notes);

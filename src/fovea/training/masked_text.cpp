@@ -1,11 +1,10 @@
 #include "fovea/training/masked_text.h"
 
 #include <algorithm>
-#include <span>
 #include <string_view>
 #include <utility>
 
-#include "fovea/data/document_text.h"
+#include "fovea/training/document_texts.h"
 
 namespace fovea::training {
 namespace {
@@ -22,19 +21,6 @@ Texts lines_of(std::string_view text) {
     begin = end + 1;
   }
   return lines;
-}
-
-Texts read(const Texts& names, const std::filesystem::path& folder, const TextOptions& options,
-           const char* what, const Notes& notes) {
-  Texts paths;
-  for (const auto& name : names) paths.push_back((folder / name).string());
-  data::DocumentStatistics found;
-  auto texts =
-      data::read_documents(paths, {.documents = options.documents, .column = options.column}, &found);
-  if (found.repaired > 0)
-    notes(std::string(what) + ": " + std::to_string(found.repaired) +
-          " places are not UTF-8 and were repaired, the first at " + found.first_repaired);
-  return texts;
 }
 
 // What a tokenizer puts around a text.
@@ -74,12 +60,7 @@ data::MaskedCorpus encode(const Texts& texts, const text::Tokenizer& tokenizer, 
 MaskedText prepare_masked_text(const Recipe& recipe, const std::filesystem::path& folder,
                                std::optional<GivenTokenizer> tokenizer, std::int64_t max_tokens,
                                const Notes& notes) {
-  const TextOptions& options = recipe.text;
-  Texts train = read(options.train, folder, options, "training data", notes), valid;
-  if (!options.valid.empty())
-    valid = read(options.valid, folder, options, "validation data", notes);
-  else if (options.valid_share > 0)
-    valid = data::take_end(train, options.documents, options.valid_share);
+  const auto [train, valid] = read_document_texts(recipe, folder, notes);
   if (!tokenizer) {
     Texts lines;
     for (const auto& text : train)

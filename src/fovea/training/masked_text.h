@@ -3,8 +3,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <string>
-#include <vector>
 
 #include "fovea/data/masked_corpus.h"
 #include "fovea/training/encoder_parts.h"

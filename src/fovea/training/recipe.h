@@ -205,7 +205,8 @@ Recipe parse_recipe(std::string_view toml, const std::string& file,
 /// that the preset gives are comments, so that another preset can be written in its place.
 std::string to_toml(const Recipe& recipe);
 
-/// "transformer-tiny", "-small", "-base", "-big", and "recurrent-" as many: names for preset_recipe().
+/// "transformer-tiny", "-small", "-base", "-big", and so on for each family of models, with the task before
+/// it where it is not translation ("classify-transformer-tiny"): names for preset_recipe().
 std::vector<std::string> preset_names();
 
 /// A complete recipe to start from. Throws Error(usage) naming the nearest preset if there is none of that

@@ -1,6 +1,6 @@
 #include "fovea/training/tagging_corpus.h"
 
-#include "fovea/decoding/tagged_encoder.h"
+#include "fovea/data/tagged_text.h"
 #include "fovea/text/given_words.h"
 
 namespace fovea::training {
@@ -33,15 +33,16 @@ data::Labels labels_of(const Recipe& recipe, const TaggedText& train) {
   return data::Labels::among(labels, recipe.tagging.train);
 }
 
-data::TaggedCorpus encode(const TaggedText& text, const std::string& name, const text::Tokenizer& tokenizer,
-                          const data::Labels& labels, std::int64_t max_tokens, const Notes& notes) {
+decoding::EncodedTags encode(const TaggedText& text, const std::string& name,
+                             const text::Tokenizer& tokenizer, const data::Labels& labels,
+                             std::int64_t max_tokens, const Notes& notes) {
   auto encoded = decoding::encode_tagged(text, name, tokenizer, labels, max_tokens);
   if (encoded.cut > 0)
     notes(name + ": " + std::to_string(encoded.cut) + " sentences cut to " + std::to_string(max_tokens) +
           " tokens");
   if (encoded.lost_words > 0)
     notes(name + ": " + std::to_string(encoded.lost_words) + " words have no token to bear their label");
-  return std::move(encoded.corpus);
+  return encoded;
 }
 
 }  // namespace
@@ -63,7 +64,7 @@ TaggingCorpus prepare_tagging(const Recipe& recipe, const std::filesystem::path&
   const auto& read_by = *tokenizer->tokenizer;
   auto train_ids = encode(train, options.train, read_by, labels, max_tokens, notes);
   auto valid_ids = encode(valid, valid_name, read_by, labels, max_tokens, notes);
-  return {*std::move(tokenizer), std::move(labels), std::move(train_ids), std::move(valid_ids)};
+  return {*std::move(tokenizer), std::move(labels), std::move(train_ids.corpus), std::move(valid_ids)};
 }
 
 }  // namespace fovea::training

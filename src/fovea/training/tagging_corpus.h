@@ -2,11 +2,10 @@
 
 #include <filesystem>
 #include <optional>
-#include <span>
 
 #include "fovea/data/labels.h"
 #include "fovea/data/tagged_corpus.h"
-#include "fovea/data/tagged_text.h"
+#include "fovea/decoding/tagged_encoder.h"
 #include "fovea/training/encoder_parts.h"
 
 namespace fovea::training {
@@ -15,7 +14,8 @@ namespace fovea::training {
 struct TaggingCorpus {
   GivenTokenizer tokenizer;
   data::Labels labels;
-  data::TaggedCorpus train, valid;  ///< `valid` is empty without validation data
+  data::TaggedCorpus train;
+  decoding::EncodedTags valid;  ///< empty without validation data
 };
 
 /// Reads the labelled words of the recipe from `folder`, trains a tokenizer unless one is given, and encodes

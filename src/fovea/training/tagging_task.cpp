@@ -76,23 +76,20 @@ ValidationResult TaggingTask::validate(Care, const kernels::Execution& exec) con
   metrics::EntityCounter entities(metrics::EntityMode::lenient, metrics::scheme_of(names));
   double nll = 0.0;
   std::int64_t words = 0, predicted = 0, right = 0;
-  std::vector<std::string> gold, found;
+  std::vector<std::string> gold, found;  // of a sentence
   decoding::for_each_word(
       ctx, *model_, corpus_.valid,
-      [&](std::int64_t sentence, std::size_t word, std::span<const float> logits) {
-        const auto labels = corpus_.valid.labels(sentence);
-        const std::int32_t label = labels[word];
+      [&](std::int32_t label, std::span<const float> logits, bool is_last) {
         gold.push_back(names[static_cast<std::size_t>(label)]);
         found.emplace_back("O");  // what is said of a word without a token
-        ++words;
         if (!logits.empty()) {
-          const auto best = std::ranges::max_element(logits) - logits.begin();
-          found.back() = names[static_cast<std::size_t>(best)];
+          found.back() = names[static_cast<std::size_t>(std::ranges::max_element(logits) - logits.begin())];
           nll += nll_of(logits, label);
           ++predicted;
-          right += best == label;
         }
-        if (word + 1 < labels.size()) return;
+        ++words;
+        right += found.back() == gold.back();
+        if (!is_last) return;
         if (of_entities_) entities.add(gold, found);
         gold.clear();
         found.clear();

@@ -20,7 +20,7 @@ class TaggingTask : public Task {
   Amount amount() override;
   std::uint64_t fingerprint() const override { return fingerprint_; }
   FolderFiles files() const override;
-  bool validates() const override { return corpus_.valid.size() > 0; }
+  bool validates() const override { return corpus_.valid.corpus.size() > 0; }
   const Metric* metric() const override { return of_entities_ ? &entity_f1_metric : &accuracy_metric; }
   ValidationResult validate(Care care, const kernels::Execution& exec) const override;
   void summarise(formats::JsonWriter& json, const ValidationResult* final) const override;

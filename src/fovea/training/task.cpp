@@ -1,5 +1,9 @@
 #include "fovea/training/task.h"
 
+#include <filesystem>
+
+#include "fovea/base/error.h"
+#include "fovea/base/file.h"
 #include "fovea/training/classification_task.h"
 #include "fovea/training/language_task.h"
 #include "fovea/training/masked_task.h"
@@ -9,6 +13,10 @@
 namespace fovea::training {
 
 std::unique_ptr<Task> make_task(const Recipe& recipe, const TaskPlaces& places, const Notes& notes) {
+  const bool begins_with = places.from_beginning && !recipe.init.empty();
+  if (std::error_code error; begins_with && !std::filesystem::is_directory(recipe.init, error))
+    throw Error(Error::Kind::model, "recipe: init", "there is no folder " + shown(recipe.init),
+                "train or fetch the model that this one begins with");
   switch (recipe.task) {
     case TaskKind::translation:
       return std::make_unique<TranslationTask>(recipe, places, notes);
