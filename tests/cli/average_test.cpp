@@ -1,9 +1,13 @@
 // fovea average: the mean of models, whole or not at all.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "fovea/models/any_model.h"
 #include "tests/cli/run.h"
+#include "tests/cli/small_encoder.h"
+#include "tests/decoding/small_language_model.h"
 #include "tests/decoding/small_model.h"
 
 namespace fovea::cli {
@@ -95,6 +99,39 @@ TEST_F(Average, Bf16ModelsStayBf16) {
   ASSERT_EQ(average("out b0 b1").code, 0);
   expect_mean("out", {0, 1}, 0.02f);
   EXPECT_CONTAINS(run_fovea("inspect " + (folder_ / "out").string()).out, ", BF16, ");
+}
+
+// The weights of `output` are those between the two of `members`.
+void expect_between(const std::filesystem::path& output, const std::vector<std::filesystem::path>& members) {
+  const auto read = [](const std::filesystem::path& folder) { return models::load_any_model(folder); };
+  const auto mean = read(output), one = read(members[0]), other = read(members[1]);
+  const auto values = mean->parameters().values().values();
+  float apart = 0.0f;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const float a = one->parameters().values().f32()[i], b = other->parameters().values().f32()[i];
+    ASSERT_NEAR(values[i], (a + b) / 2, 1e-6f) << i;
+    apart = std::max(apart, std::fabs(a - b));
+  }
+  EXPECT_GT(apart, 0.01f);
+}
+
+TEST_F(Average, ModelsOfEveryKind) {
+  const auto language = test::write_language_model(folder_);
+  std::filesystem::copy(language, folder_ / "l1");
+  test::small_language_model(test::small_language_config(), 4)
+      ->weights_file(DType::f32)
+      .save(folder_ / "l1/model.safetensors");
+  ASSERT_EQ(average("language model l1").code, 0);
+  expect_between(folder_ / "language", {language, folder_ / "l1"});
+  EXPECT_EQ(run_fovea("generate --max-new-tokens 4 Once --model " + folder_.path("language")).code, 0);
+
+  write_encoder(folder_ / "c0", models::BertConfig::Head::text);
+  write_encoder(folder_ / "c1", models::BertConfig::Head::text, {"bad", "fine", "good"}, 4);
+  replace_in(folder_ / "c1/config.json", "\"hidden_dropout_prob\": 0.1", "\"hidden_dropout_prob\": 0.3");
+  ASSERT_EQ(average("classifier c0 c1").code, 0);
+  expect_between(folder_ / "classifier", {folder_ / "c0", folder_ / "c1"});
+  EXPECT_EQ(run_fovea("classify 'a fine film' --model " + folder_.path("classifier")).code, 0);
+  expect_failure(average("out c0 l1"), 4, "l1: is of another architecture than c0");
 }
 
 TEST_F(Average, AnythingWrongLeavesNothing) {

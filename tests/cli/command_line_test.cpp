@@ -146,6 +146,22 @@ TEST(CommandLine, I16_UnknownCommandsAndOptionsNameTheNearest) {
   expect_failure(run_fovea("\"$(printf 'a\\nb')\""), 2, "unknown command 'a\\x0ab'");
 }
 
+TEST(CommandLine, WordsWithoutACommandAreAUsageError) {
+  expect_failure(run_fovea("-- translate hi"), 2, "no command was named");
+}
+
+TEST(CommandLine, APrintedRecipeNamesItsRunAsItsFile) {
+  for (const std::string preset : {"transformer-tiny", "llama-tiny", "masked-transformer-tiny"})
+    EXPECT_CONTAINS(run_fovea("train --print-recipe " + preset).out, "\nname = \"\"");
+}
+
+TEST(CommandLine, OneTextAloneComesFromStandardInput) {
+  expect_failure(run_fovea("score --source - --target -"), 2, "only one text");
+  expect_failure(run_fovea("evaluate --hypothesis - --reference -"), 2, "only one text");
+  expect_failure(run_fovea("evaluate --dictionary words"), 2, "--dictionary needs --model");
+  expect_failure(run_fovea("evaluate --hypothesis a --reference b --confusion c.svg"), 2, "--data");
+}
+
 TEST(CommandLine, I16_MissingRepeatedAndSurplusArguments) {
   expect_failure(run_fovea("evaluate"), 2, "--reference is required");
   expect_failure(run_fovea("evaluate --hypothesis"), 2, "--hypothesis");

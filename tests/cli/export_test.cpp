@@ -69,6 +69,18 @@ TEST_F(Export, AnAdapterIsAModelToEveryCommandAndMergesIntoOne) {
   EXPECT_EQ(before.tensors().size(), after.tensors().size());
 }
 
+TEST_F(Export, AnAdapterQuantisedIsAPlainModel) {
+  ASSERT_EQ(train().code, 0);
+  for (const std::string type : {"bf16", "int8"}) {
+    ASSERT_EQ(
+        run_fovea("quantize --to " + type + " --model " + path("adapter") + " --output " + path(type)).code,
+        0);
+    EXPECT_FALSE(std::filesystem::exists(folder_ / type / "adapter_config.json"));
+    EXPECT_TRUE(std::filesystem::exists(folder_ / type / "config.json"));
+    EXPECT_NE(generated(type), "");
+  }
+}
+
 TEST_F(Export, AnAdapterWithoutPapersTakesThoseOfItsBase) {
   ASSERT_EQ(train().code, 0);
   const std::string whole = generated("adapter");

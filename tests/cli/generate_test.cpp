@@ -94,6 +94,7 @@ TEST_F(Generate, EveryWayToSearchIsThere) {
         "--suppress e --suppress th", "--dtype bf16", "--dtype int8", "--overflow slide"})
     EXPECT_FALSE(text_of(generate(way + flags)).empty()) << way;
   EXPECT_EQ(text_of(generate("--contrastive 0,5" + flags)), text_of(generate(flags)));
+  EXPECT_EQ(text_of(generate("--temperature 0" + flags)), text_of(generate("--beam 1" + flags)));
 }
 
 TEST_F(Generate, TheModelsDefaultsCount) {
@@ -115,9 +116,13 @@ TEST_F(Generate, WhatCannotBeIsOneClearLine) {
   const auto cut = generate("--overflow left --max-new-tokens 4 '" + words + "'");
   EXPECT_EQ(cut.code, 0);
   EXPECT_CONTAINS(cut.err, "were left out");
+  const auto full = generate("--min-new-tokens 90 --max-new-tokens 100 Once");
+  EXPECT_EQ(full.code, 0);
+  EXPECT_CONTAINS(full.err, "context is full before --max-new-tokens");
   expect_failure(generate("--contrastive much Once"), 2, "ALPHA,K");
   expect_failure(generate("--beam 4 --temperature 1 Once"), 2, "exclude each other");
   expect_failure(generate("--beam 2 --nbest 3 Once"), 2, "--beam of at least 3");
+  expect_failure(generate("--min-new-tokens 9 --max-new-tokens 8 Once"), 2, "--min-new-tokens");
   expect_failure(generate("--stop '' Once"), 2, "stop");
   expect_failure(run_fovea("generate --model " + shell_word(scratch_.path("nothing")) + " Once"), 4,
                  "nothing");

@@ -146,6 +146,22 @@ TEST(Inspect, SaysHowAModelWasTrained) {
   EXPECT_CONTAINS(inspect(model).out, "fault         ");
 }
 
+TEST(Inspect, JsonOfEveryKindIsOfNumbersUnderTheirNames) {
+  const ScratchFolder folder;
+  const auto language = nlohmann::json::parse(inspect(test::write_language_model(folder), "--json").out);
+  EXPECT_EQ(language["architecture"], "llama");
+  EXPECT_EQ(language["layers"], 2);
+  EXPECT_EQ(language["key_heads"], 2);
+  EXPECT_EQ(language["head_width"], 8);
+  EXPECT_EQ(language["packed"].size(), 0u);
+  write_encoder(folder / "classifier", models::BertConfig::Head::text);
+  const auto classifier = nlohmann::json::parse(inspect(folder / "classifier", "--json").out);
+  EXPECT_EQ(classifier["architecture"], "bert");
+  EXPECT_EQ(classifier["head"], "text");
+  EXPECT_EQ(classifier["feed_forward"], 24);
+  EXPECT_EQ(classifier["classes"], (std::vector<std::string>{"bad", "fine", "good"}));
+}
+
 TEST(Inspect, E04_WeightsThatAreNotFiniteAreNamed) {
   const ScratchFolder folder;
   const auto model = test::small_model();

@@ -30,6 +30,24 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
+TEST(SearchFlags, TemperatureZeroTakesTheLikeliestTokens) {
+  EXPECT_EQ(translate("--temperature 0").out, translate("--beam 1").out);
+}
+
+TEST(SearchFlags, TheGreatestLengthThatIsGivenAloneCounts) {
+  const auto words = [](const std::string& flags) {
+    const auto result = translate(flags, "baren\n");
+    EXPECT_EQ(result.code, 0) << result.err;
+    return result.out.size();
+  };
+  const auto shorter = words("--min-length 10 --max-length 12"),
+             longer = words("--min-length 55 --max-length 60");
+  EXPECT_GT(longer, 3 * shorter);
+  expect_failure(translate("--min-length 50 --max-length 10"), 2,
+                 "--min-length: 50 is more than --max-length 10");
+  expect_failure(translate("--temperature 1 --seed -1"), 2, "--seed");
+}
+
 TEST(SearchFlags, DrawsFollowTheSeedAndTheLinesNumber) {
   const std::string flags = "--temperature 2 --max-length 20";
   const auto one = translate(flags), again = translate(flags + " --batch 1"),

@@ -29,8 +29,8 @@ inline models::LlamaConfig small_language_config(std::int64_t positions = 64) {
 }
 
 inline std::unique_ptr<models::LanguageModel> small_language_model(
-    const models::LlamaConfig& config = small_language_config()) {
-  auto model = models::make_language_model(config, 3);
+    const models::LlamaConfig& config = small_language_config(), std::uint64_t seed = 3) {
+  auto model = models::make_language_model(config, seed);
   for (auto& parameter : model->parameters().all())
     if (parameter.initial.kind == nn::Initial::Kind::normal)
       for (float& w : parameter.value.values()) w *= 8.0f;

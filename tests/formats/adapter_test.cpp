@@ -173,7 +173,9 @@ TEST_F(Adapters, OtherKindsAreRefusedByName) {
                                   {R"(, "lora_bias": true)", "lora_bias"},
                                   {R"(, "layer_replication": [[0, 2]])", "layer_replication"},
                                   {R"(, "init_lora_weights": "pissa_niter_4")", "init_lora_weights"},
-                                  {R"(, "rank_pattern": {"^q$": 4})", "regular expression"}}) {
+                                  {R"(, "rank_pattern": {"^q$": 4})", "regular expression"},
+                                  {R"(, "rank_pattern": {"q": 2.5})", "rank_pattern"},
+                                  {R"(, "rank_pattern": {"q": 1e300})", "rank_pattern"}}) {
     config(more);
     expect_refused({"adapter_config.json", key});
   }

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
+#include <memory>
 #include <string>
 
 #include "fovea/base/error.h"
@@ -164,8 +166,10 @@ TEST(Protobuf, RandomBytesNeverReadOutside) {
     std::string bytes(below(key, at++, 40), '\0');
     for (char& byte : bytes)
       byte = static_cast<char>(below(key, at++, 3) == 0 ? below(key, at++, 256) : below(key, at++, 32));
-    const std::string copy(bytes);  // exactly as long as the text: a sanitizer sees a read beyond
-    read_all(copy);
+    const std::unique_ptr<char[]> copy(
+        new char[bytes.size()]);  // no byte longer: a sanitizer sees a read beyond
+    std::ranges::copy(bytes, copy.get());
+    read_all({copy.get(), bytes.size()});
   }
 }
 

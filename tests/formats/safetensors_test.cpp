@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "fovea/base/mapped_file.h"
+#include "fovea/formats/hash.h"
+#include "fovea/tensor/storage.h"
 #include "tests/formats/safetensors_by_hand.h"
 
 namespace fovea::formats {
@@ -297,6 +300,49 @@ TEST(Safetensors, A22_BytesPutInAndTakenOut) {
     }
     survive(changed);
   }
+}
+
+TEST(Safetensors, ViewsLieInTheMappedFile) {
+  const ScratchFolder folder;
+  const std::vector<float> numbers(32, 2.5f);
+  SafetensorsWriter writer({}, 64);
+  writer.add("a", Tensor::of({16}, std::span(numbers).first(16)));
+  writer.add("b", Tensor::of({3}, std::span(numbers).first(3)));
+  writer.add("c", Tensor::of({2, 16}, numbers));
+  writer.save(folder / "f");
+  const auto before = storage_statistics().in_use;
+  const auto file = SafetensorsFile::open_mapped(folder / "f");
+  const Tensor a = file.view_stored("a");
+  EXPECT_EQ(storage_statistics().in_use, before);
+  EXPECT_STREQ(mapped_file_at(a.raw()), file.name().c_str());
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(a.raw()) % 64, 0u);
+  EXPECT_EQ(file.view_stored("c").shape(), Shape({2, 16}));
+  EXPECT_EQ(mapped_file_at(file.view_stored("c").raw()), nullptr);  // behind b, at no multiple of 64
+  for (const auto& info : file.tensors())
+    EXPECT_TRUE(std::ranges::equal(file.view_stored(info.name).values(), file.read(info.name).values()));
+  const auto unmapped = SafetensorsFile::open(folder / "f");
+  EXPECT_TRUE(std::ranges::equal(unmapped.view_stored("a").values(), a.values()));
+}
+
+TEST(Safetensors, AViewOutlivesItsFile) {
+  const ScratchFolder folder;
+  SafetensorsWriter writer({}, 64);
+  writer.add("a", Tensor::full({16}, 1.5f));
+  writer.save(folder / "f");
+  const Tensor view = SafetensorsFile::open_mapped(folder / "f").view_stored("a");
+  std::filesystem::remove(folder / "f");
+  EXPECT_TRUE(std::ranges::all_of(view.values(), [](float x) { return x == 1.5f; }));
+}
+
+TEST(Safetensors, TheDigestIsOfAllBytes) {
+  const ScratchFolder folder;
+  SafetensorsWriter writer;
+  writer.add("a", Tensor::full({700'000}, 1.5f));  // several blocks
+  writer.save(folder / "f");
+  Xxh64 hash;
+  const auto bytes = fovea::read_file(folder / "f", 1 << 24, Error::Kind::model);
+  hash.update(as_bytes(bytes));
+  EXPECT_EQ(SafetensorsFile::open(folder / "f").digest(), hash.hex());
 }
 
 }  // namespace

@@ -374,6 +374,7 @@ TEST_P(PackedLinearTest, PacksRowsOfAnyType) {
     const PackedLinear lent = pack_linear(exec, dtype(), {DType::bf16, narrow.data(), N, K}, memory.get());
     EXPECT_EQ(lent.bytes(), bytes);
     EXPECT_TRUE(same_bits(p.run(exec, lent, {}), y));
+    EXPECT_TRUE(same_bits(p.run(exec, packed_linear(exec, dtype(), N, K, lent.memory()), {}), y));
 
     std::vector<std::int8_t> integers(p.W.size());
     Floats scales;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "fovea/base/checked.h"
+#include "fovea/base/mapped_file.h"
 
 namespace fovea {
 namespace {
@@ -113,6 +114,7 @@ FileBytes FileBytes::open(const Path& path, Error::Kind kind, FileSystem& files)
     throw Error(kind, shown(path), "is a pipe or device where a regular file was expected");
   FileBytes bytes(shown(path), kind);
   bytes.size_ = info.value.bytes;
+  bytes.modified_ns_ = info.value.modified_ns;
   bytes.files_ = &files;
   bytes.handle_ = file.release();
   return bytes;
@@ -133,9 +135,14 @@ FileBytes::FileBytes(FileBytes&& other) noexcept
     : name_(std::move(other.name_)),
       kind_(other.kind_),
       size_(other.size_),
+      modified_ns_(other.modified_ns_),
       files_(other.files_),
       handle_(std::exchange(other.handle_, -1)),
       memory_(std::move(other.memory_)) {}
+
+std::shared_ptr<const MappedFile> FileBytes::map() const {
+  return files_ ? MappedFile::of(*files_, handle_, size_, name_) : nullptr;
+}
 
 void FileBytes::read_at(std::uint64_t offset, std::span<std::byte> out) const {
   const auto end = checked_add<std::uint64_t>(offset, out.size());
@@ -159,10 +166,7 @@ void FileBytes::read_at(std::uint64_t offset, std::span<std::byte> out) const {
 OutputFile::OutputFile(Path path, std::uint64_t expected, std::string shown_as, FileSystem& files)
     : path_(std::move(path)), expected_(expected), shown_as_(std::move(shown_as)), files_(files) {
   const auto created = files_.create(path_);
-  if (!created.ok()) {
-    finished_ = true;  // nothing of ours to remove
-    fail("create", created.error);
-  }
+  if (!created.ok()) fail("create", created.error);
   handle_ = created.value;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,6 +16,8 @@
 /// Reading whole files with a limit, reading big ones piece by piece, and writing so that a name always holds
 /// either the old bytes or all of the new ones.
 namespace fovea {
+
+class MappedFile;
 
 /// `text` as bytes.
 inline std::span<const std::byte> as_bytes(std::string_view text) {
@@ -32,11 +35,8 @@ std::string read_file(const std::filesystem::path& path, std::uint64_t limit, Er
 
 /// The bytes of a file, read piece by piece as they are asked for; or a block of memory in the same clothes.
 ///
-/// Why not a memory map: a file that another process cuts short while it is mapped raises SIGBUS at some
-/// later load instruction, and no check made before can rule that out. A read says "fewer bytes than
-/// expected", which becomes an Error. It costs one copy from the page cache, and tensors want their own
-/// aligned, writable memory anyway. A mapped kind could join behind the same calls for models larger than
-/// memory.
+/// Reading is the rule: of a file that another process cuts short a read says "fewer bytes than expected",
+/// which becomes an Error. What is large, only read, and used as it lies may be mapped (base/mapped_file.h).
 ///
 /// Thread safe: reads at any offset from any thread.
 class FileBytes {
@@ -58,12 +58,17 @@ class FileBytes {
   /// Fills `out` from `offset`. Throws Error(kind) if the file has fewer bytes (it was cut since) or cannot
   /// be read.
   void read_at(std::uint64_t offset, std::span<std::byte> out) const;
+  /// When the file was last changed, in ns since 1970; 0 in memory.
+  std::int64_t modified_ns() const { return modified_ns_; }
+  /// All of it, mapped; null where that cannot be done.
+  std::shared_ptr<const MappedFile> map() const;
 
  private:
   FileBytes(std::string name, Error::Kind kind) : name_(std::move(name)), kind_(kind) {}
   std::string name_;
   Error::Kind kind_;
   std::uint64_t size_ = 0;
+  std::int64_t modified_ns_ = 0;
   FileSystem* files_ = nullptr;  // null: in memory
   FileSystem::Handle handle_ = -1;
   std::vector<std::byte> memory_;

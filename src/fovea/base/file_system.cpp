@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,6 +36,8 @@ FileSystem::Info describe(const struct stat& status) {
   if (S_ISREG(status.st_mode)) info.type = FileSystem::Type::regular;
   if (S_ISDIR(status.st_mode)) info.type = FileSystem::Type::directory;
   info.bytes = status.st_size > 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
+  info.modified_ns =
+      std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + std::int64_t{status.st_mtim.tv_nsec};
   return info;
 }
 
@@ -100,6 +103,19 @@ class SystemFiles final : public FileSystem {
   IoResult<std::size_t> read(Handle handle, std::span<std::byte> out) override {
     const std::size_t step = std::min(out.size(), largest_step);
     return count(uninterrupted([&] { return ::read(handle, out.data(), step); }));
+  }
+
+  IoResult<const std::byte*> map(Handle handle, std::uint64_t bytes) override {
+    void* begin = ::mmap(nullptr, static_cast<std::size_t>(bytes), PROT_READ, MAP_SHARED, handle, 0);
+    if (begin == MAP_FAILED) return {nullptr, errno};
+    // Wishes, which a system may not know: large pages, and to begin reading now.
+    ::madvise(begin, static_cast<std::size_t>(bytes), MADV_HUGEPAGE);
+    ::madvise(begin, static_cast<std::size_t>(bytes), MADV_WILLNEED);
+    return {static_cast<const std::byte*>(begin), 0};
+  }
+
+  void unmap(const std::byte* begin, std::uint64_t bytes) override {
+    ::munmap(const_cast<std::byte*>(begin), static_cast<std::size_t>(bytes));
   }
 
   IoResult<std::size_t> write(Handle handle, std::span<const std::byte> bytes) override {

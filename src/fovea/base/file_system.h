@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -28,6 +29,7 @@ class FileSystem {
   struct Info {
     Type type = Type::other;
     std::uint64_t bytes = 0;
+    std::int64_t modified_ns = 0;  ///< when its bytes were last changed, since 1970
   };
   virtual ~FileSystem() = default;
 
@@ -41,6 +43,10 @@ class FileSystem {
   virtual IoResult<std::size_t> read_at(Handle handle, std::uint64_t offset, std::span<std::byte> out) = 0;
   /// Up to out.size() bytes where the last read ended, for pipes; 0 at the end. As read.
   virtual IoResult<std::size_t> read(Handle handle, std::span<std::byte> out) = 0;
+  /// The first `bytes` of the file where the system keeps them, to be read alone, until unmap(); the handle
+  /// may be closed before. ENODEV where that cannot be done. As mmap.
+  virtual IoResult<const std::byte*> map(Handle, std::uint64_t /*bytes*/) { return {nullptr, ENODEV}; }
+  virtual void unmap(const std::byte*, std::uint64_t /*bytes*/) {}
   /// Appends up to bytes.size() bytes; says how many. As write, but a file size limit gives EFBIG and no
   /// signal.
   virtual IoResult<std::size_t> write(Handle handle, std::span<const std::byte> bytes) = 0;

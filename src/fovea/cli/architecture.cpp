@@ -240,10 +240,93 @@ ArchitectureLines lines_of(const models::RecurrentClassifierConfig& config) {
           {"classes", classes_text(config.classes)}};
 }
 
-// Of models that are no translators programs get what people get, by the same names.
-template <class Config>
-void write(formats::JsonWriter& json, const Config& config) {
-  for (const auto& [name, value] : lines_of(config)) json.field(name, value);
+void write(formats::JsonWriter& json, const models::Gpt2Config& config) {
+  json.field("architecture", "gpt2")
+      .field("layers", config.layers)
+      .field("width", config.width)
+      .field("feed_forward", config.inner())
+      .field("activation", models::activation_name(config.activation))
+      .field("heads", config.heads)
+      .field("positions", "learned")
+      .field("max_positions", config.max_positions)
+      .field("vocabulary", config.vocabulary)
+      .field("tie_output", config.tie_output);
+}
+
+std::string_view family_name(models::LlamaConfig::Family family) {
+  using Family = models::LlamaConfig::Family;
+  return family == Family::mistral ? "mistral" : family == Family::qwen2 ? "qwen2" : "llama";
+}
+
+void write(formats::JsonWriter& json, const models::LlamaConfig& config) {
+  json.field("architecture", family_name(config.family))
+      .field("layers", config.layers)
+      .field("width", config.width)
+      .field("feed_forward", config.feed_forward)
+      .field("activation", models::activation_name(config.activation))
+      .field("heads", config.heads)
+      .field("key_heads", config.keys())
+      .field("head_width", config.E())
+      .field("positions", "rotary")
+      .field("max_positions", config.max_positions)
+      .field("window", config.window)
+      .field("vocabulary", config.vocabulary)
+      .field("tie_output", config.tie_output);
+}
+
+void write_classes(formats::JsonWriter& json, const models::ClassNames& classes) {
+  json.key("classes").begin_array();
+  for (const auto& name : classes.names) json.value(name);
+  json.end_array();
+}
+
+std::string_view family_name(models::BertConfig::Family family) {
+  using Family = models::BertConfig::Family;
+  switch (family) {
+    case Family::distilbert:
+      return "distilbert";
+    case Family::roberta:
+      return "roberta";
+    case Family::xlm_roberta:
+      return "xlm-roberta";
+    case Family::bert:
+      break;
+  }
+  return "bert";
+}
+
+void write(formats::JsonWriter& json, const models::BertConfig& config) {
+  using Head = models::BertConfig::Head;
+  const Head head = config.head;
+  json.field("architecture", family_name(config.family))
+      .field("layers", config.layers)
+      .field("width", config.width)
+      .field("feed_forward", config.feed_forward)
+      .field("activation", models::activation_name(config.activation))
+      .field("heads", config.heads)
+      .field("positions", "learned")
+      .field("max_positions", config.max_tokens())
+      .field("vocabulary", config.vocabulary)
+      .field("head", head == Head::text     ? "text"
+                     : head == Head::token  ? "token"
+                     : head == Head::masked ? "masked"
+                                            : "none");
+  write_classes(json, config.classes);
+}
+
+void write(formats::JsonWriter& json, const models::RecurrentClassifierConfig& config) {
+  const bool attends = config.pooling == models::RecurrentClassifierConfig::Pooling::attention;
+  json.field("architecture", "recurrent-classifier")
+      .field("cell", models::name_of(config.cell))
+      .field("layers", config.layers)
+      .field("bidirectional", config.bidirectional)
+      .field("width", config.width)
+      .field("embedding", config.embedding)
+      .field("pooling", attends ? "attention" : "mean")
+      .field("attention_width", config.attention_width)
+      .field("max_positions", config.max_tokens)
+      .field("vocabulary", config.vocabulary);
+  write_classes(json, config.classes);
 }
 
 }  // namespace

@@ -11,9 +11,10 @@
 #include "fovea/cli/command.h"
 #include "fovea/cli/common.h"
 #include "fovea/cli/new_folder.h"
-#include "fovea/formats/json.h"
+#include "fovea/formats/adapter.h"
 #include "fovea/formats/json_writer.h"
-#include "fovea/models/translation_folder.h"
+#include "fovea/models/any_model.h"
+#include "fovea/models/weights_on_disk.h"
 
 namespace fovea::cli {
 namespace {
@@ -38,43 +39,60 @@ Path described_in(const Path& folder) {
   return is_there(run / "config.json") ? run : folder;
 }
 
-models::TranslationConfig config_of(const Path& folder) {
-  return models::read_translation_config(
-      formats::read_json(described_in(folder) / "config.json", Error::Kind::model));
+std::string architecture_of(const Path& folder) {
+  formats::Weights::open(folder);  // says best what a folder is that is no model's
+  const Path described = described_in(folder);
+  if (formats::is_adapter(described))
+    throw Error(Error::Kind::usage, shown(folder), "is an adapter, which is no model by itself",
+                "average what fovea export --merge makes of it");
+  return models::config_json(models::without_dropout(models::read_any_config(described)));
 }
 
-/// The architecture as text, without what differs between trainings of one model: its dropout.
-std::string architecture(models::TranslationConfig config) {
-  std::visit([](auto& family) { models::clear_dropout(family); }, config);
-  return models::config_json(config, {}, DType::f32);
-}
-
-/// The mean of all weights, summed in double, in the model of the first.
-std::unique_ptr<models::TranslationModel> mean_of(const std::vector<std::string>& folders) {
-  const auto config = config_of(folders.front());
+void expect_alike(const std::vector<std::string>& folders) {
+  const std::string architecture = architecture_of(folders.front());
   for (const auto& folder : folders)
-    if (architecture(config_of(folder)) != architecture(config))
+    if (architecture_of(folder) != architecture)
       throw Error(Error::Kind::model, shown(folder),
                   "is of another architecture than " + shown(folders.front()),
                   "compare them with fovea inspect");
-  std::unique_ptr<models::TranslationModel> model;
-  std::vector<double> sum, bias_sum(static_cast<std::size_t>(models::vocabulary_of(config).target));
-  for (const auto& folder : folders) {
-    model = models::load_translation_model(described_in(folder), folder);
-    const auto values = model->parameters().values().values();
-    sum.resize(values.size());
-    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += values[i];
-    if (!model->output_bias().defined()) continue;
-    const auto bias = model->output_bias().values();
-    for (std::size_t i = 0; i < bias.size(); ++i) bias_sum[i] += bias[i];
+}
+
+/// Sums of tensors of one size, in double; of tensors that are not there for all, zeros are counted.
+class Mean {
+ public:
+  void add(const Tensor& tensor) {
+    if (!tensor.defined()) return;
+    sum_.resize(static_cast<std::size_t>(tensor.elements()));
+    for (std::size_t i = 0; i < sum_.size(); ++i) sum_[i] += tensor.f32()[i];
   }
-  const auto mean = [count = static_cast<double>(folders.size())](double value) {
-    return static_cast<float>(value / count);
-  };
-  std::ranges::transform(sum, model->parameters().values().f32(), mean);
-  const Tensor bias = Tensor::empty({models::vocabulary_of(config).target});
-  std::ranges::transform(bias_sum, bias.f32(), mean);
-  model->set_output_bias(bias);
+  bool is_empty() const { return sum_.empty(); }
+  void write(int count, const Tensor& to) const {
+    std::ranges::transform(sum_, to.f32(), [&](double sum) { return static_cast<float>(sum / count); });
+  }
+  Tensor tensor(int count) const {
+    const Tensor mean = Tensor::empty({std::ssize(sum_)});
+    write(count, mean);
+    return mean;
+  }
+
+ private:
+  std::vector<double> sum_;
+};
+
+/// The mean of all weights, in the last of the models.
+std::unique_ptr<models::Model> mean_of(const std::vector<std::string>& folders) {
+  expect_alike(folders);
+  std::unique_ptr<models::Model> model;
+  Mean weights, bias;
+  for (const auto& folder : folders) {
+    model.reset();  // one at a time
+    model = models::load_any_model(described_in(folder), folder);
+    weights.add(model->parameters().values());
+    bias.add(model->output_bias());
+  }
+  const int count = static_cast<int>(folders.size());
+  weights.write(count, model->parameters().values());
+  if (!bias.is_empty()) model->set_output_bias(bias.tensor(count));
   return model;
 }
 
@@ -91,11 +109,10 @@ void average(const Options& options) {
   const Path described = described_in(options.models.front());
   NewFolder folder(options.output);
   const auto model = mean_of(options.models);
-  const auto config = formats::read_json(described / "config.json", Error::Kind::model);
-  const DType stored = config.text_or("torch_dtype", "float32") == "bfloat16" ? DType::bf16 : DType::f32;
+  const bool narrow = models::stored_as(formats::Weights::open(options.models.front())) == DType::bf16;
   copy_papers(described, folder.path());
   write_atomically(folder.path() / "training.json", story(options.models));
-  model->weights_file(stored).save(folder.path() / "model.safetensors");
+  model->weights_file(narrow ? DType::bf16 : DType::f32).save(folder.path() / "model.safetensors");
   folder.commit();
   print(shown(options.output) + " holds the average of " + counted(options.models.size(), "model") + "\n");
 }

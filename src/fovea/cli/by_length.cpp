@@ -60,9 +60,7 @@ void ByLengthOptions::add_to(CLI::App& command) {
 std::vector<std::string> read_text(const std::string& path) {
   data::LineStatistics found;
   auto lines = data::read_lines(path, {}, &found);
-  if (found.invalid_lines > 0)
-    warn(found.first_invalid + ": not UTF-8; replaced by U+FFFD in " +
-         counted(static_cast<std::size_t>(found.invalid_lines), "line"));
+  warn_of_repairs(found);
   return lines;
 }
 

@@ -21,6 +21,7 @@ void add_fill(CLI::App& fovea);
 void add_generate(CLI::App& fovea);
 void add_inspect(CLI::App& fovea);
 void add_quantize(CLI::App& fovea);
+void add_pack(CLI::App& fovea);
 void add_score(CLI::App& fovea);
 void add_shortlist(CLI::App& fovea);
 void add_summarize(CLI::App& fovea);

@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "fovea/base/error.h"
+#include "fovea/data/lines.h"
 #include "fovea/text/utf8.h"
 
 namespace fovea::cli {
@@ -42,6 +43,12 @@ void print(std::string_view text) {
 
 void warn(std::string_view text) {
   std::fprintf(stderr, "fovea: warning: %.*s\n", static_cast<int>(text.size()), text.data());
+}
+
+void warn_of_repairs(const data::LineStatistics& read) {
+  if (read.invalid_lines > 0)
+    warn(read.first_invalid + ": not UTF-8; replaced by U+FFFD in " +
+         counted(static_cast<std::size_t>(read.invalid_lines), "line"));
 }
 
 std::string counted(std::size_t count, std::string_view noun) {

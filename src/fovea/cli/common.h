@@ -9,6 +9,10 @@ namespace CLI {
 class App;
 }
 
+namespace fovea::data {
+struct LineStatistics;
+}
+
 namespace fovea::cli {
 
 /// The reader of standard output has left, as `| head -1` does: no error, no message, nothing more to do.
@@ -32,6 +36,8 @@ void print(std::string_view text);
 
 /// One line on standard error: "fovea: warning: TEXT".
 void warn(std::string_view text);
+/// A warning if lines that were read were not UTF-8, with the place of the first.
+void warn_of_repairs(const data::LineStatistics& read);
 
 /// "1 line", "2 lines".
 std::string counted(std::size_t count, std::string_view noun);

@@ -22,7 +22,7 @@ decoding::Stop stop_named(std::string_view name) {
                            : decoding::Stop::bound;
 }
 
-void DecodingFlags::add_to(CLI::App& command) {
+void DecodingFlags::add_to(CLI::App& command, bool cuts) {
   command.add_option("--beam", beam, "Hypotheses kept alive (default: the model's own)")
       ->check(CLI::Range(std::int64_t{1}, decoding::widest_beam))
       ->type_name("N");
@@ -48,11 +48,13 @@ void DecodingFlags::add_to(CLI::App& command) {
   command.add_flag("--replace-unknown", replace_unknown,
                    "Words the model cannot spell become the words of the source it looked at");
   command.add_flag("--no-defaults", no_defaults, "Leave the model's generation_config.json aside");
-  command
-      .add_option("--max-tokens", max_tokens, "A longer line is cut into sentences or parts and joined again")
-      ->check(CLI::Range(2, 1 << 20))
-      ->type_name("N")
-      ->capture_default_str();
+  if (cuts)
+    command
+        .add_option("--max-tokens", max_tokens,
+                    "A longer line is cut into sentences or parts and joined again")
+        ->check(CLI::Range(2, 1 << 20))
+        ->type_name("N")
+        ->capture_default_str();
   command
       .add_option(
           "--max-source-tokens", max_source_tokens,

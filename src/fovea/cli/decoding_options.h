@@ -33,7 +33,8 @@ struct DecodingFlags {
   /// --beam, --length-penalty, --length-penalty-kind, --early-stopping, --coverage-penalty,
   /// --replace-unknown, --no-defaults, --max-tokens, --max-source-tokens, --batch and --shortlist, written to
   /// this object, which must outlive the parsing.
-  void add_to(CLI::App& command);
+  /// Where documents are read from their beginning, without --max-tokens: `cuts` is false.
+  void add_to(CLI::App& command, bool cuts = true);
   /// Whether one of them was given, for commands that may do without.
   bool any() const {
     return beam > 0 || length_penalty || coverage_penalty || !length_penalty_kind.empty() ||

@@ -135,8 +135,15 @@ void check_usage(const Options& options) {
     if (!options.hypothesis.empty() || !options.source.empty() || !options.references.empty() ||
         options.by_length.wanted())
       misused("--dictionary excludes texts and what is counted in them", "it holds words and pronunciations");
+    if (options.model.empty())
+      misused("--dictionary needs --model", "name the directory of one that pronounces");
     return;
   }
+  if (options.labelled.header || !options.labelled.columns.empty() || !options.labelled.confusion.empty())
+    misused("--columns, --header and --confusion are of a classifier's test", "name --data FILE");
+  const auto from_input =
+      std::ranges::count(options.references, "-") + (options.source == "-") + (options.hypothesis == "-");
+  if (from_input > 1) misused("only one text can be read from standard input", "name files for the others");
   if (options.dictionary.share > 0 || options.dictionary.stress)
     misused("--share and --stress are of a dictionary", "name --dictionary FILE");
   if (options.references.empty())
@@ -165,8 +172,9 @@ std::vector<std::string> texts(const std::string& path, const std::string& field
 
 /// A file of lines is one reference of each segment; a field of JSON lines that is a list of texts is as many
 /// as the longest list has. Shorter ones say their first again, which changes no best match.
-void add_references(const std::string& path, const Options& options, metrics::References& references) {
-  if (options.reference_field.empty()) return references.push_back(read_text(path)), void();
+metrics::References references_in(const std::string& path, const Options& options) {
+  if (options.reference_field.empty()) return {read_text(path)};
+  metrics::References references;
   const auto lists = data::read_json_lists(path, options.reference_field);
   std::size_t most = 1;
   for (const auto& list : lists) most = std::max(most, list.size());
@@ -175,17 +183,23 @@ void add_references(const std::string& path, const Options& options, metrics::Re
     for (const auto& list : lists)
       stream.push_back(list.empty() ? std::string() : r < list.size() ? list[r] : list.front());
   }
+  return references;
 }
 
-/// Every text has one line a segment, or the scores would compare the wrong sentences.
-void check_line_counts(const Options& options, std::size_t segments, const metrics::References& references) {
+/// Those of all files, of which each has one line a segment, or the scores would compare the wrong sentences.
+metrics::References read_references(const Options& options, std::size_t segments) {
   const std::string& counted_file = options.translates() ? options.source : options.hypothesis;
-  for (std::size_t i = 0; i < references.size(); ++i)
-    if (references[i].size() != segments)
-      throw Error(Error::Kind::data, options.references[std::min(i, options.references.size() - 1)],
-                  "has " + counted(references[i].size(), "line") + ", but " + counted_file + " has " +
-                      std::to_string(segments),
-                  "each line must be the reference of its translation");
+  metrics::References all;
+  for (const auto& path : options.references)
+    for (auto& stream : references_in(path, options)) {
+      if (stream.size() != segments)
+        throw Error(Error::Kind::data, shown(path),
+                    "has " + counted(stream.size(), "line") + ", but " + shown(counted_file) + " has " +
+                        std::to_string(segments),
+                    "each line must be the reference of its translation");
+      all.push_back(std::move(stream));
+    }
+  return all;
 }
 
 std::vector<std::string> translate(const std::vector<std::string>& source, const Options& options) {
@@ -231,9 +245,7 @@ void evaluate(const Options& options) {
   const std::vector<std::string> source =
       options.source.empty() ? std::vector<std::string>{} : texts(options.source, options.source_field);
   auto segments = options.translates() ? source : texts(options.hypothesis, options.hypothesis_field);
-  metrics::References references;
-  for (const std::string& path : options.references) add_references(path, options, references);
-  check_line_counts(options, segments.size(), references);
+  const metrics::References references = read_references(options, segments.size());
   std::vector<LengthSeries> series;
   if (options.by_length.wanted())
     series = read_series(options.by_length, options.hypothesis, options.model, source, segments.size());

@@ -34,17 +34,6 @@ void expect_exportable(const Path& from, bool adapter, bool merge) {
                 "name the folder with adapter_config.json, or leave --merge out");
 }
 
-/// The papers of the model: of an adapter those of its base, and over them its own.
-void write_papers(const Path& from, bool adapter, const models::Model& model, DType stored, const Path& to) {
-  if (adapter) copy_papers(formats::base_of_adapter(from), to);
-  copy_papers(from, to);
-  std::error_code error;
-  std::filesystem::remove(to / formats::adapter_config_name, error);
-  const auto* bert = dynamic_cast<const models::Bert*>(&model);
-  if (adapter && bert && !std::filesystem::exists(from / "config.json", error))  // the head is its own
-    write_atomically(to / "config.json", models::config_json(bert->config(), stored));
-}
-
 void export_model(const Options& options) {
   const Path from = model_folder(options.model);
   const bool adapter = formats::is_adapter(from);
@@ -56,7 +45,7 @@ void export_model(const Options& options) {
     throw Error(Error::Kind::usage, shown(from), "holds 8-bit integers, which are fovea's own",
                 "export the model that it was made of");
   NewFolder folder(options.output);
-  write_papers(from, adapter, *model, stored, folder.path());
+  copy_papers_of(*model, from, stored, folder.path());
   const auto weights = model->weights_file(stored);
   weights.save(folder.path() / "model.safetensors");
   folder.commit();
@@ -78,10 +67,8 @@ void add_export(CLI::App& fovea) {
       ->required()
       ->type_name("DIR");
   command->footer(
-      "Writes config.json, tokenizer and model.safetensors in the layout of Hugging Face, without what "
-      "training "
-      "left\n"
-      "beside them; the weights stay f32 or bf16, as they (or those of the base) are.\n"
+      "Writes config.json, tokenizer and model.safetensors in the layout of Hugging Face, without what\n"
+      "training left beside them; the weights stay f32 or bf16, as they (or those of the base) are.\n"
       "Example: fovea export --model runs/shakespeare-lora --merge --output shakespeare");
   command->callback([options] { export_model(*options); });
 }

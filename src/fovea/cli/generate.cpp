@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <functional>
 #include <memory>
@@ -71,6 +72,7 @@ class Generating {
         return given;
       });
     }
+    warn_of_repairs(reader.statistics());
   }
 
  private:
@@ -117,6 +119,10 @@ class Generating {
     if (generated.left_out > 0)
       warn("prompt " + std::to_string(number_) + ": its first " + counted(generated.left_out, "token") +
            " were left out, beyond the model's context");
+    const auto full = [](const Continuation& one) { return one.why == decoding::WhyEnded::context; };
+    if (options_.flags.max_new_tokens && std::ranges::any_of(generated.continuations, full))
+      warn("prompt " + std::to_string(number_) +
+           ": the model's context is full before --max-new-tokens; --overflow slide goes on");
     if (conversation_ && converses_) conversation_->answered(generated.continuations.front().text);
     if (options_.json) return write(json(generated));
     if (streams()) return write("\n");

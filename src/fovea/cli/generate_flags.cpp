@@ -95,7 +95,7 @@ void GenerateFlags::add_to(CLI::App& command) {
           "which weighs ALPHA from 0 to 1; 0.6,4 is usual")
       ->type_name("ALPHA,K");
   command.option_defaults()->group("Sampling and constraints");
-  sampling.add_to(command, "texts");
+  sampling.add_to(command, "a text");
   add_number(command, "--repetition-penalty", repetition_penalty, 1e-3, 1e3,
              "Above 1: what has been said becomes less likely");
   add_number(command, "--no-repeat-ngram", no_repeat_ngram, 0, 1000,
@@ -111,9 +111,10 @@ void GenerateFlags::add_to(CLI::App& command) {
 // Beam, sampling or contrastive search: what the command line asks for takes the place of what the model
 // does.
 void GenerateFlags::choose_search(decoding::BeamOptions& search) const {
+  const auto beam = sampling.greedy() ? std::optional<std::int64_t>(1) : this->beam;
   if (int{beam.has_value() && *beam > 1} + int{sampling.any()} + int{!contrastive.empty()} > 1)
-    throw Error(Error::Kind::usage, "--beam", "a beam, --contrastive and drawing exclude each other",
-                "use one of them");
+    throw Error(Error::Kind::usage, contrastive.empty() ? "--beam" : "--contrastive",
+                "a beam, --contrastive and drawing exclude each other", "use one of them");
   if (beam) {
     search.beam = *beam;
     search.sampling.reset();
@@ -144,6 +145,10 @@ decoding::GenerateOptions GenerateFlags::options(const std::string& folder,
   choose_search(options.beam);
   if (length_penalty) options.beam.length_penalty.alpha = *length_penalty;
   if (!early_stopping.empty()) options.beam.stop = stop_named(early_stopping);
+  if (min_new_tokens && max_new_tokens && *min_new_tokens > *max_new_tokens)
+    throw Error(Error::Kind::usage, "--min-new-tokens",
+                std::to_string(*min_new_tokens) + " is more than --max-new-tokens " +
+                    std::to_string(*max_new_tokens));
   if (min_new_tokens) options.beam.min_length = *min_new_tokens;
   if (max_new_tokens) {
     options.max_new_tokens = *max_new_tokens;

@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "fovea/base/decimal.h"
 #include "fovea/base/error.h"
 #include "fovea/base/file.h"
 #include "fovea/cli/architecture.h"
@@ -35,6 +36,12 @@ std::string types_text(const ModelReport& report) {
   for (const auto& tensor : report.tensors) types.insert(tensor.type);
   std::string text;
   for (const auto& type : types) text += (text.empty() ? "" : ", ") + type;
+  return text;
+}
+
+std::string packed_text(const ModelReport& report) {
+  std::string text;
+  for (const auto& type : report.packed) text += (text.empty() ? "" : ", ") + type;
   return text;
 }
 
@@ -74,6 +81,7 @@ void add_architecture(Lines& lines, const ModelReport& report) {
   lines.add("parameters", report.parameters ? std::to_string(report.parameters) : "");
   lines.add("weights", counted(report.tensors.size(), "tensor") + ", " + types_text(report) + ", " +
                            number_text(static_cast<double>(report.bytes) / 1e6, "%.2f") + " MB");
+  lines.add("packed", packed_text(report));
 }
 
 void add_vocabulary(Lines& lines, const ModelReport& report) {
@@ -84,6 +92,13 @@ void add_vocabulary(Lines& lines, const ModelReport& report) {
   if (report.target && !report.joint) lines.add("", vocabulary_text(*report.target) + ", target");
   if (!report.source_language.empty() || !report.target_language.empty())
     lines.add("languages", printable(report.source_language) + " to " + printable(report.target_language));
+}
+
+/// "1 epoch", "2 epochs", "99.5 core-minutes".
+std::string amount_text(double amount, const char* unit) {
+  const double whole = std::round(amount);
+  if (std::abs(amount - whole) < 0.05) return counted(static_cast<std::size_t>(whole), unit);
+  return fixed(amount, 1) + " " + unit + "s";
 }
 
 /// Writes what training.json says, whoever wrote it: fields of other types are passed over.
@@ -99,14 +114,15 @@ void add_training(Lines& lines, const formats::Json& training) {
   for (const char* key : {"recipe", "weights"})
     if (const auto value = training.find(key); value && value->is_text())
       add(trained, printable(value->text()));
-  for (const auto& [key, unit] : {std::pair("updates", "updates"),
-                                  {"epochs", "epochs"},
-                                  {"pairs", "pairs"},
-                                  {"texts", "texts"},
-                                  {"sentences", "sentences"},
-                                  {"documents", "documents"},
-                                  {"core_minutes", "core-minutes"}})
-    if (const auto value = number(key)) add(trained, number_text(*value, "%.10g").substr(0, 12) + " " + unit);
+  for (const auto& [key, unit] : {std::pair("updates", "update"),
+                                  {"epochs", "epoch"},
+                                  {"pairs", "pair"},
+                                  {"texts", "text"},
+                                  {"sentences", "sentence"},
+                                  {"documents", "document"},
+                                  {"core_minutes", "core-minute"}})
+    if (const auto value = number(key); value && *value >= 0 && *value < 1e15)
+      add(trained, amount_text(*value, unit));
   for (const auto* metric : training::all_metrics)
     if (const auto value = number(("valid_" + std::string(metric->key)).c_str()))
       add(scores, "validation " + std::string(metric->name) + " " + text_of(*metric, *value));
@@ -227,6 +243,9 @@ std::string as_json(const ModelReport& report, bool tensors) {
   json.field("parameters", report.parameters)
       .field("weights_dtype", types_text(report))
       .field("weights_bytes", report.bytes);
+  json.key("packed").begin_array();
+  for (const auto& type : report.packed) json.value(type);
+  json.end_array();
   if (report.source && !report.target) {
     json.field("vocabulary", report.source->pieces);
   } else if (report.source) {

@@ -12,16 +12,19 @@
 #include "fovea/base/nearest.h"
 #include "fovea/cli/command.h"
 #include "fovea/cli/common.h"
+#include "fovea/cli/signals.h"
 #include "fovea/cli/version.h"
 
 namespace fovea::cli {
 namespace {
 
 constexpr auto welcome =
-    "fovea trains Transformers on parallel text, translates with them, and says how good they are.\n\n";
+    "fovea trains models with attention, translates, writes and classifies with them, and shows what they "
+    "look at.";
 
 void add_commands(CLI::App& fovea) {
   fovea.name("fovea");
+  fovea.description(welcome);
   fovea.footer(
       "Every command explains itself: fovea COMMAND --help\n"
       "Example: fovea translate \"Two men are riding bicycles.\"");
@@ -41,6 +44,7 @@ void add_commands(CLI::App& fovea) {
   add_inspect(fovea);
   add_average(fovea);
   add_quantize(fovea);
+  add_pack(fovea);
   add_export(fovea);
   add_shortlist(fovea);
   add_doctor(fovea);
@@ -97,8 +101,10 @@ void parse_and_run(int argc, char** argv) {
   CLI::App fovea;
   add_commands(fovea);
   try {
-    if (argc <= 1) return print(welcome + fovea.help());
+    if (argc <= 1) return print(fovea.help());
     fovea.parse(argc, argv);
+    if (fovea.get_subcommands().empty())
+      throw Error(Error::Kind::usage, "", "no command was named", "see fovea --help");
   } catch (const CLI::CallForHelp&) {
     print(fovea.help());
   } catch (const CLI::CallForVersion& version) {
@@ -123,6 +129,7 @@ int end_by_sigpipe() {
 int run(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe becomes an error at the write that meets it
   std::signal(SIGXFSZ, SIG_IGN);  // so does a file that `ulimit -f` does not let grow
+  name_files_cut_short();
   try {
     parse_and_run(argc, argv);
     return 0;

@@ -8,8 +8,11 @@
 #include "fovea/base/error.h"
 #include "fovea/base/file.h"
 #include "fovea/cli/common.h"
+#include "fovea/cli/new_folder.h"
 #include "fovea/formats/adapter.h"
 #include "fovea/formats/json.h"
+#include "fovea/formats/weights.h"
+#include "fovea/models/classifier_folder.h"
 #include "fovea/models/language_folder.h"
 #include "fovea/models/translation_folder.h"
 #include "fovea/text/load_tokenizer.h"
@@ -85,6 +88,12 @@ std::vector<std::string> doubts_of_weights(const std::string& folder, const mode
   if (const auto names = models::non_finite_tensors(model); !names.empty())
     found.push_back("NaN or infinite weights in " + names.front() +
                     (names.size() > 1 ? " and " + counted(names.size() - 1, "other tensor") : ""));
+  for (auto& doubt : doubts_of_config(folder)) found.push_back(std::move(doubt));
+  return found;
+}
+
+std::vector<std::string> doubts_of_config(const std::string& folder) {
+  std::vector<std::string> found;
   const auto json = formats::read_config_of(folder);
   for (const char* key : {"auto_map", "custom_pipelines"})
     if (json.has(key)) found.push_back(std::string("config.json: ") + key + " names code to be run: ignored");
@@ -94,6 +103,13 @@ std::vector<std::string> doubts_of_weights(const std::string& folder, const mode
 std::vector<std::string> doubts(const std::string& folder, const models::TranslationModel& model,
                                 const text::TranslationTokenizer& tokenizer) {
   std::vector<std::string> found = doubts_of_weights(folder, model);
+  for (auto& doubt : doubts_of_tokenizer(folder, model, tokenizer)) found.push_back(std::move(doubt));
+  return found;
+}
+
+std::vector<std::string> doubts_of_tokenizer(const std::string& folder, const models::TranslationModel& model,
+                                             const text::TranslationTokenizer& tokenizer) {
+  std::vector<std::string> found;
   const auto rows = model.vocabulary();
   if (tokenizer.has_sentencepiece()) {
     doubt_side(found, "source", tokenizer.source_model(), tokenizer.source_vocabulary(), rows.source);
@@ -103,6 +119,18 @@ std::vector<std::string> doubts(const std::string& folder, const models::Transla
   for (const std::string& key : models::ignored_generation_keys(folder))
     found.push_back(key + " is not built here: ignored");
   return found;
+}
+
+void copy_papers_of(const models::Model& model, const std::filesystem::path& from, DType stored,
+                    const std::filesystem::path& to) {
+  const bool adapter = formats::is_adapter(from);
+  if (adapter) copy_papers(formats::base_of_adapter(from), to);
+  copy_papers(from, to);
+  std::error_code error;
+  std::filesystem::remove(to / formats::adapter_config_name, error);
+  const auto* bert = dynamic_cast<const models::Bert*>(&model);
+  if (adapter && bert && !std::filesystem::exists(from / "config.json", error))  // the head is its own
+    write_atomically(to / "config.json", models::config_json(bert->config(), stored));
 }
 
 DType dtype_named(const std::string& name) {
@@ -134,8 +162,10 @@ LoadedModel load_model(const std::string& folder, const kernels::Execution& exec
 LoadedLanguageModel load_language_model(const std::string& folder, const kernels::Execution& exec,
                                         const DTypeFlag& dtype) {
   refuse_checkpoint(folder);
+  formats::Weights::open(folder);  // first: it says best what a folder is that is no model's
+  auto tokenizer = text::load_tokenizer(folder);
   LoadedLanguageModel loaded{models::load_language_model_for_inference(folder, exec, dtype.wanted()),
-                             text::load_tokenizer(folder)};
+                             std::move(tokenizer)};
   auto found = doubts_of_weights(folder, *loaded.model);
   for (const std::string& key : models::ignored_continuation_keys(folder))
     found.push_back(key + " is not built here: ignored");

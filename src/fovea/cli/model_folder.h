@@ -51,9 +51,15 @@ LoadedModel load_model(const std::string& folder, const kernels::Execution& exec
 /// A checkpoint of a run has weights but neither configuration nor tokenizer: throws Error(model) saying so.
 void refuse_checkpoint(const std::filesystem::path& folder);
 
-/// What makes a model of any kind doubtful that can be used all the same: weights that are not finite, keys
-/// of config.json that ask for code from elsewhere (it is never run).
+/// What makes a model of any kind doubtful that can be used all the same: keys of config.json that ask for
+/// code from elsewhere (it is never run); and with them, weights that are not finite.
+std::vector<std::string> doubts_of_config(const std::string& folder);
 std::vector<std::string> doubts_of_weights(const std::string& folder, const models::Model& model);
+
+/// Copies configuration, tokenizer and papers of `model`, which is in `from`, for weights stored as `stored`:
+/// of an adapter those of its base, and over them its own, as of a plain model.
+void copy_papers_of(const models::Model& model, const std::filesystem::path& from, DType stored,
+                    const std::filesystem::path& to);
 
 /// A language model and its tokenizer.
 struct LoadedLanguageModel {
@@ -64,9 +70,10 @@ struct LoadedLanguageModel {
 LoadedLanguageModel load_language_model(const std::string& folder, const kernels::Execution& exec,
                                         const DTypeFlag& dtype = {});
 
-/// What makes a model doubtful that can be used all the same, a line each: weights that are not finite, a
-/// tokenizer that seems to be of another model or fails its own samples, keys that ask for code from
-/// elsewhere (it is never run).
+/// The same of a translation model and its tokenizer, which may seem to be of another model or fail its own
+/// samples, a line each; and together with the above.
+std::vector<std::string> doubts_of_tokenizer(const std::string& folder, const models::TranslationModel& model,
+                                             const text::TranslationTokenizer& tokenizer);
 std::vector<std::string> doubts(const std::string& folder, const models::TranslationModel& model,
                                 const text::TranslationTokenizer& tokenizer);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <iterator>
 
 #include "fovea/base/error.h"
 #include "fovea/cli/common.h"
@@ -10,6 +11,7 @@
 #include "fovea/decoding/translator.h"
 #include "fovea/formats/weights.h"
 #include "fovea/models/marian.h"
+#include "fovea/models/packed_weights.h"
 #include "fovea/models/weights_on_disk.h"
 #include "fovea/text/load_tokenizer.h"
 
@@ -108,13 +110,16 @@ bool without_fault(ModelReport& report, const Part& part) {
   }
 }
 
+void add(std::vector<std::string>& faults, std::vector<std::string> more) {
+  std::ranges::move(more, std::back_inserter(faults));
+}
+
 // A model that does not translate, and its tokenizer.
 void report_reader(ModelReport& report) {
   without_fault(report, [&] {
     const auto model = models::load_any_model(report.folder);
     report.parameters = model->parameters().count();
-    for (auto& doubt : doubts_of_weights(report.folder, *model))
-      if (!doubt.starts_with("NaN")) report.faults.push_back(std::move(doubt));  // those are named one by one
+    add(report.faults, doubts_of_config(report.folder));
   });
   without_fault(report, [&] { report.source = report_of(text::load_tokenizer(report.folder)->size()); });
 }
@@ -134,8 +139,8 @@ void report_together(ModelReport& report) {
   without_fault(report, [&] {
     const kernels::ExecutionOwner exec(1);
     const decoding::Translator agrees(*model, *tokenizer, exec.get());
-    for (auto& doubt : doubts(report.folder, *model, *tokenizer))
-      if (!doubt.starts_with("NaN")) report.faults.push_back(std::move(doubt));  // those are named one by one
+    add(report.faults, doubts_of_config(report.folder));
+    add(report.faults, doubts_of_tokenizer(report.folder, *model, *tokenizer));
   });
 }
 
@@ -145,10 +150,6 @@ std::string why_not_marian(const models::TranslationConfig& config, DType stored
   return why.empty() && stored == DType::i8 ? "8-bit integers with scales" : why;
 }
 
-}  // namespace
-
-namespace {
-
 std::string adapter_text(const std::filesystem::path& folder, const formats::Weights& weights) {
   const formats::Adapter* adapter = weights.adapter();
   if (!adapter) return {};
@@ -157,6 +158,18 @@ std::string adapter_text(const std::filesystem::path& folder, const formats::Wei
   return "LoRA of rank " + std::to_string(adapter->config().rank) + " on " +
          counted(adapter->pairs().size(), "module") + ", " + std::to_string(parameters) +
          " parameters, added to " + shown(formats::base_of_adapter(folder));
+}
+
+std::vector<std::string> packed_types(const formats::Weights& weights) {
+  const kernels::ExecutionOwner owner(1);
+  std::vector<std::string> types;
+  for (const auto& [name, dtype] :
+       {std::pair("f32", DType::f32), {"bf16", DType::bf16}, {"int8", DType::i8}}) {
+    const auto state = models::packed_state(weights, {owner.get(), dtype});
+    if (state != models::PackedState::none)
+      types.push_back(name + std::string(state == models::PackedState::current ? "" : " (outdated)"));
+  }
+  return types;
 }
 
 }  // namespace
@@ -170,6 +183,7 @@ ModelReport report_on(const std::string& folder) {
   report.adapter = adapter_text(path, weights);
   report.config = models::read_any_config(path);
   without_fault(report, [&] { report_weights(report); });
+  without_fault(report, [&] { report.packed = packed_types(weights); });
   if (const auto* translation = std::get_if<models::TranslationConfig>(&report.config)) {
     report.why_not_marian = why_not_marian(*translation, models::stored_as(weights));
     report_together(report);

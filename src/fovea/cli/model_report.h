@@ -42,6 +42,7 @@ struct ModelReport {
   std::optional<VocabularyReport> source, target;  ///< of a model that reads one kind of text: source alone
   bool joint = false;                              ///< source and target have one vocabulary
   std::string source_language, target_language;
+  std::vector<std::string> packed;        ///< types for which `fovea pack` has been, and how they stand
   std::optional<formats::Json> training;  ///< training.json
   std::vector<std::string> faults;        ///< why it cannot be used, or should not; a line each
 };

@@ -33,7 +33,7 @@ void quantize(const Options& options) {
     throw Error(Error::Kind::model, shown(from), "NaN or infinite weights in " + names.front(),
                 "such a model cannot be quantised");
   NewFolder folder(options.output);
-  copy_papers(from, folder.path());
+  copy_papers_of(*model, from, dtype, folder.path());
   const auto weights = model->weights_file(dtype);
   weights.save(folder.path() / "model.safetensors");
   folder.commit();

@@ -1,11 +1,16 @@
 #include "fovea/cli/sampling_flags.h"
 
+#include <cstdint>
+#include <limits>
+
 namespace fovea::cli {
 
-void SamplingFlags::add_to(CLI::App& command, const std::string& texts) {
-  add_number(
-      command, "--temperature,--sampling-temperature", temperature, 1e-3, 1e3,
-      "Draw " + texts + " in place of searching the best; below 1 favours likely words. --nbest N draws N");
+void SamplingFlags::add_to(CLI::App& command, const std::string& text, bool several) {
+  add_number(command, "--temperature,--sampling-temperature", temperature, 0, 1e3,
+             "Draw " + text +
+                 " in place of searching the best; below 1 favours likely words, 0 takes the "
+                 "likeliest" +
+                 (several ? ". --nbest N draws N" : ""));
   add_number(command, "--top-k", top_k, 1, 1e9, "Draw among the N most probable tokens");
   add_number(command, "--top-p", top_p, 1e-9, 1,
              "Draw among the fewest tokens with that share of the probability");
@@ -15,6 +20,7 @@ void SamplingFlags::add_to(CLI::App& command, const std::string& texts) {
              "Draw among the most typical tokens with that share of the probability");
   command
       .add_option("--seed", seed, "Of the drawing (default: 1); a line's draw depends on its number alone")
+      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()))
       ->type_name("N");
 }
 

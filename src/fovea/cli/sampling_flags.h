@@ -29,9 +29,12 @@ struct SamplingFlags {
   std::optional<std::uint64_t> seed;
 
   /// --temperature, --top-k, --top-p, --min-p, --typical-p and --seed, written to this object, which must
-  /// outlive the parsing. `texts` is what is drawn, such as "translations".
-  void add_to(CLI::App& command, const std::string& texts);
-  bool any() const { return temperature || top_k || top_p || min_p || typical_p || seed; }
+  /// outlive the parsing. `text` is what is drawn, such as "a translation"; of `several`, --nbest says how
+  /// many.
+  void add_to(CLI::App& command, const std::string& text, bool several = true);
+  /// Temperature 0: nothing is drawn, the most probable token is taken.
+  bool greedy() const { return temperature == 0.0; }
+  bool any() const { return !greedy() && (temperature || top_k || top_p || min_p || typical_p || seed); }
   /// Sets what was given; whoever says how to draw wants to.
   void apply(std::optional<decoding::Sampling>& sampling) const;
 };

@@ -51,6 +51,8 @@ class Scoring {
       out_.flush();
       if (signals.caught()) signals.exit_as_caught();
     }
+    warn_of_repairs(source_.statistics());
+    warn_of_repairs(target_.statistics());
     if (too_long_ > 0)
       warn(counted(too_long_, "pair") + " longer than the model takes: -inf, the first in line " +
            std::to_string(first_too_long_));
@@ -127,7 +129,12 @@ void add_score(CLI::App& fovea) {
       "several models,\n"
       "by their mean distributions of each token.\n"
       "Example: fovea score --source <(echo Tom is here.) --target <(echo Tom ist hier.)");
-  command->callback([options] { Scoring(*options).run(); });
+  command->callback([options] {
+    if (options->source == "-" && options->target == "-")
+      throw Error(Error::Kind::usage, "--target", "only one text can be read from standard input",
+                  "name a file for the other");
+    Scoring(*options).run();
+  });
 }
 
 }  // namespace fovea::cli

@@ -24,9 +24,9 @@ struct SearchFlags {
   bool alternatives = false;
 
   /// Those of SamplingFlags, --repetition-penalty, --no-repeat-ngram, --suppress, --min-length, --max-length,
-  /// --alternatives, --min-alternative, --diverse-groups, --diversity; written to this object, which must
-  /// outlive the parsing.
-  void add_to(CLI::App& command);
+  /// --diverse-groups, --diversity, and where several translations may be asked for, --alternatives and
+  /// --min-alternative; written to this object, which must outlive the parsing. `text` is what comes out.
+  void add_to(CLI::App& command, const std::string& text = "translation", bool several = true);
 
   bool samples() const { return sampling.any(); }
   /// Whether --nbest counts something else than what is left of a beam.

@@ -4,6 +4,10 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+
+#include "fovea/base/error.h"
+#include "fovea/base/mapped_file.h"
 
 namespace fovea::cli {
 namespace {
@@ -18,7 +22,32 @@ void handle(int number) {
   flag = true;  // after the number: whoever sees the flag may ask which signal it was
 }
 
+// Safe in a handler, as std::string is not.
+void write_text(const char* text) {
+  if (write(STDERR_FILENO, text, std::strlen(text)) < 0) return;  // nobody is left to be told
+}
+
+void handle_lost_page(int number, siginfo_t* info, void*) {
+  const char* file = mapped_file_at(info->si_addr);
+  if (!file) {  // not ours: the instruction is met again, and ends the process
+    std::signal(number, SIG_DFL);
+    return;
+  }
+  write_text("fovea: ");
+  write_text(file);
+  write_text(": was cut short or cannot be read any more while it is mapped; make it again\n");
+  _exit(static_cast<int>(Error::Kind::model));
+}
+
 }  // namespace
+
+void name_files_cut_short() {
+  struct sigaction action = {};
+  action.sa_sigaction = handle_lost_page;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_SIGINFO;
+  sigaction(SIGBUS, &action, nullptr);
+}
 
 Signals::Signals() {
   flag = false;

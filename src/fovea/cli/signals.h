@@ -28,4 +28,8 @@ class Signals {
   std::vector<Handled> handled_;
 };
 
+/// From now on a process that reads what a mapped file no longer holds ends with a line that names the file
+/// and the exit code of damaged models, not by SIGBUS without a word.
+void name_files_cut_short();
+
 }  // namespace fovea::cli

@@ -1,5 +1,6 @@
 // fovea summarize: documents in, a line of summary each.
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,6 +43,13 @@ class Documents {
     if (options.text.empty()) reader_.emplace(options.input.empty() ? "-" : options.input);
   }
 
+  /// Whether next() need not wait.
+  bool has_next() { return !reader_ || reader_->has_line(); }
+
+  void warn_of_repairs() const {
+    if (reader_) cli::warn_of_repairs(reader_->statistics());
+  }
+
   std::optional<std::string> next() {
     if (!reader_) {
       if (given_ == options_.text.size()) return {};
@@ -77,18 +85,17 @@ class Summarising {
   void run(Documents& documents) {
     const Signals signals;
     search_.beam.cancelled = &signals.caught();
-    translator_.translate(
-        [&]() -> std::optional<decoding::Line> {
-          auto text = documents.next();
-          if (!text) return {};
-          if (!text->empty()) text->insert(0, task_.prefix);
-          return decoding::Line{std::move(*text)};
-        },
-        [&](const Translation& summary) { write(summary); }, search_);
-    if (signals.caught()) {
+    // Documents that have arrived are summarised together, but none waits for one that has not.
+    while (auto first = documents.next()) {
+      summarise([&] {
+        auto given = std::exchange(first, {});
+        return given || !documents.has_next() ? given : documents.next();
+      });
+      if (!signals.caught()) continue;
       sink_.abandon();
       signals.exit_as_caught();
     }
+    documents.warn_of_repairs();
     if (shortened_ > 0)
       warn(counted(shortened_, "document") + " read to token " + std::to_string(search_.max_source_tokens) +
            " alone (--max-source-tokens)");
@@ -97,6 +104,17 @@ class Summarising {
   }
 
  private:
+  void summarise(const std::function<std::optional<std::string>()>& next) {
+    translator_.translate(
+        [&]() -> std::optional<decoding::Line> {
+          auto text = next();
+          if (!text) return {};
+          if (!text->empty()) text->insert(0, task_.prefix);
+          return decoding::Line{std::move(*text)};
+        },
+        [&](const Translation& summary) { write(summary); }, search_);
+  }
+
   void write(const Translation& summary) {
     ++line_;
     shortened_ += summary.shortened;
@@ -153,16 +171,14 @@ void add_summarize(CLI::App& fovea) {
       ->add_option("--source-prefix", options->prefix,
                    "What every document begins with (default: as config.json has it, \"summarize: \" of T5)")
       ->type_name("TEXT");
-  options->decoding.add_to(*command);
+  options->decoding.add_to(*command, false);
   options->dtype.add_to(*command);
-  options->search.add_to(*command);
+  options->search.add_to(*command, "summary", false);
   add_threads_option(*command, options->threads);
   add_workers_option(*command, options->workers);
   command->footer(
-      "A line of summary for each document, in order. Of a long document the beginning is read, as many "
-      "tokens "
-      "as the\n"
-      "model was made for or --max-source-tokens says, and a warning says so.\n"
+      "A line of summary for each document, in order. Of a long document the beginning is read, as many\n"
+      "tokens as the model was made for or --max-source-tokens says, and a warning says so.\n"
       "Of JSON lines: fovea summarize --model DIR --input dev.jsonl.gz --field body --no-repeat-ngram 3\n"
       "Example: fovea summarize --model runs/aeslc --input mails.txt --beam 4");
   command->callback([options] { summarize(*options); });

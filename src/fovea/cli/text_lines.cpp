@@ -56,6 +56,7 @@ void TextLines::for_each(std::size_t most, const std::function<void(const Texts&
     if (next.texts.size() >= most || !reader.has_line()) flush();
   }
   flush();
+  warn_of_repairs(reader.statistics());
 }
 
 std::vector<text::Encoding> encode(const decoding::TextEncoder& encoder, const TextLines::Texts& texts) {

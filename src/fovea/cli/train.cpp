@@ -1,7 +1,6 @@
-// fovea train: from parallel text to a model directory.
+// fovea train: from text and a recipe to a model directory.
 #include <unistd.h>
 #include <CLI/CLI.hpp>
-#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <csignal>
@@ -119,7 +118,7 @@ void dry_run(const training::Recipe& recipe, const training::RunOptions& options
                 "an epoch     %lld batches\n"
                 "memory       %.0f MB\n"
                 "an update    %.2f s\n"
-                "in all       %s\n",
+                "in all       %s, validation apart\n",
                 plan.amount.examples.c_str(), static_cast<long long>(plan.amount.count),
                 plan.amount.tokens.c_str(), views::count_text(static_cast<double>(plan.parameters)).c_str(),
                 plan.held ? held.c_str() : "", static_cast<long long>(plan.amount.batches), plan.megabytes,
@@ -141,8 +140,11 @@ std::string ending_text(const training::RunResult& result, const std::string& ou
 }
 
 void train(const Options& options) {
-  if (!options.print_recipe.empty())
-    return print(training::to_toml(training::preset_recipe(options.print_recipe)));
+  if (!options.print_recipe.empty()) {
+    auto preset = training::preset_recipe(options.print_recipe);
+    preset.name.clear();  // a run is called as the file that this is written to
+    return print(training::to_toml(preset));
+  }
   if (options.recipe.empty())
     throw Error(Error::Kind::usage, "train", "needs a recipe",
                 "see fovea train --print-recipe transformer-tiny");

@@ -105,9 +105,7 @@ class Translating {
         return given;
       });
     }
-    if (const auto& found = reader.statistics(); found.invalid_lines > 0)
-      warn(found.first_invalid + ": not UTF-8; replaced by U+FFFD in " +
-           counted(static_cast<std::size_t>(found.invalid_lines), "line"));
+    warn_of_repairs(reader.statistics());
     finish();
   }
 

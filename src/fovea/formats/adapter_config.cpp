@@ -70,8 +70,9 @@ void refuse_unknown_ways(const Json& config) {
                     "convert it in PEFT: save_pretrained(path_initial_model_for_weight_conversion=...)");
 }
 
+template <class Read>
 std::vector<std::pair<std::string, double>> read_pattern(const Json& config, std::string_view key,
-                                                         double least) {
+                                                         const Read& read) {
   std::vector<std::pair<std::string, double>> pattern;
   const auto object = config.find(key);
   if (!object || says_nothing(*object)) return pattern;
@@ -79,7 +80,7 @@ std::vector<std::pair<std::string, double>> read_pattern(const Json& config, std
     // PEFT reads names as regular expressions; of these, a dot and what stands for itself are built here.
     if (name.find_first_of("^$*+?()[]{}|\\") != std::string_view::npos)
       value.reject("is a regular expression, which is not read here", "write the names of the modules");
-    pattern.emplace_back(name, value.number(least));
+    pattern.emplace_back(name, read(value));
   }
   return pattern;
 }
@@ -117,8 +118,10 @@ AdapterConfig read_adapter_config(const Json& config) {
   adapter.alpha = config.number_or("lora_alpha", 8);
   adapter.rank_stabilised = config.boolean_or("use_rslora", false);
   adapter.input_first = config.boolean_or("fan_in_fan_out", false);
-  adapter.ranks = read_pattern(config, "rank_pattern", 1);
-  adapter.alphas = read_pattern(config, "alpha_pattern", std::numeric_limits<double>::lowest());
+  adapter.ranks = read_pattern(config, "rank_pattern", [&](const Json& value) {
+    return static_cast<double>(value.integer(1, most_rank));
+  });
+  adapter.alphas = read_pattern(config, "alpha_pattern", [](const Json& value) { return value.number(); });
   return adapter;
 }
 

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <utility>
 
 #include "fovea/base/bfloat16.h"
 #include "fovea/base/checked.h"
+#include "fovea/formats/hash.h"
 #include "fovea/formats/safetensors_header.h"
 
 namespace fovea::formats {
@@ -104,6 +104,24 @@ SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path, FileSys
   return parse(FileBytes::open(path, Error::Kind::model, files));
 }
 
+SafetensorsFile SafetensorsFile::open_mapped(const std::filesystem::path& path, FileSystem& files) {
+  SafetensorsFile file = open(path, files);
+  file.map_ = file.bytes_.map();
+  return file;
+}
+
+std::string SafetensorsFile::digest() const {
+  Xxh64 hash;
+  std::vector<std::byte> block(std::size_t{1} << 20);
+  for (std::uint64_t at = 0; at < bytes_.size(); at += block.size()) {
+    const auto piece = std::span(block).first(
+        static_cast<std::size_t>(std::min<std::uint64_t>(block.size(), bytes_.size() - at)));
+    bytes_.read_at(at, piece);
+    hash.update(piece);
+  }
+  return hash.hex();
+}
+
 SafetensorsFile SafetensorsFile::parse(FileBytes bytes, const SafetensorsLimits& limits) {
   SafetensorsFile file(std::move(bytes));
   const std::uint64_t length = read_header_length(file.bytes_, limits);
@@ -180,26 +198,35 @@ Tensor SafetensorsFile::read(std::string_view name) const {
   return tensor;
 }
 
+DType SafetensorsFile::dtype_of(const TensorInfo& info) const {
+  switch (info.type) {
+    case StoredType::f32:
+      return DType::f32;
+    case StoredType::bf16:
+      return DType::bf16;
+    case StoredType::i8:
+      return DType::i8;
+    case StoredType::i32:
+      return DType::i32;
+    default:
+      reject(info, "holds " + std::string(name_of(info.type)) + ", which is an unsupported dtype here",
+             "F32, BF16, I8 and I32 are read as they are");
+  }
+}
+
 Tensor SafetensorsFile::read_stored(std::string_view name) const {
   const TensorInfo& stored = info(name);
-  const auto dtype = [&] {
-    switch (stored.type) {
-      case StoredType::f32:
-        return DType::f32;
-      case StoredType::bf16:
-        return DType::bf16;
-      case StoredType::i8:
-        return DType::i8;
-      case StoredType::i32:
-        return DType::i32;
-      default:
-        reject(stored, "holds " + std::string(name_of(stored.type)) + ", which is an unsupported dtype here",
-               "F32, BF16, I8 and I32 are read as they are");
-    }
-  }();
-  Tensor tensor = Tensor::empty(shape_of(stored), dtype);
+  Tensor tensor = Tensor::empty(shape_of(stored), dtype_of(stored));
   bytes_.read_at(data_ + stored.begin, {tensor.raw(), tensor.bytes()});
   return tensor;
+}
+
+Tensor SafetensorsFile::view_stored(std::string_view name) const {
+  constexpr std::uint64_t alignment = 64;  // of tensors in memory
+  const TensorInfo& stored = info(name);
+  const std::uint64_t place = data_ + stored.begin;
+  if (!map_ || place % alignment != 0) return read_stored(name);
+  return Tensor::over(map_, map_->bytes().data() + place, shape_of(stored), dtype_of(stored));
 }
 
 std::vector<std::int64_t> SafetensorsFile::read_integers(std::string_view name) const {

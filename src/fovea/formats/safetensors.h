@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "fovea/base/file.h"
+#include "fovea/base/mapped_file.h"
 #include "fovea/formats/stored_type.h"
 #include "fovea/tensor/tensor.h"
 
@@ -43,6 +44,8 @@ class SafetensorsFile {
  public:
   /// Throws Error(model) naming the file, the tensor and what is wrong with it.
   static SafetensorsFile open(const std::filesystem::path& path, FileSystem& files = system_files());
+  /// The same, for view_stored().
+  static SafetensorsFile open_mapped(const std::filesystem::path& path, FileSystem& files = system_files());
   static SafetensorsFile parse(FileBytes bytes, const SafetensorsLimits& limits = {});
 
   /// For messages: the path, escaped.
@@ -52,6 +55,11 @@ class SafetensorsFile {
   const TensorInfo* find(std::string_view name) const;
   /// Error(model) if there is none of that name.
   const TensorInfo& info(std::string_view name) const;
+  /// Bytes of the file, when it was last changed (ns since 1970), and XXH64 of all of it, for which it is
+  /// read.
+  std::uint64_t bytes() const { return bytes_.size(); }
+  std::int64_t modified_ns() const { return bytes_.modified_ns(); }
+  std::string digest() const;
   /// The strings of "__metadata__".
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
@@ -61,6 +69,9 @@ class SafetensorsFile {
   Tensor read(std::string_view name) const;
   /// The tensor as it is stored, if there is a DType for it: F32, BF16, I8, I32.
   Tensor read_stored(std::string_view name) const;
+  /// The same where it lies in the mapped file (base/mapped_file.h), not to be written; read_stored() of
+  /// what is not at a multiple of 64 bytes there, or if the file cannot be mapped.
+  Tensor view_stored(std::string_view name) const;
   /// The elements of an I64, I32, U8, I8 or BOOL tensor (U8 0 and 1 for BOOL, others refused).
   std::vector<std::int64_t> read_integers(std::string_view name) const;
   /// The bytes as they are stored, whatever the type.
@@ -70,9 +81,11 @@ class SafetensorsFile {
   explicit SafetensorsFile(FileBytes bytes) : bytes_(std::move(bytes)) {}
   [[noreturn]] void reject(const TensorInfo& info, std::string_view what, std::string_view remedy = {}) const;
   Shape shape_of(const TensorInfo& info) const;
+  DType dtype_of(const TensorInfo& info) const;
 
   FileBytes bytes_;
-  std::uint64_t data_ = 0;  // where the data starts in the file
+  std::shared_ptr<const MappedFile> map_;  // null: not mapped
+  std::uint64_t data_ = 0;                 // where the data starts in the file
   std::vector<TensorInfo> tensors_;
   std::map<std::string, std::string> metadata_;
 };
@@ -83,7 +96,8 @@ class SafetensorsWriter {
  public:
   using Metadata = std::map<std::string, std::string>;
   /// `metadata` gets "format": "pt" unless it has a "format" of its own: Transformers refuses files without.
-  explicit SafetensorsWriter(Metadata metadata = {});
+  /// The data begin at a multiple of `alignment`, itself a multiple of 8.
+  explicit SafetensorsWriter(Metadata metadata = {}, std::size_t alignment = 8);
 
   /// Stores the tensor under its own dtype. Error(bug): a name that is empty, too long, not UTF-8, reserved
   /// or used.
@@ -114,6 +128,7 @@ class SafetensorsWriter {
   static void write_entry(const Entry& entry, const ByteSink& sink);
 
   Metadata metadata_;
+  std::size_t alignment_;
   std::map<std::string, Entry> entries_;
 };
 

@@ -10,6 +10,8 @@
 namespace fovea::formats {
 namespace {
 
+constexpr std::size_t prefix_bytes = 8;  // of the header's length
+
 StoredType stored_as(DType dtype) {
   switch (dtype) {
     case DType::f32:
@@ -36,7 +38,8 @@ void write_rounded(std::span<const float> values, const ByteSink& sink) {
 
 }  // namespace
 
-SafetensorsWriter::SafetensorsWriter(Metadata metadata) : metadata_(std::move(metadata)) {
+SafetensorsWriter::SafetensorsWriter(Metadata metadata, std::size_t alignment)
+    : metadata_(std::move(metadata)), alignment_(alignment) {
   metadata_.emplace("format", "pt");
 }
 
@@ -100,12 +103,13 @@ std::string SafetensorsWriter::header() const {
     begin = end;
   }
   std::string text = json.end_object().finish();
-  text.resize((text.size() + 7) / 8 * 8, ' ');  // so that the data starts at a multiple of 8
+  const std::size_t begins = (prefix_bytes + text.size() + alignment_ - 1) / alignment_ * alignment_;
+  text.resize(begins - prefix_bytes, ' ');
   return text;
 }
 
 std::uint64_t SafetensorsWriter::bytes() const {
-  std::uint64_t sum = 8 + header().size();
+  std::uint64_t sum = prefix_bytes + header().size();
   for (const auto& [name, entry] : entries_) sum += entry.bytes();
   return sum;
 }

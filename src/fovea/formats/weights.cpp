@@ -66,6 +66,8 @@ void check_folder(const Path& folder, FileSystem& files) {
   if (names.value.empty())
     refuse(folder, "is empty", "a model is a folder with config.json and model.safetensors");
   std::ranges::sort(names.value);
+  if (std::ranges::binary_search(names.value, "checkpoints"))
+    refuse(folder, "is of a training that has not ended", "go on with fovea train ... --resume");
   for (const auto& name : names.value)
     if (const Foreign* kind = foreign_kind(name))
       refuse(folder, "has no model.safetensors; its " + printable(name) + " is " + std::string(kind->what),
@@ -83,6 +85,7 @@ Weights Weights::open(const Path& folder, FileSystem& files) {
   check_folder(folder, files);
   Weights weights;
   weights.name_ = shown(folder);
+  weights.folder_ = folder;
   if (!is_adapter(folder)) {
     weights.open_base(folder, files);
     return weights;
@@ -180,6 +183,13 @@ std::vector<std::string> Weights::names() const {
   std::vector<std::string> names;
   for (const auto& [name, place] : places_) names.push_back(name);
   return names;
+}
+
+std::vector<const SafetensorsFile*> Weights::sources() const {
+  std::vector<const SafetensorsFile*> files;
+  for (const auto& shard : shards_) files.push_back(&shard);
+  if (adapter_) files.push_back(&adapter_->file());
+  return files;
 }
 
 const Weights::Place* Weights::place(std::string_view name) const {

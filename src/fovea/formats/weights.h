@@ -44,6 +44,10 @@ class Weights {
   const Adapter* adapter() const { return adapter_.get(); }
   /// Whether a base that is adapted brings that tensor, not the adapter.
   bool is_of_base(std::string_view name) const;
+  /// The folder that was opened; empty for a file alone.
+  const std::filesystem::path& folder() const { return folder_; }
+  /// Every file that tensors come from: the shards, and an adapter's.
+  std::vector<const SafetensorsFile*> sources() const;
   /// For messages: the folder, escaped.
   const std::string& name() const { return name_; }
 
@@ -65,6 +69,7 @@ class Weights {
   const SafetensorsFile& file_of(const Place& place) const;
 
   std::string name_;
+  std::filesystem::path folder_;
   std::vector<SafetensorsFile> shards_;
   std::shared_ptr<const Adapter> adapter_;
   std::map<std::string, Place, std::less<>> places_;

@@ -194,8 +194,8 @@ void gemm_serial(const Execution& exec, int worker, const GemmExtents& extents, 
   run_serial(exec, kernels_of(exec), worker, extents, A, B, nullptr, C, epilogue);
 }
 
-void PackedMatrix::Free::operator()(float* data) const {
-  if (!borrowed) ::operator delete[](data, std::align_val_t{64});
+void PackedMatrix::Free::operator()(const float* data) const {
+  if (!borrowed) ::operator delete[](const_cast<float*>(data), std::align_val_t{64});
 }
 
 std::size_t packed_floats(const Execution& exec, std::int64_t K, std::int64_t N) {
@@ -207,17 +207,22 @@ std::size_t packed_floats(const Execution& exec, std::int64_t K, std::int64_t N)
   return static_cast<std::size_t>(*count);
 }
 
-PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const float* B, std::int64_t ldb,
-                    bool transpose_b, float* memory) {
-  check({1, N, K, K, ldb, N, false, transpose_b}, false);
-  const GemmKernels kernels = kernels_of(exec);
-  const std::int64_t panel = kernels.panel, columns = ceil_div(N, panel) * panel;
+PackedMatrix packed_b(const Execution& exec, std::int64_t K, std::int64_t N, const float* memory) {
   PackedMatrix packed;
   packed.K_ = K;
   packed.N_ = N;
   packed.kernels_ = exec.kernels;
   packed.precision_ = precision_of(exec);
-  packed.data_ = std::unique_ptr<float[], PackedMatrix::Free>(memory, PackedMatrix::Free{true});
+  packed.data_ = std::unique_ptr<const float[], PackedMatrix::Free>(memory, PackedMatrix::Free{true});
+  return packed;
+}
+
+PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const float* B, std::int64_t ldb,
+                    bool transpose_b, float* memory) {
+  check({1, N, K, K, ldb, N, false, transpose_b}, false);
+  const GemmKernels kernels = kernels_of(exec);
+  const std::int64_t panel = kernels.panel, columns = ceil_div(N, panel) * panel;
+  PackedMatrix packed = packed_b(exec, K, N, memory);
   if (exec.kernels == KernelSet::reference) {
     kernels.pack_b(B, ldb, transpose_b, 0, K, N, memory);
     return packed;
@@ -228,9 +233,12 @@ PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const
     const float* from = B + begin * (transpose_b ? ldb : 1);
     const std::int64_t pair = kernels.pair, block = pair * cpu::gemm_block(ceil_div(K, pair));
     for (std::int64_t k = 0; k < K; k += block) {
-      const std::int64_t kb = std::min(block, K - k);
+      const std::int64_t kb = std::min(block, K - k), units = ceil_div(kb, pair);
+      // The columns that fill up the last panel: nothing is made of them, but they may be stored.
+      if (end == columns && N % panel)
+        std::fill_n(memory + k / pair * columns + (end - panel) * units, panel * units, 0.0f);
       kernels.pack_b(from, ldb, transpose_b, k, kb, std::min(end, N) - begin,
-                     memory + k / pair * columns + begin * ceil_div(kb, pair));
+                     memory + k / pair * columns + begin * units);
     }
   });
   return packed;

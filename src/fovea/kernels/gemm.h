@@ -52,18 +52,19 @@ class PackedMatrix {
   const float* data() const { return data_.get(); }
 
  private:
+  friend PackedMatrix packed_b(const Execution& exec, std::int64_t K, std::int64_t N, const float* memory);
   friend PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const float* B,
                              std::int64_t ldb, bool transpose_b, float* memory);
   friend PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const float* B,
                              std::int64_t ldb, bool transpose_b);
   struct Free {
     bool borrowed;  // the memory is the caller's
-    void operator()(float* data) const;
+    void operator()(const float* data) const;
   };
   std::int64_t K_ = 0, N_ = 0;
   KernelSet kernels_ = KernelSet::reference;
   Precision precision_ = Precision::f32;
-  std::unique_ptr<float[], Free> data_;
+  std::unique_ptr<const float[], Free> data_;
 };
 
 /// op(B)[K,N] packed for exec.kernels, in exec.precision. B is [K,N], or [N,K] if transpose_b.
@@ -75,6 +76,9 @@ PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const
 std::size_t packed_floats(const Execution& exec, std::int64_t K, std::int64_t N);
 PackedMatrix pack_b(const Execution& exec, std::int64_t K, std::int64_t N, const float* B, std::int64_t ldb,
                     bool transpose_b, float* memory);
+
+/// What pack_b(exec, ...) made of a matrix [K,N], and wrote to `memory` that outlives the result.
+PackedMatrix packed_b(const Execution& exec, std::int64_t K, std::int64_t N, const float* memory);
 
 /// gemm with a packed right operand: the same bits as with the operand it was packed from. extents.K and .N
 /// must be B's and exec.kernels the set it was packed for (else Error(bug)); extents.ldb and .transpose_b are

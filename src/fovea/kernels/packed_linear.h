@@ -25,8 +25,7 @@ struct LinearRows {
 ///   f32    the numbers themselves, in the layout of PackedMatrix, for one kernel set
 ///   bf16   rounded to nearest even
 ///   i8     integers and a scale a row, max |w| / 127, rounded to nearest even; the scale of a row with NaN
-///   or infinity is
-///          NaN. Rows that come as i8 keep their integers and scales.
+///          or infinity is NaN. Rows that come as i8 keep their integers and scales.
 /// bf16 and i8 lie the same way for every kernel set: panels of 64 rows of W, each [K/2 or K/4][64 rows][2 or
 /// 4 elements], integers plus 128.
 class PackedLinear {
@@ -41,18 +40,19 @@ class PackedLinear {
   const std::byte* panels() const { return memory_.get(); }  ///< of bf16 and i8
   const float* scales() const { return scales_; }            ///< of i8, else null
   const PackedMatrix& matrix() const { return matrix_; }     ///< of f32
+  const std::byte* memory() const { return memory_.get(); }  ///< all of it, bytes() long
 
  private:
-  friend PackedLinear pack_linear(const Execution& exec, DType dtype, const LinearRows& weights,
-                                  std::byte* memory);
+  friend PackedLinear packed_linear(const Execution& exec, DType dtype, std::int64_t N, std::int64_t K,
+                                    const std::byte* memory, bool borrowed);
   struct Free {
     bool borrowed;  // the memory is the caller's
-    void operator()(std::byte* data) const;
+    void operator()(const std::byte* data) const;
   };
   DType dtype_ = DType::f32;
   std::int64_t N_ = 0, K_ = 0;
   std::size_t bytes_ = 0;
-  std::unique_ptr<std::byte[], Free> memory_;
+  std::unique_ptr<const std::byte[], Free> memory_;
   PackedMatrix matrix_;            // f32: over memory_
   const float* scales_ = nullptr;  // i8: in memory_, behind the panels
 };
@@ -66,6 +66,12 @@ std::size_t packed_linear_bytes(const Execution& exec, DType dtype, std::int64_t
 /// of the three, or K above 131072 for i8 (sums of products are 32-bit).
 PackedLinear pack_linear(const Execution& exec, DType dtype, const LinearRows& weights,
                          std::byte* memory = nullptr);
+
+/// Weights [N,K] that pack_linear packed as `dtype` to `memory`, here or, where the layout of f32 is that of
+/// exec's kernels, elsewhere; it outlives the result. If it is not `borrowed`, it came from operator new[]
+/// with an alignment of 64, and is the result's.
+PackedLinear packed_linear(const Execution& exec, DType dtype, std::int64_t N, std::int64_t K,
+                           const std::byte* memory, bool borrowed = true);
 
 /// What happens to an element, in this order, and where rows lie.
 ///   c = sum_k x w  (+ y if accumulate)  (+ bias[n]);  y = activation(c)  (+ residual[m,n])

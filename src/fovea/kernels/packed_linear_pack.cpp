@@ -114,18 +114,25 @@ void pack_panels(const Execution& exec, DType dtype, const LinearRows& rows, std
   }
 }
 
-PackedMatrix pack_floats(const Execution& exec, const LinearRows& rows, float* memory) {
-  if (rows.dtype == DType::f32)
-    return pack_b(exec, rows.K, rows.N, static_cast<const float*>(rows.data), rows.K, true, memory);
+void pack_floats(const Execution& exec, const LinearRows& rows, float* memory) {
+  if (rows.dtype == DType::f32) {
+    pack_b(exec, rows.K, rows.N, static_cast<const float*>(rows.data), rows.K, true, memory);
+    return;
+  }
   const std::unique_ptr<float[]> wide(new float[static_cast<std::size_t>(rows.N * rows.K)]);
   for (std::int64_t n = 0; n < rows.N; ++n) widen_row(rows, n, wide.get() + n * rows.K);
-  return pack_b(exec, rows.K, rows.N, wide.get(), rows.K, true, memory);
+  pack_b(exec, rows.K, rows.N, wide.get(), rows.K, true, memory);
+}
+
+// Where the scales of i8 begin: behind the panels.
+std::int64_t scales_place(std::int64_t N, std::int64_t K) {
+  return padded_rows(N) / linear_panel * panel_bytes(DType::i8, K);
 }
 
 }  // namespace
 
-void PackedLinear::Free::operator()(std::byte* data) const {
-  if (!borrowed) ::operator delete[](data, std::align_val_t{64});
+void PackedLinear::Free::operator()(const std::byte* data) const {
+  if (!borrowed) ::operator delete[](const_cast<std::byte*>(data), std::align_val_t{64});
 }
 
 std::size_t packed_linear_bytes(const Execution& exec, DType dtype, std::int64_t N, std::int64_t K) {
@@ -140,29 +147,38 @@ std::size_t packed_linear_bytes(const Execution& exec, DType dtype, std::int64_t
   return static_cast<std::size_t>(*bytes);
 }
 
+PackedLinear packed_linear(const Execution& exec, DType dtype, std::int64_t N, std::int64_t K,
+                           const std::byte* memory, bool borrowed) {
+  PackedLinear packed;
+  packed.dtype_ = dtype;
+  packed.N_ = N;
+  packed.K_ = K;
+  packed.bytes_ = packed_linear_bytes(exec, dtype, N, K);
+  packed.memory_ =
+      std::unique_ptr<const std::byte[], PackedLinear::Free>(memory, PackedLinear::Free{borrowed});
+  if (dtype == DType::f32) packed.matrix_ = packed_b(exec, K, N, reinterpret_cast<const float*>(memory));
+  if (dtype == DType::i8) packed.scales_ = reinterpret_cast<const float*>(memory + scales_place(N, K));
+  return packed;
+}
+
 PackedLinear pack_linear(const Execution& exec, DType dtype, const LinearRows& weights, std::byte* memory) {
   check(weights.dtype, weights.N, weights.K);
   if (weights.dtype == DType::i8 && !weights.scales) fail("rows of i8 without scales");
-  PackedLinear packed;
-  packed.dtype_ = dtype;
-  packed.N_ = weights.N;
-  packed.K_ = weights.K;
-  packed.bytes_ = packed_linear_bytes(exec, dtype, weights.N, weights.K);
+  const std::size_t bytes = packed_linear_bytes(exec, dtype, weights.N, weights.K);
   const bool borrowed = memory != nullptr;
-  if (!borrowed) memory = static_cast<std::byte*>(::operator new[](packed.bytes_, std::align_val_t{64}));
-  packed.memory_ = std::unique_ptr<std::byte[], PackedLinear::Free>(memory, PackedLinear::Free{borrowed});
+  if (!borrowed) memory = static_cast<std::byte*>(::operator new[](bytes, std::align_val_t{64}));
+  PackedLinear packed = packed_linear(exec, dtype, weights.N, weights.K, memory, borrowed);
   if (dtype == DType::f32) {
-    packed.matrix_ = pack_floats(exec, weights, reinterpret_cast<float*>(memory));
+    std::memset(memory + bytes - std::min<std::size_t>(bytes, 64), 0, std::min<std::size_t>(bytes, 64));
+    pack_floats(exec, weights, reinterpret_cast<float*>(memory));
     return packed;
   }
   float* scales = nullptr;
   if (dtype == DType::i8) {
-    const std::int64_t panels = padded_rows(weights.N) / linear_panel * panel_bytes(dtype, weights.K);
-    scales = reinterpret_cast<float*>(memory + panels);
+    scales = reinterpret_cast<float*>(memory + scales_place(weights.N, weights.K));
     std::fill(scales, scales + padded_rows(weights.N), 0.0f);
   }
   pack_panels(exec, dtype, weights, memory, scales);
-  packed.scales_ = scales;
   return packed;
 }
 

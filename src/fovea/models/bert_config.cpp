@@ -135,6 +135,10 @@ double parameter_count(const BertConfig& config) {
   return tables + static_cast<double>(config.layers) * layer + head;
 }
 
+void clear_dropout(BertConfig& config) {
+  config.dropout = config.attention_dropout = config.classifier_dropout = 0.0f;
+}
+
 std::string config_json(const BertConfig& config, DType weights) {
   const auto& facts = facts_of(config.family);
   const Keys& keys = keys_of(config.family);

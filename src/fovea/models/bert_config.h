@@ -51,6 +51,8 @@ bool is_roberta(BertConfig::Family family);
 /// Whether `model_type` names one of the families.
 bool is_bert(std::string_view model_type);
 
+/// Sets every dropout to 0: two models that then agree are of one architecture.
+void clear_dropout(BertConfig& config);
 /// Throws Error(kind) naming `where` and the first thing in `config` that cannot be built.
 void validate(const BertConfig& config, Error::Kind kind, std::string_view where);
 /// How many numbers such a model learns.

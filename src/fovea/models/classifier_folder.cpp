@@ -41,7 +41,13 @@ BertConfig with_head(BertConfig config, const std::filesystem::path& directory,
   config.head = BertConfig::Head::text;
   config.pooler = config.family == BertConfig::Family::bert;
   const std::string name = is_roberta(config.family) ? "classifier.out_proj.weight" : "classifier.weight";
-  const auto rows = weights.has(name) ? weights.info(name).shape.front() : config.classes.size();
+  if (!weights.has(name)) return config;
+  constexpr std::int64_t most_classes = 100'000;
+  const auto& shape = weights.info(name).shape;
+  if (shape.size() != 2 || shape[0] < 1 || shape[0] > most_classes)
+    throw Error(Error::Kind::model, weights.name() + ": " + name,
+                "is no matrix with a row for each of 1 to " + std::to_string(most_classes) + " classes");
+  const std::int64_t rows = shape[0];
   if (rows == config.classes.size()) return config;
   config.classes = {{}, rows == 1 ? Problem::regression : Problem::single_label};
   for (std::int64_t i = 0; i < rows; ++i) config.classes.names.push_back("LABEL_" + std::to_string(i));
@@ -126,8 +132,13 @@ std::unique_ptr<Bert> load_bert(const std::filesystem::path& directory, const ke
 }
 
 std::unique_ptr<Bert> load_bert(const std::filesystem::path& directory) {
-  const auto weights = formats::Weights::open(directory);
-  auto model = std::make_unique<Bert>(bert_config(directory, weights, {}));
+  return load_bert(directory, directory);
+}
+
+std::unique_ptr<Bert> load_bert(const std::filesystem::path& described,
+                                const std::filesystem::path& weighed) {
+  const auto weights = formats::Weights::open(weighed);
+  auto model = std::make_unique<Bert>(bert_config(described, weights, {}));
   model->read_weights(weights);
   return model;
 }

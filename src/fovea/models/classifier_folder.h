@@ -45,5 +45,7 @@ std::unique_ptr<Bert> load_bert(const std::filesystem::path& directory, const ke
                                 std::optional<BertConfig::Head> head = {}, std::optional<DType> weights = {});
 /// The same to be written or trained again: as f32, nothing packed.
 std::unique_ptr<Bert> load_bert(const std::filesystem::path& directory);
+/// The same with the weights of another directory.
+std::unique_ptr<Bert> load_bert(const std::filesystem::path& described, const std::filesystem::path& weighed);
 
 }  // namespace fovea::models

@@ -128,6 +128,10 @@ FileNames Gpt2::names_in(const formats::Weights& file) const {
           .left_out = file.has("wte.weight") ? std::string(prefix) : ""};
 }
 
+void clear_dropout(Gpt2Config& config) {
+  config.embedding_dropout = config.residual_dropout = config.attention_dropout = 0.0f;
+}
+
 std::string config_json(const Gpt2Config& config, DType weights) {
   formats::JsonWriter json;
   json.begin_object();

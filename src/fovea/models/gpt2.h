@@ -29,6 +29,8 @@ struct Gpt2Config {
   std::int64_t inner() const { return feed_forward > 0 ? feed_forward : 4 * width; }
 };
 
+/// Sets every dropout to 0: two models that then agree are of one architecture.
+void clear_dropout(Gpt2Config& config);
 /// Throws Error(kind) naming `where` and the first thing in `config` that cannot be built.
 void validate(const Gpt2Config& config, Error::Kind kind, std::string_view where);
 /// How many numbers such a model learns.

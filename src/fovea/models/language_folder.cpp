@@ -22,10 +22,9 @@ struct Opened {
   LanguageConfig config;
 };
 
-Opened open(const std::filesystem::path& directory) {
-  auto weights =
-      formats::Weights::open(directory);  // first: it says best what a folder is that is no model's
-  auto config = read_language_config(formats::read_config_of(directory));
+Opened open(const std::filesystem::path& described, const std::filesystem::path& weighed) {
+  auto weights = formats::Weights::open(weighed);  // first: it says best what a folder is that is no model's
+  auto config = read_language_config(formats::read_config_of(described));
   expect_size(weights, parameter_count(config));
   return {std::move(weights), std::move(config)};
 }
@@ -59,7 +58,12 @@ LanguageConfig read_language_config(const formats::Json& config) {
 }
 
 std::unique_ptr<LanguageModel> load_language_model(const std::filesystem::path& directory) {
-  const auto [weights, config] = open(directory);
+  return load_language_model(directory, directory);
+}
+
+std::unique_ptr<LanguageModel> load_language_model(const std::filesystem::path& described,
+                                                   const std::filesystem::path& weighed) {
+  const auto [weights, config] = open(described, weighed);
   auto model = make_language_model(config);
   model->read_weights(weights);
   return model;
@@ -68,7 +72,7 @@ std::unique_ptr<LanguageModel> load_language_model(const std::filesystem::path& 
 std::unique_ptr<LanguageModel> load_language_model_for_inference(const std::filesystem::path& directory,
                                                                  const kernels::Execution& exec,
                                                                  std::optional<DType> dtype) {
-  const auto [weights, config] = open(directory);
+  const auto [weights, config] = open(directory, directory);
   auto model = declare_language_model(config);
   const Packing packing{exec, dtype.value_or(stored_as(weights))};
   model->read_weights(weights, &packing);

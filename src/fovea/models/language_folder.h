@@ -37,7 +37,10 @@ LanguageConfig read_language_config(const formats::Json& config);
 /// The model in a directory: config.json and the weights, in one file or in shards. Nothing is allocated that
 /// the weights do not back.
 std::unique_ptr<LanguageModel> load_language_model(const std::filesystem::path& directory);
-/// The same for a model that only answers, its weights packed for exec's kernels tensor by tensor: as
+/// The same with the weights of another directory.
+std::unique_ptr<LanguageModel> load_language_model(const std::filesystem::path& described,
+                                                   const std::filesystem::path& weighed);
+/// The first for a model that only answers, its weights packed for exec's kernels tensor by tensor: as
 /// `weights`, or if that is not given as they are stored (what is neither bf16 nor i8 as f32).
 std::unique_ptr<LanguageModel> load_language_model_for_inference(const std::filesystem::path& directory,
                                                                  const kernels::Execution& exec,

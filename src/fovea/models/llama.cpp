@@ -181,6 +181,8 @@ FileNames Llama::names_in(const formats::Weights& file) const {
           .left_out = file.has("embed_tokens.weight") ? std::string(prefix) : ""};
 }
 
+void clear_dropout(LlamaConfig& config) { config.dropout = config.attention_dropout = 0.0f; }
+
 std::string config_json(const LlamaConfig& config, DType weights) {
   const FamilyName& family = name_of(config.family);
   formats::JsonWriter json;

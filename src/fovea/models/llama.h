@@ -41,6 +41,8 @@ struct LlamaConfig {
   std::int64_t E() const { return head_width > 0 ? head_width : width / heads; }
 };
 
+/// Sets every dropout to 0: two models that then agree are of one architecture.
+void clear_dropout(LlamaConfig& config);
 /// Throws Error(kind) naming `where` and the first thing in `config` that cannot be built.
 void validate(const LlamaConfig& config, Error::Kind kind, std::string_view where);
 /// How many numbers such a model learns.

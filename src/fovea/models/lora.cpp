@@ -1,7 +1,6 @@
 #include "fovea/models/lora.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <set>
 

@@ -46,6 +46,10 @@ double parameter_count(const RecurrentClassifierConfig& config) {
   return static_cast<double>(RecurrentClassifier(config, Declared{}).parameters().count());
 }
 
+void clear_dropout(RecurrentClassifierConfig& config) {
+  config.embedding_dropout = config.dropout = config.classifier_dropout = 0.0f;
+}
+
 std::string config_json(const RecurrentClassifierConfig& config, DType weights) {
   formats::JsonWriter json;
   json.begin_object();

@@ -40,6 +40,8 @@ struct RecurrentClassifierConfig {
 /// The model_type of their config.json.
 inline constexpr std::string_view recurrent_classifier_type = "fovea-recurrent-classifier";
 
+/// Sets every dropout to 0: two models that then agree are of one architecture.
+void clear_dropout(RecurrentClassifierConfig& config);
 /// Throws Error(kind) naming `where` and the first thing in `config` that cannot be built.
 void validate(const RecurrentClassifierConfig& config, Error::Kind kind, std::string_view where);
 /// How many numbers such a model learns.

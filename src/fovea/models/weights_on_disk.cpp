@@ -10,6 +10,7 @@
 
 #include "fovea/base/error.h"
 #include "fovea/kernels/quantise_row.h"
+#include "fovea/models/packed_weights.h"
 
 namespace fovea::models {
 namespace {
@@ -176,6 +177,7 @@ Tensor read_tensor(const formats::Weights& file, const std::string& name, const 
 std::vector<std::string> read_parameters(const formats::Weights& file, nn::Parameters& parameters,
                                          const Packing* packing, const FileNames& names) {
   expect_names(file, parameters, names);
+  if (packing && bind_packed(file, *packing, parameters)) return {};
   if (packing || !parameters.values().defined()) return read_whole(file, parameters, packing, names);
   for (const auto& view : parameters.views()) {
     if (names.begins_anew && names.begins_anew(view.name)) continue;

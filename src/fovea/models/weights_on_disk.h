@@ -27,7 +27,8 @@ struct FileNames {
 };
 
 /// Fills `parameters` from a file that has a tensor for each of their names. With a packing, for a model that
-/// only answers, each tensor is packed as soon as it is read; without, parameters that were not allocated are
+/// only answers, each tensor is packed as soon as it is read, or all of them were before
+/// (models/packed_weights.h); without, parameters that were not allocated are
 /// held (nn::Parameters::hold). Throws Error(model) listing missing and unknown
 /// tensors (up to ten of each), or naming the tensor whose shape disagrees and both shapes. Gives the names
 /// of those that were packed and hold NaN or infinities.

@@ -137,34 +137,47 @@ std::int64_t packed_bytes(const kernels::Execution& exec, DType dtype, const Par
       kernels::packed_linear_bytes(exec, dtype, parameter.shape[0], parameter.shape[1]));
 }
 
-}  // namespace
-
-// The next piece of packed_ becomes the parameter's.
-void Parameters::pack_one(const kernels::Execution& exec, DType dtype, Parameter& parameter,
-                          const StoredRows& stored, std::int64_t& offset) {
-  parameter.packed = kernels::pack_linear(exec, dtype,
-                                          {.dtype = stored.rows.dtype(),
-                                           .data = stored.rows.raw(),
-                                           .N = parameter.shape[0],
-                                           .K = parameter.shape[1],
-                                           .scales = stored.scales.defined() ? stored.scales.f32() : nullptr},
-                                          packed_.raw() + offset);
-  offset += packed_bytes(exec, dtype, parameter);
+kernels::LinearRows rows_of(const Parameter& parameter, const StoredRows& stored) {
+  return {.dtype = stored.rows.dtype(),
+          .data = stored.rows.raw(),
+          .N = parameter.shape[0],
+          .K = parameter.shape[1],
+          .scales = stored.scales.defined() ? stored.scales.f32() : nullptr};
 }
+
+}  // namespace
 
 void Parameters::load(const kernels::Execution& exec, DType dtype,
                       const std::function<StoredRows(const Parameter&)>& read) {
   if (values_.defined())
     throw Error(Error::Kind::bug, "parameters", "weights that were allocated cannot be loaded packed");
-  std::int64_t total = 0, offset = 0;
+  std::int64_t total = 0;
   for (const auto& parameter : parameters_)
     if (parameter.packs(dtype)) total += packed_bytes(exec, dtype, parameter);
-  packed_ = Tensor::empty({total}, DType::i8);  // one piece: large pages serve all of it
+  packed_ = {Tensor::empty({total}, DType::i8)};  // one piece: large pages serve all of it
+  std::byte* memory = packed_.front().raw();
   for (auto& parameter : parameters_) {
     const StoredRows stored = read(parameter);
-    if (parameter.packs(dtype)) pack_one(exec, dtype, parameter, stored, offset);
-    if (!parameter.packs(dtype) || (parameter.looked_up && dtype == DType::f32))
-      parameter.value = widened(stored).reshape(parameter.shape);
+    if (parameter.packs(dtype)) {
+      parameter.packed = kernels::pack_linear(exec, dtype, rows_of(parameter, stored), memory);
+      memory += packed_bytes(exec, dtype, parameter);
+    }
+    if (parameter.keeps_values(dtype)) parameter.value = widened(stored).reshape(parameter.shape);
+  }
+}
+
+void Parameters::bind(const kernels::Execution& exec, DType dtype,
+                      const std::function<PackedForm(const Parameter&)>& form) {
+  if (values_.defined())
+    throw Error(Error::Kind::bug, "parameters", "weights that were allocated cannot be bound to others");
+  for (auto& parameter : parameters_) {
+    PackedForm given = form(parameter);
+    if (parameter.keeps_values(dtype)) parameter.value = given.value.reshape(parameter.shape);
+    if (!parameter.packs(dtype)) continue;
+    expect_shape(given.packed, {packed_bytes(exec, dtype, parameter)}, "parameters");
+    parameter.packed =
+        kernels::packed_linear(exec, dtype, parameter.shape[0], parameter.shape[1], given.packed.raw());
+    packed_.push_back(std::move(given.packed));
   }
 }
 

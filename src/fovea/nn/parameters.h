@@ -52,8 +52,10 @@ struct Parameter {
   bool adaptable = false;    ///< nothing but nn::linear reads it: products by it may have adapters
   std::vector<ops::LowRank> adapters = {};  ///< what is added to them (models/lora.h)
 
-  /// Whether it may be held as `dtype` alone.
+  /// Whether it is packed where weights are held as `dtype`, and whether it has f32 values there: it may have
+  /// both.
   bool packs(DType dtype) const { return multiplies || (looked_up && dtype != DType::f32); }
+  bool keeps_values(DType dtype) const { return !packs(dtype) || (looked_up && dtype == DType::f32); }
 };
 
 /// Weights [N,K] as a file holds them: f32 or bf16; or i8, with scales [N].
@@ -62,6 +64,11 @@ struct StoredRows {
 };
 /// The same as f32.
 Tensor widened(const StoredRows& stored);
+
+/// A parameter as Parameters::load() left it: its packed form, bytes [.] as i8, its f32 values, or both.
+struct PackedForm {
+  Tensor packed, value;
+};
 
 /// All learned tensors of a model in one flat array, their gradients in another: an optimiser, an average or
 /// a norm is one pass over memory. Modules declare what they need, then allocate() binds it.
@@ -80,6 +87,10 @@ class Parameters {
   /// form, as f32 with the same bits.
   void load(const kernels::Execution& exec, DType dtype,
             const std::function<StoredRows(const Parameter&)>& read);
+
+  /// The same where all of it was done before: `form` gives each parameter's, which are used where they lie.
+  void bind(const kernels::Execution& exec, DType dtype,
+            const std::function<PackedForm(const Parameter&)>& form);
 
   /// In place of allocate(), for a model that stays as it is while adapters beside it learn: keeps as f32
   /// what `read` gives, without an arena, and so without gradients. What it gives no rows of stays undefined.
@@ -107,10 +118,8 @@ class Parameters {
 
  private:
   std::deque<Parameter> parameters_;
-  void pack_one(const kernels::Execution& exec, DType dtype, Parameter& parameter, const StoredRows& stored,
-                std::int64_t& offset);
-
-  Tensor values_, gradients_, packed_;
+  Tensor values_, gradients_;
+  std::vector<Tensor> packed_;  // what the parameters' packed forms lie in
 };
 
 }  // namespace fovea::nn

@@ -10,6 +10,7 @@
 #include <new>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fovea/base/error.h"
@@ -26,8 +27,9 @@ std::size_t size_class(std::size_t bytes) {
   return (wanted + step - 1) / step * step;
 }
 
-// A block of up to this many times the size asked for is taken from the cache before the system is asked. Batches are
-// never of quite the same size: with blocks of just one class each new mixture of lengths would ask for new ones.
+// A block of up to this many times the size asked for is taken from the cache before the system is asked.
+// Batches are never of quite the same size: with blocks of just one class each new mixture of lengths would
+// ask for new ones.
 constexpr std::size_t most_oversize = 2;
 
 struct Block {
@@ -120,7 +122,16 @@ std::shared_ptr<Storage> Storage::allocate(std::size_t bytes) {
   return std::shared_ptr<Storage>(new Storage(block.data, bytes, block.capacity));
 }
 
-Storage::~Storage() { cache().give_back({data_, capacity_}); }
+std::shared_ptr<Storage> Storage::borrow(std::shared_ptr<const void> owner, const std::byte* data,
+                                         std::size_t bytes) {
+  std::shared_ptr<Storage> storage(new Storage(const_cast<std::byte*>(data), bytes, 0));
+  storage->owner_ = std::move(owner);
+  return storage;
+}
+
+Storage::~Storage() {
+  if (capacity_ > 0) cache().give_back({data_, capacity_});
+}
 
 StorageStatistics storage_statistics() { return cache().statistics(); }
 

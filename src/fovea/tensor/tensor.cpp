@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "fovea/base/checked.h"
 
@@ -13,14 +14,25 @@ namespace {
 
 }  // namespace
 
-Tensor Tensor::empty(Shape shape, DType dtype) {
+Tensor Tensor::without_memory(Shape shape, DType dtype) {
   Tensor tensor;
   tensor.shape_ = shape;
   tensor.dtype_ = dtype;
   tensor.elements_ = shape.elements();
-  const auto bytes = checked_mul<std::int64_t>(tensor.elements_, static_cast<std::int64_t>(size_of(dtype)));
-  if (!bytes) wrong(shape.text() + " is larger than memory can be");
-  tensor.storage_ = Storage::allocate(static_cast<std::size_t>(*bytes));
+  if (!checked_mul<std::int64_t>(tensor.elements_, static_cast<std::int64_t>(size_of(dtype))))
+    wrong(shape.text() + " is larger than memory can be");
+  return tensor;
+}
+
+Tensor Tensor::empty(Shape shape, DType dtype) {
+  Tensor tensor = without_memory(shape, dtype);
+  tensor.storage_ = Storage::allocate(tensor.bytes());
+  return tensor;
+}
+
+Tensor Tensor::over(std::shared_ptr<const void> owner, const std::byte* data, Shape shape, DType dtype) {
+  Tensor tensor = without_memory(shape, dtype);
+  tensor.storage_ = Storage::borrow(std::move(owner), data, tensor.bytes());
   return tensor;
 }
 
@@ -98,7 +110,8 @@ Tensor Tensor::grad() const {
   return gradient_->gradient.reshape(shape_);
 }
 
-void expect_shape(const Tensor& tensor, std::initializer_list<std::int64_t> expected, std::string_view where) {
+void expect_shape(const Tensor& tensor, std::initializer_list<std::int64_t> expected,
+                  std::string_view where) {
   const Shape& found = tensor.shape();
   bool same = found.rank() == static_cast<int>(expected.size());
   int axis = 0;

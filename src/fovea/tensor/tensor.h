@@ -24,6 +24,10 @@ class Tensor {
   static Tensor full(Shape shape, float value);
   static Tensor of(Shape shape, std::span<const float> values);
 
+  /// Elements that lie at `data`, in memory of `owner`'s, which is kept; they are not to be written if it is
+  /// not.
+  static Tensor over(std::shared_ptr<const void> owner, const std::byte* data, Shape shape, DType dtype);
+
   bool defined() const { return storage_ != nullptr; }
   const Shape& shape() const { return shape_; }
   std::int64_t dim(int axis) const { return shape_[axis]; }
@@ -41,7 +45,8 @@ class Tensor {
   Tensor reshape(Shape shape) const;
   /// Rows [begin, end) of the first axis, as a view without a gradient of its own.
   Tensor rows(std::int64_t begin, std::int64_t end) const;
-  /// Elements [begin, begin + shape.elements()) in that shape, as a view without a gradient: how an arena is cut up.
+  /// Elements [begin, begin + shape.elements()) in that shape, as a view without a gradient: how an arena is
+  /// cut up.
   Tensor slice(std::int64_t begin, Shape shape) const;
   Tensor clone() const;
   /// The same elements without the gradient.
@@ -55,6 +60,8 @@ class Tensor {
   Tensor grad() const;
 
  private:
+  static Tensor without_memory(Shape shape, DType dtype);
+
   Shape shape_;
   DType dtype_ = DType::f32;
   std::int64_t elements_ = 0;
