@@ -2,7 +2,7 @@
 // peers/train_recurrent.py.
 //   training BATCHES [--preset tiny|small|base] [--vocabulary V] [--inner-dropout P]
 //   training BATCHES --recipe FILE --tokenizer FILE.model [--set SECTION.KEY=VALUE ...]
-//     and [--threads N] [--updates N] [--warm N] [--weights FILE]
+//     and [--threads N] [--updates N] [--warm N] [--weights FILE] [--precision f32|bf16]
 // BATCHES: a pair a line, "source ids TAB target ids" separated by spaces, without end of sentence; an empty
 // line ends a batch. Timed update i takes batch i, after `warm` updates that are not timed. The model is a
 // preset of the Transformer, with dropout 0.1 on embeddings and sublayers and P on attention weights and
@@ -93,9 +93,9 @@ models::TransformerConfig preset_config(const std::string& preset, std::int64_t 
 struct Options {
   std::string batches;
   std::map<std::string, std::string> named{
-      {"--preset", "tiny"}, {"--vocabulary", "10000"}, {"--threads", "2"},
-      {"--updates", "20"},  {"--warm", "3"},           {"--inner-dropout", "0.1"},
-      {"--recipe", ""},     {"--tokenizer", ""},       {"--weights", ""}};
+      {"--preset", "tiny"}, {"--vocabulary", "10000"},  {"--threads", "2"}, {"--updates", "20"},
+      {"--warm", "3"},      {"--inner-dropout", "0.1"}, {"--recipe", ""},   {"--tokenizer", ""},
+      {"--weights", ""},    {"--precision", "f32"}};
   std::vector<std::string> changes;  // --set
 
   const std::string& text(const char* name) const { return named.at(name); }
@@ -165,6 +165,8 @@ int run(int argc, char** argv) {
   if (const auto& path = options.text("--weights"); !path.empty()) model->weights_file(DType::f32).save(path);
   model->parameters().allocate_gradients();
   const kernels::ExecutionOwner owner(options.number("--threads"));
+  kernels::Execution exec = owner.get();
+  if (options.text("--precision") == "bf16") exec.precision = kernels::Precision::bf16;
   training::TrainingOptions training;
   training.schedule = training::ScheduleKind::constant;
   training.rate = 1e-4;
@@ -179,7 +181,7 @@ int run(int argc, char** argv) {
     const int turn = update > warm ? update - warm - 1 : update - 1;
     const data::Batch& batch = batches[static_cast<std::size_t>(turn) % batches.size()];
     const auto began = Clock::now();
-    ops::Context ctx{.exec = owner.get(), .tape = &tape, .training = true, .seed = 1};
+    ops::Context ctx{.exec = exec, .tape = &tape, .training = true, .seed = 1};
     ctx.update = static_cast<std::uint32_t>(update);
     model->parameters().zero_gradients();
     const auto sums = model->loss(

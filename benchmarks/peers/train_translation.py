@@ -5,7 +5,8 @@ Both read the same batches (packed by tokens, sorted by length) of the same text
 tied on all three sides, sinusoidal positions, post-norm, ReLU, dropout 0.1 on embeddings and sublayers, label smoothing
 0.1, Adam, f32. Dropout on attention weights and activations, which torch.nn.Transformer has too, is --inner-dropout; at
 0 PyTorch may use its fused attention. PyTorch runs eager, compiled for any shape, and (--static) compiled for each batch's
-own; the best counts. Runs alternate over the same batches, medians of the updates are shown, and each side's losses.
+own; the best counts. --precision bf16 is training.precision for fovea, autocast for PyTorch. Runs alternate over the same
+batches, medians of the updates are shown, and each side's losses.
 
     benchmarks/peers/venv/bin/python benchmarks/peers/train_translation.py --data DIR --preset tiny
 """
@@ -129,6 +130,7 @@ class TorchRun:
         self.forward = self.model
         if kind != "eager":
             self.forward = torch.compile(self.model, dynamic=kind == "compiled")
+        self.autocast = torch.autocast("cpu", torch.bfloat16, enabled=arguments.precision == "bf16")
         self.batches = [pad_batch(batch) for batch in batches]
         self.first_loss = self.first_norm = self.last_loss = None
         # Every shape that will be timed, once: what is compiled is compiled here.
@@ -141,7 +143,8 @@ class TorchRun:
         inputs, tokens = self.batches[turn % len(self.batches)]
         began = time.perf_counter()
         self.optimiser.zero_grad(set_to_none=True)
-        loss = self.forward(*inputs)
+        with self.autocast:
+            loss = self.forward(*inputs)
         loss.backward()
         # fovea measures the norm too; clipping would cost PyTorch another pass.
         norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in self.parameters]).item()
@@ -158,7 +161,7 @@ class TorchRun:
 
 def run_fovea(path, arguments):
     command = [arguments.program, str(path)]
-    for name in ("preset", "vocabulary", "updates", "threads", "warm", "inner_dropout"):
+    for name in ("preset", "vocabulary", "updates", "threads", "warm", "inner_dropout", "precision"):
         command += ["--" + name.replace("_", "-"), str(getattr(arguments, name))]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
@@ -182,6 +185,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--inner-dropout", type=float, default=0.1, help="on attention weights and activations")
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32", help="of products")
     parser.add_argument("--program", default="build/release/benchmarks/training")
     parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile")
     parser.add_argument("--static", action="store_true", help="compile for each batch's shape too (minutes)")

@@ -15,7 +15,7 @@ short sentence again and again, and the greatest memory they held. Some 10 minut
 
     benchmarks/peers/venv/bin/python benchmarks/peers/translate.py --random base
 """
-import argparse, collections, gzip, json, os, pathlib, statistics, subprocess, sys, tempfile, time
+import argparse, collections, gzip, json, os, pathlib, shutil, statistics, subprocess, sys, tempfile, time
 
 EOS, UNK, PAD = 0, 1, 2
 SHAPES = {"tiny": (4, 128, 256, 4, 10000), "base": (6, 512, 2048, 8, 32000)}  # layers, width, inner, heads, vocabulary
@@ -210,12 +210,23 @@ class Comparison:
         name, _, workers = kind.partition("/")
         if name == "fovea":
             model = self.model if dtype == "f32" else self.folder / dtype
+            if workers == "packed":
+                model = self.packed(model, dtype)
             command = [self.arguments.program, model, self.text.path, "--dtype", dtype, "--threads", threads]
         else:
             model = self.folder / ("peer-" + PEER_TYPES[dtype]) if name == "ctranslate2" else self.model
             command = [sys.executable, __file__, "--serve", name, model, self.text.path, PEER_TYPES[dtype], threads,
                        workers or 1]
         return Process(command, self.cores[:threads])
+
+    def packed(self, model, dtype):
+        """A copy of the model whose weights `fovea pack` has laid out to be mapped."""
+        copy = self.folder / ("packed-" + dtype)
+        if not copy.exists():
+            shutil.copytree(model, copy)
+            subprocess.run([self.arguments.fovea, "pack", "--model", copy, "--dtype", dtype], check=True,
+                           stdout=subprocess.DEVNULL)
+        return copy
 
     def kinds(self, threads):
         return ["fovea", "ctranslate2"] + ([f"ctranslate2/{threads}"] if threads > 1 else [])
@@ -310,7 +321,7 @@ class Comparison:
         print("| --- | --- | --- | --- | --- | --- | --- |")
         for dtype in self.arguments.types:
             for threads in self.arguments.threads:
-                for kind in ["fovea", "ctranslate2"]:
+                for kind in ["fovea", "fovea/packed", "ctranslate2"]:
                     starts = []
                     for _ in range(5):
                         process = self.start(kind, dtype, threads)
@@ -398,7 +409,7 @@ def main():
     parser.add_argument("--beams", nargs="+", type=int, default=[1, 4])
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 32])
     parser.add_argument("--program", default="build/release/benchmarks/translating")
-    parser.add_argument("--fovea", default="build/release/fovea", help="quantises")
+    parser.add_argument("--fovea", default="build/release/fovea", help="quantises and packs")
     arguments = parser.parse_args()
     if not arguments.random and not (arguments.model and arguments.source):
         parser.error("give --random, or --model and --source")
