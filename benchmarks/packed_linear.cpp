@@ -4,7 +4,6 @@
 //   taskset -c 0 bench_packed_linear --threads 1
 //   bench_packed_linear --threads 2 --dtype i8 --width 512 --rows 1,8
 
-#include <immintrin.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -19,6 +18,8 @@
 
 #include "fovea/base/random.h"
 #include "fovea/kernels/packed_linear.h"
+#include "peak.h"
+#include "plain_read.h"
 
 namespace {
 
@@ -51,47 +52,27 @@ void bind_workers(const Execution& exec) {
   });
 }
 
-__attribute__((target("avx512f"))) float multiply_add_many(std::int64_t turns) {
-  __m512 sum[12];
-  for (auto& s : sum) s = _mm512_set1_ps(1.0f);
-  const __m512 a = _mm512_set1_ps(0.999f);
-  for (; turns > 0; --turns)
-#pragma GCC unroll 12
-    for (auto& s : sum) asm volatile("vfmadd213ps %1, %1, %0" : "+v"(s) : "v"(a));
-  float total = 0.0f;
-  for (auto& s : sum) total += _mm512_reduce_add_ps(s);
-  return total;
-}
+double measure_peak(const Execution& exec) { return 0.5 * fovea::measured_peak(exec); }
 
-__attribute__((target("avx512f"))) void read_all(const std::byte* from, std::size_t bytes) {
-  __m512i any = _mm512_setzero_si512();
-  for (std::size_t i = 0; i + 256 <= bytes; i += 256)
-    for (int v = 0; v < 4; ++v) any = _mm512_or_si512(any, _mm512_loadu_si512(from + i + 64 * v));
-  asm volatile("" : : "v"(any));
-}
-
-// Multiply-adds of f32 a second, and bytes a second of a buffer read again and again, by all workers.
-double measure_peak(const Execution& exec) {
-  constexpr std::int64_t turns = 20000;
-  const double seconds = best_seconds(0.2, [&] { exec.pool->run([&](int) { multiply_add_many(turns); }); });
-  return static_cast<double>(exec.pool->size() * turns * 12 * 16) / seconds;
-}
-
+// Bytes a second of a buffer that all workers read again and again.
 double measure_read(const Execution& exec, std::size_t bytes) {
   static std::map<std::pair<int, std::size_t>, double> known;
   const int workers = exec.pool->size();
   double& speed = known[{workers, bytes}];
   if (speed > 0.0) return speed;
-  const std::vector<std::byte> buffer(bytes + 64);
-  const std::size_t part = bytes / static_cast<std::size_t>(workers) / 256 * 256;
+  const std::vector<float> buffer(bytes / sizeof(float));
+  const std::size_t part = buffer.size() / static_cast<std::size_t>(workers) / 64 * 64;
+  volatile float sink = 0.0f;
   // Small buffers many times in a region, so that its start does not count.
   const int times = static_cast<int>(std::max<std::size_t>(1, (4 << 20) / bytes));
   const double seconds = best_seconds(0.1, [&] {
     exec.pool->run([&](int worker) {
-      for (int i = 0; i < times; ++i) read_all(buffer.data() + static_cast<std::size_t>(worker) * part, part);
+      for (int i = 0; i < times; ++i)
+        sink = fovea::plain_read(buffer.data() + static_cast<std::size_t>(worker) * part,
+                                 static_cast<std::int64_t>(part));
     });
   });
-  return speed = static_cast<double>(times) * static_cast<double>(part) * workers / seconds;
+  return speed = static_cast<double>(times) * static_cast<double>(part * sizeof(float)) * workers / seconds;
 }
 
 struct Options {
@@ -111,7 +92,7 @@ void measure(const Execution& exec, const Options& options, const Shape& shape, 
   std::vector<float> W(static_cast<std::size_t>(shape.N * shape.K));
   for (std::size_t i = 0; i < W.size(); ++i) W[i] = fovea::uniform({1, 2, 3, 4}, i) - 0.5f;
   const auto packed = pack_linear(exec, dtype, LinearRows{.data = W.data(), .N = shape.N, .K = shape.K});
-  const double products_peak = peak * 4.0 / static_cast<double>(size_of(dtype));
+  const double products_peak = peak * fovea::products_a_product(dtype);
   const double read = measure_read(exec, packed.bytes());
   std::printf("%-5s %5ld -> %-6ld", std::string(name_of(dtype)).c_str(), shape.K, shape.N);
   for (const char* at = options.rows.c_str(); *at;) {
@@ -152,8 +133,9 @@ int main(int count, char** words) {
   const ExecutionOwner owner(options.threads);
   if (options.threads > 1) bind_workers(owner.get());
   const double peak = measure_peak(owner.get());
-  std::printf("%s, %d threads; peak %.0f GFLOP/s in f32, twice in bf16, four times in i8\n",
-              std::string(name_of(owner.get().kernels)).c_str(), options.threads, 2e-9 * peak);
+  std::printf("%s, %d threads; peak %.0f GFLOP/s in f32, %.0f times in bf16, %.0f times in i8\n",
+              std::string(name_of(owner.get().kernels)).c_str(), options.threads, 2e-9 * peak,
+              fovea::products_a_product(DType::bf16), fovea::products_a_product(DType::i8));
   std::printf("us, GFLOP/s and share of the roof (r: of reading) at M = %s\n", options.rows.c_str());
   for (const DType dtype : {DType::f32, DType::bf16, DType::i8})
     for (const Shape& shape : shapes)

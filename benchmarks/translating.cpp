@@ -8,7 +8,8 @@
 //                                                     FILE, if given
 //   memory                                            the greatest memory held so far
 //   machine BYTES                                     what a matrix product and a read over BYTES reach at
-//   best
+//                                                     best, and how many times as fast products of bf16 and
+//                                                     int8 can be
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -30,6 +31,7 @@
 #include "fovea/formats/json_writer.h"
 #include "fovea/kernels/gemm.h"
 #include "fovea/models/translation_folder.h"
+#include "peak.h"
 #include "plain_read.h"
 
 namespace fovea {
@@ -95,7 +97,11 @@ class Translating {
   // Best of many tries: a product of packed weights that fit the second cache, and a sum over `bytes`.
   void machine(std::size_t bytes) const {
     JsonWriter json(JsonWriter::Layout::compact);
-    answer(json.begin_object().field("flops", best_flops()).field("bandwidth", best_bandwidth(bytes)));
+    answer(json.begin_object()
+               .field("flops", best_flops())
+               .field("bandwidth", best_bandwidth(bytes))
+               .field("bf16", products_a_product(DType::bf16))
+               .field("int8", products_a_product(DType::i8)));
   }
 
  private:

@@ -9,7 +9,7 @@ fovea and CTranslate2 take turns, a round each, and a cell shows medians: target
 in a pair of turns. Both sort by length and make batches of the same number of sentences. CTranslate2 has `intra_threads`
 threads or, if that is faster in a cell with several batches, workers of one thread each; it has no bf16 on CPUs, where its
 f32 stands beside ours. A floor stands beside: what the matrix products take at the greatest rate this machine showed in
-this run (twice and four times that of f32 for bf16 and int8) or, if that is longer, what reading the decoder's weights
+this run (twice and four times that of f32 for bf16 and int8 with dot products of their own, else once and twice) or, if that is longer, what reading the decoder's weights
 once a step takes, and reading keys and values. Then fresh processes: from their start to the first translation, one
 short sentence again and again, and the greatest memory they held. Some 10 minutes in all; options choose parts of it.
 
@@ -19,7 +19,7 @@ import argparse, collections, gzip, json, os, pathlib, shutil, statistics, subpr
 
 EOS, UNK, PAD = 0, 1, 2
 SHAPES = {"tiny": (4, 128, 256, 4, 10000), "base": (6, 512, 2048, 8, 32000)}  # layers, width, inner, heads, vocabulary
-BEST_OF_DTYPE = {"f32": 1, "bf16": 2, "int8": 4}  # elements of a dtype in the bytes and in the time of one in f32
+BYTES_OF_DTYPE = {"f32": 4, "bf16": 2, "int8": 1}
 PEER_TYPES = {"f32": "float32", "bf16": "float32", "int8": "int8"}  # CTranslate2 has no bf16 on CPUs
 
 PARTS = ["scores", "table", "fresh", "transformers"]
@@ -260,7 +260,7 @@ class Comparison:
         return medians, best, ratio, floor
 
     def weight_bytes(self, dtype):
-        return 4 * self.decoder_weights() // BEST_OF_DTYPE[dtype]
+        return self.decoder_weights() * BYTES_OF_DTYPE[dtype]
 
     def decoder_weights(self):
         c = self.config
@@ -269,7 +269,7 @@ class Comparison:
 
     def floor_seconds(self, dtype, beam, batch, count, tokens, machine):
         """Products at the peak, or weights once a step at the bandwidth; and keys and values at the bandwidth."""
-        c, speed = self.config, BEST_OF_DTYPE[dtype]
+        c, speed = self.config, machine.get(dtype, 1)
         lengths = sorted(self.text.lengths[:count])
         steps = tokens / min(batch, count)  # at least
         source, width = sum(lengths), c["d_model"]
@@ -404,7 +404,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=1.0, help="about how long a turn takes, if sentences suffice")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--types", nargs="+", choices=BEST_OF_DTYPE, default=list(BEST_OF_DTYPE))
+    parser.add_argument("--types", nargs="+", choices=BYTES_OF_DTYPE, default=list(BYTES_OF_DTYPE))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--beams", nargs="+", type=int, default=[1, 4])
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 32])
