@@ -30,6 +30,11 @@ struct Grid {
   std::int64_t rows = 1, columns = 1;
 };
 
+double products_a_cycle(const LinearCall& call) {
+  const bool by_tiles = call.weights.dtype() != DType::f32 && call.exec.kernels != KernelSet::reference;
+  return by_tiles ? cpu::linear_kernels(call.exec.kernels, call.weights.dtype()).products_a_cycle : 16.0;
+}
+
 // Cycles of a worker for its part, roughly: products, or bytes of weights where those take longer, and a part
 // of the shorter, since they overlap imperfectly (a cut of rows reads all weights in each worker; from
 // memory, that alone decides); rows made ready, which a cut of columns repeats; and rows of y whose
@@ -38,13 +43,13 @@ double part_cost(const LinearCall& call, const Grid& grid) {
   constexpr double from_cache = 28.0, from_memory = 6.0, third_cache = 12e6, share_y = 100.0, prepare = 0.3,
                    rest = 0.25;
   const DType dtype = call.weights.dtype();
-  const double element = static_cast<double>(size_of(dtype)), products_a_cycle = 64.0 / element;
+  const auto element = static_cast<double>(size_of(dtype));
   const double bytes_a_cycle =
       static_cast<double>(call.weights.bytes()) < third_cache ? from_cache : from_memory;
   const auto K = static_cast<double>(call.weights.K());
   const auto rows = static_cast<double>(ceil_div(call.M, grid.rows));
   const auto columns = static_cast<double>(ceil_div(call.weights.N(), grid.columns));
-  const double products = rows / products_a_cycle, reads = element / bytes_a_cycle;
+  const double products = rows / products_a_cycle(call), reads = element / bytes_a_cycle;
   const double work = K * columns * (std::max(products, reads) + rest * std::min(products, reads));
   return work + (dtype == DType::f32 ? 0.0 : prepare * rows * K) + (grid.columns > 1 ? share_y * rows : 0.0);
 }

@@ -30,6 +30,9 @@ constexpr std::int64_t gemm_block(std::int64_t units) {
   return blocks == 0 ? 1 : ((units + blocks - 1) / blocks + 15) / 16 * 16;
 }
 
+/// Of the processor's second cache, which is a core's own: 1 MiB if the system does not say.
+std::int64_t second_cache_bytes();
+
 // Of each set: gemm is one thread's product (B is not read if `packed` is given); gemm_pack_b packs elements
 // k0 .. k0+kb-1, k0 the first of a unit, of the first nb columns of op(B) into panels [ceil(nb /
 // panel)][units][panel]; gemm_panel is the columns of a panel.

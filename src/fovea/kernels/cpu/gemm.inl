@@ -1,7 +1,7 @@
 // The body of cpu/gemm.cpp and gemm_dot16.cpp, included once per instruction set inside its namespace. Before:
 // #define FOVEA_GEMM_UNITS "path.inl", what the tiles multiply:
 //   pair                 elements of K in a unit
-//   multiply_add(a,b,c)  c + the products of a's and b's units
+//   add_products(s,a,b)  s += the products of a's and b's units
 //   gemm_pack_b, copy_a  elements of B and A as units; copies_a(transposed): whether A is copied at all
 
 #include "fovea/kernels/cpu/activate.inl"
@@ -11,6 +11,9 @@
 inline constexpr int tile_rows = registers >= 16 ? 6 : 2;
 inline constexpr int tile_vectors = registers >= 32 ? 4 : 2;
 inline constexpr std::int64_t panel = tile_vectors * width;
+// Units that the innermost loop takes at once: 256 bytes of B, so that narrow vectors, too, do little but
+// multiply (6 x 16 on a Zen 3 whose core others share, 512 x 32000 x 512: 253 ms one by one, 219 by fours).
+inline constexpr std::int64_t units_at_once = std::max<std::int64_t>(1, 64 / panel);
 
 // Rows of a matrix lie far apart, where the processor does not look ahead by itself: copies ask for a row
 // this far ahead.
@@ -24,22 +27,37 @@ struct Tile {
   std::int64_t units = 0;
   const float* a = nullptr;  // row r, unit u: a[r*a_stride + u], or a[u*a_stride + r] if A is transposed
   std::int64_t a_stride = 0;
-  const float* b = nullptr;  // unit u, column n: b[u*b_stride + n]
-  std::int64_t b_stride = 0;
+  const float* b = nullptr;  // unit u, column n of a panel: b[u*panel + n]
+  std::int64_t panel_stride = 0;
   float* c = nullptr;
   std::int64_t ldc = 0;
   bool from_c = false;          // the chain goes on from C
   const float* bias = nullptr;  // or none: the chain is not finished, or there is no bias
   int last = 0;                 // columns of the last vector
-  const char* ahead = nullptr;  // what is needed next: each step fetches the line there and the one after it,
-  std::int64_t ahead_step = 0;  // and moves on by so many bytes
+  const char* ahead = nullptr;  // what is needed next: units_at_once fetch the line there and the one
+  std::int64_t ahead_step = 0;  // after it, and move on by so many bytes
 };
 
-// The innermost loop: c[r][n] = chain over u of multiply_add(a[r][u], b[u][n]).
+// sum[r][n] += the products of a unit.
+template <int rows, int vectors, bool transposed>
+inline void add_unit(Floats (&sum)[rows][vectors], const float* a, std::int64_t a_stride, const float* b,
+                     std::int64_t panel_stride) {
+  Floats row[vectors];
+#pragma GCC unroll 8
+  for (int v = 0; v < vectors; ++v) row[v] = load(b + v / tile_vectors * panel_stride + v % tile_vectors * width);
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; ++r) {
+    const Floats element = broadcast(transposed ? a[r] : a[r * a_stride]);
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; ++v) add_products(sum[r][v], element, row[v]);
+  }
+}
+
+// The innermost loop: c[r][n] = chain over u of add_products(c[r][n], a[r][u], b[u][n]).
 template <int rows, int vectors, bool transposed>
 void compute_tile(const Tile& t) {
   const float *a = t.a, *b = t.b;
-  const std::int64_t a_stride = t.a_stride, b_stride = t.b_stride, ldc = t.ldc;
+  const std::int64_t a_stride = t.a_stride, ldc = t.ldc;
   float* c = t.c;
   const char* ahead = t.ahead;
   const std::int64_t ahead_step = t.ahead_step;
@@ -56,24 +74,22 @@ void compute_tile(const Tile& t) {
         __builtin_prefetch(c + r * ldc + v * width, 1);
       }
     }
-  for (std::int64_t u = t.units; u > 0; --u) {
-    Floats row[vectors];
-#pragma GCC unroll 8
-    for (int v = 0; v < vectors; ++v) row[v] = load(b + v * width);
-#pragma GCC unroll 8
-    for (int r = 0; r < rows; ++r) {
-      const Floats element = broadcast(transposed ? a[r] : a[r * a_stride]);
-#pragma GCC unroll 8
-      for (int v = 0; v < vectors; ++v) sum[r][v] = multiply_add(element, row[v], sum[r][v]);
-    }
-    a += transposed ? a_stride : 1;
-    b += b_stride;
+  const std::int64_t next_unit = transposed ? a_stride : 1;
+  std::int64_t units = t.units;
+  for (; units >= units_at_once; units -= units_at_once) {
+#pragma GCC unroll 4
+    for (std::int64_t u = 0; u < units_at_once; ++u)
+      add_unit<rows, vectors, transposed>(sum, a + u * next_unit, a_stride, b + u * panel, t.panel_stride);
+    a += units_at_once * next_unit;
+    b += units_at_once * panel;
     if (!transposed && rows >= 3) {  // fewer rows wait for B alone
       __builtin_prefetch(ahead, 0, 2);
       __builtin_prefetch(ahead + 64, 0, 2);
       ahead += ahead_step;
     }
   }
+  for (; units > 0; --units, a += next_unit, b += panel)
+    add_unit<rows, vectors, transposed>(sum, a, a_stride, b, t.panel_stride);
 #pragma GCC unroll 8
   for (int v = 0; v < vectors; ++v) {
     const int count = v + 1 < vectors ? width : t.last;
@@ -100,6 +116,14 @@ constexpr auto tile_table(std::integer_sequence<int, index...>) {
 using TileIndices = std::make_integer_sequence<int, tile_rows * tile_vectors>;
 inline constexpr auto tiles = tile_table<false>(TileIndices{});
 inline constexpr auto tiles_transposed = tile_table<true>(TileIndices{});
+
+// Panels that one or two rows meet at once: with narrow vectors a panel alone has too few sums to keep
+// multiplication busy.
+constexpr std::int64_t panels_at_once(std::int64_t rows) {
+  return registers == 16 && rows <= 2 ? 4 / rows : 1;
+}
+inline constexpr TileFunction wide_tiles[] = {&compute_tile<1, panels_at_once(1) * tile_vectors, false>,
+                                              &compute_tile<2, panels_at_once(2) * tile_vectors, false>};
 
 template <Activation activation>
 void activate_rows(std::int64_t rows, std::int64_t columns, float* c, float* pre, const float* residual,
@@ -131,17 +155,20 @@ struct Blocks {
   std::int64_t m, n, k;
 };
 
-// Many rows: a block of B stays in the second cache (half of 1 MiB) while all rows pass; rows of an A that is
+// Many rows: a block of B stays in half of the second cache while all rows pass; rows of an A that is
 // copied are copied a block at a time beside it, for as many columns at once as half as long a block of K allows.
 // Few rows: a panel after another, so that B is read once; a piece of it is transposed, then used from the
 // first cache.
 inline Blocks choose_blocks(const GemmExtents& e, bool packed) {
-  constexpr std::int64_t second_cache = std::int64_t{1} << 17, few_rows = 48, rows_of_a = 96;
+  constexpr std::int64_t few_rows = 48, rows_of_a = 96;
+  const std::int64_t second_cache = second_cache_bytes() / 2 / static_cast<std::int64_t>(sizeof(float));
   std::int64_t units = gemm_block(units_of(e.K));
   if (!packed && e.M <= few_rows) units = e.M < 4 ? 128 : 256;
   if (!packed && e.M > few_rows && copies_a(e.transpose_a))
     units = std::min(units, std::max<std::int64_t>(256, second_cache / e.N));
-  const std::int64_t columns = e.M > few_rows ? std::max(panel, second_cache / units / panel * panel) : panel;
+  const std::int64_t columns = e.M > few_rows ? std::max(panel, second_cache / units / panel * panel)
+                               : packed       ? panel * panels_at_once(e.M)
+                                              : panel;
   return {copies_a(e.transpose_a) ? rows_of_a : e.M, columns, units * pair};
 }
 
@@ -150,34 +177,41 @@ struct BlockProduct {
   bool transposed;
   Tile tile;  // what all its tiles share; a, b, c, bias of the first
   std::int64_t rows, columns;
-  std::int64_t panel_stride;
   const float* next;  // few rows: the panel after this one, if there is one
 };
 
-// Few rows: the first tiles of a panel fetch a part of the next one each, two lines a step or one, so that memory does not
-// wait for arithmetic. A single tile reads as fast as memory gives.
+// Few rows: the first tiles of a panel fetch a part of the next one each, two lines a turn or one, so that memory
+// does not wait for arithmetic. A single tile reads as fast as memory gives.
 inline void look_ahead(const BlockProduct& p, std::int64_t row, std::int64_t rows, Tile& tile) {
-  constexpr std::int64_t line = 64, step = panel * static_cast<std::int64_t>(sizeof(float));
+  constexpr std::int64_t line = 64, bytes = panel * static_cast<std::int64_t>(sizeof(float));
   const std::int64_t tiles = (p.rows + rows - 1) / rows, fetching = std::min<std::int64_t>(tiles, 4);
   const bool fetches = p.next && tiles > 1 && row / rows < fetching;
-  const std::int64_t part = tile.units * step / fetching / line * line;
+  const std::int64_t part = tile.units * bytes / fetching / line * line;
   tile.ahead = reinterpret_cast<const char*>(fetches ? p.next : tile.b) + (fetches ? row / rows * part : 0);
-  tile.ahead_step = !fetches ? 0 : step > line && fetching < 4 ? 2 * line : line;
+  tile.ahead_step = !fetches ? 0 : fetching < 4 ? 2 * line : line;
 }
 
 inline void compute_rows(const BlockProduct& p, std::int64_t row, std::int64_t rows) {
   Tile tile = p.tile;
   tile.a += p.transposed ? row : row * tile.a_stride;
   tile.c += row * tile.ldc;
-  for (std::int64_t n = 0; n < p.columns; n += panel) {
-    const std::int64_t columns = std::min(panel, p.columns - n), vectors = (columns + width - 1) / width;
-    tile.last = static_cast<int>(columns - (vectors - 1) * width);
-    look_ahead(p, row, rows, tile);
-    const auto index = static_cast<std::size_t>((rows - 1) * tile_vectors + vectors - 1);
-    (p.transposed ? tiles_transposed : tiles)[index](tile);
-    tile.b += p.panel_stride;
-    tile.c += panel;
-    if (tile.bias) tile.bias += panel;
+  const std::int64_t wide = panel * panels_at_once(rows);
+  for (std::int64_t n = 0, columns; n < p.columns; n += columns) {
+    columns = std::min(panel, p.columns - n);
+    if (wide > panel && !p.transposed && n + wide <= p.columns) {
+      columns = wide;
+      tile.last = width;
+      wide_tiles[rows - 1](tile);
+    } else {
+      const std::int64_t vectors = (columns + width - 1) / width;
+      tile.last = static_cast<int>(columns - (vectors - 1) * width);
+      look_ahead(p, row, rows, tile);
+      const auto index = static_cast<std::size_t>((rows - 1) * tile_vectors + vectors - 1);
+      (p.transposed ? tiles_transposed : tiles)[index](tile);
+    }
+    tile.b += columns / panel * tile.panel_stride;
+    tile.c += columns;
+    if (tile.bias) tile.bias += columns;
   }
 }
 
@@ -224,10 +258,10 @@ void gemm(const GemmExtents& e, const float* A, const float* B, const PackedPane
       for (std::int64_t m = 0; m < e.M; m += blocks.m) {
         const std::int64_t mb = std::min(blocks.m, e.M - m);
         float* c = C + m * e.ldc + n;
-        BlockProduct product{e.transpose_a, {}, mb, nb, units * panel, next};
+        BlockProduct product{e.transpose_a, {}, mb, nb, next};
         product.tile = {.units = units,
                         .b = b,
-                        .b_stride = panel,
+                        .panel_stride = units * panel,
                         .c = c,
                         .ldc = e.ldc,
                         .from_c = k > 0 || epilogue.accumulate,

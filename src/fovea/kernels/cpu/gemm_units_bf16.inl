@@ -3,8 +3,8 @@
 
 inline constexpr int pair = 2;
 
-inline Floats multiply_add(Floats a, Floats b, Floats c) {
-  return {_mm512_dpbf16_ps(c.v, (__m512bh)a.v, (__m512bh)b.v)};
+inline void add_products(Floats& sum, Floats a, Floats b) {
+  sum = {_mm512_dpbf16_ps(sum.v, (__m512bh)a.v, (__m512bh)b.v)};
 }
 
 inline Floats as_floats(__m512bh units) { return {(__m512)units}; }

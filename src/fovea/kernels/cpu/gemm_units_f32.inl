@@ -2,7 +2,7 @@
 
 inline constexpr int pair = 1;
 
-inline Floats multiply_add(Floats a, Floats b, Floats c) { return fma(a, b, c); }
+inline void add_products(Floats& sum, Floats a, Floats b) { add_product(sum, a, b); }
 
 // to[k][n] = from[n][k] for `rows` k and `columns` <= width n; the rest of each vector becomes 0.
 inline void pack_transposed(const float* from, std::int64_t stride, std::int64_t rows, std::int64_t columns,

@@ -39,6 +39,13 @@ FOVEA_TARGET_END
 namespace fovea::kernels::cpu {
 namespace plain {
 
+LinearRowState linear_prepare_integers(const float* x, std::int64_t K, std::byte* to) {
+  auto* q = reinterpret_cast<std::int8_t*>(to);
+  const QuantisedRow row = quantise_row(x, K, q);
+  for (std::int64_t k = K; k % linear_step_bytes; ++k) q[k] = 0;
+  return {row.scale, -128 * row.sum};
+}
+
 void linear_tile_integers(int rows, int groups, const LinearTile& t) {
   for (int r = 0; r < rows; ++r) {
     const auto* x = reinterpret_cast<const std::int8_t*>(t.x + r * t.x_stride);
@@ -65,8 +72,10 @@ LinearKernels linear_kernels(KernelSet set, DType dtype) {
       choose(set, &plain::linear_finish, &plain::linear_finish, &avx2::linear_finish, &avx512::linear_finish);
   if (dtype == DType::bf16) {
     if (wide && has_16_bit_dot())
-      return {4, &avx512_dot16::linear_prepare_pairs, &avx512_dot16::linear_tile_pairs, finish};
+      return {4, 32, false, &avx512_dot16::linear_prepare_pairs, &avx512_dot16::linear_tile_pairs, finish};
     return {8,
+            16,
+            true,
             choose(set, &plain::linear_prepare_rounded, &plain::linear_prepare_rounded,
                    &avx2::linear_prepare_rounded, &avx512::linear_prepare_rounded),
             choose(set, &plain::linear_tile_widened, &plain::linear_tile_widened, &avx2::linear_tile_widened,
@@ -74,13 +83,10 @@ LinearKernels linear_kernels(KernelSet set, DType dtype) {
             finish};
   }
   if (wide && has_8_bit_dot())
-    return {4, &avx512_dot8::linear_prepare_integers, &avx512_dot8::linear_tile_integers, finish};
-  return {
-      4,
-      choose(set, &plain::linear_prepare_integers, &plain::linear_prepare_integers,
-             &avx2::linear_prepare_integers, &avx512::linear_prepare_integers),
-      choose(set, &plain::linear_tile_integers, &plain::linear_tile_integers, &avx2::linear_tile_integers),
-      finish};
+    return {4, 64, false, &avx512_dot8::linear_prepare_integers, &avx512_dot8::linear_tile_integers, finish};
+  if (set >= KernelSet::avx2)
+    return {8, 24, true, &avx2::linear_prepare_words, &avx2::linear_tile_integers, finish};
+  return {4, 4, false, &plain::linear_prepare_integers, &plain::linear_tile_integers, finish};
 }
 
 void linear_pack_panel(KernelSet set, const std::byte* from, std::int64_t rows, std::int64_t steps,

@@ -10,55 +10,59 @@ LinearRowState linear_prepare_rounded(const float* x, std::int64_t K, std::byte*
   return {};
 }
 
-LinearRowState linear_prepare_integers(const float* x, std::int64_t K, std::byte* to) {
-  auto* q = reinterpret_cast<std::int8_t*>(to);
-  const QuantisedRow row = quantise_row(x, K, q);
-  for (std::int64_t k = K; k % 4; ++k) q[k] = 0;
-  return {row.scale, -128 * row.sum};
-}
-
-// Sums of one vector group of columns: chains over k in order, the first element of a pair first.
+// sum += x times an element of each pair, which is the floats `w`.
 template <int rows, int vectors>
-inline void widened_sums(const LinearTile& t, int row, std::int64_t column) {
-  const auto* w = reinterpret_cast<const std::uint32_t*>(t.w) + column;
-  const float* x[rows];
-  Floats sum[rows][vectors];
+inline void add_widened(Floats (&sum)[rows][vectors], const Floats (&w)[vectors], const std::byte* x,
+                        std::int64_t x_stride) {
 #pragma GCC unroll 8
   for (int r = 0; r < rows; ++r) {
-    x[r] = reinterpret_cast<const float*>(t.x + (row + r) * t.x_stride);
+    const Floats element = broadcast(*reinterpret_cast<const float*>(x + r * x_stride));
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; ++v) add_product(sum[r][v], element, w[v]);
+  }
+}
+
+// Sums of `vectors` of columns: chains over k in order, the first element of a pair first.
+template <int rows, int vectors>
+void widened_sums(const LinearTile& t, std::int64_t column, LinearAhead ahead) {
+  const auto* w = reinterpret_cast<const std::uint32_t*>(t.w) + column;
+  const std::byte* x = t.x;
+  Floats sum[rows][vectors];
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8
     for (int v = 0; v < vectors; ++v) sum[r][v] = zero();
-  }
-  for (std::int64_t k = 0; k < 2 * t.steps; k += 2, w += linear_panel) {
-    Floats first[vectors], second[vectors];
+  for (std::int64_t step = t.steps; step > 0; --step, w += linear_panel, x += 2 * sizeof(float)) {
+    Floats elements[vectors];
 #pragma GCC unroll 8
-    for (int v = 0; v < vectors; ++v) {
-      const Words pairs = load_words(w + v * width);
-      first[v] = bits_as_floats(shift_left<16>(pairs));
-      second[v] = bits_as_floats(upper_half(pairs));
-    }
+    for (int v = 0; v < vectors; ++v) elements[v] = bits_as_floats(shift_left<16>(load_words(w + v * width)));
+    add_widened<rows, vectors>(sum, elements, x, t.x_stride);
 #pragma GCC unroll 8
-    for (int r = 0; r < rows; ++r) {
-      const Floats a = broadcast(x[r][k]), b = broadcast(x[r][k + 1]);
-#pragma GCC unroll 8
-      for (int v = 0; v < vectors; ++v) sum[r][v] = fma(b, second[v], fma(a, first[v], sum[r][v]));
-    }
+    for (int v = 0; v < vectors; ++v) elements[v] = bits_as_floats(upper_half(load_words(w + v * width)));
+    add_widened<rows, vectors>(sum, elements, x + sizeof(float), t.x_stride);
+    fetch_ahead<vectors * width / linear_lanes>(ahead);
   }
 #pragma GCC unroll 8
   for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8
-    for (int v = 0; v < vectors; ++v) store(t.sums + (row + r) * linear_panel + column + v * width, sum[r][v]);
+    for (int v = 0; v < vectors; ++v) store(t.sums + r * linear_panel + column + v * width, sum[r][v]);
+}
+
+template <int rows>
+void widened_tile(int groups, const LinearTile& t) {
+  constexpr int in_group = static_cast<int>(linear_lanes) / width;
+  constexpr int together = registers < 16 ? 1 : linear_groups_at_once(rows);
+  int group = 0;
+  for (; group + together <= groups; group += together)
+    widened_sums<rows, in_group * together>(t, group * linear_lanes, ahead_of(t, group, together));
+  for (; group < groups; ++group)
+    widened_sums<rows, in_group>(t, group * linear_lanes, ahead_of(t, group, 1));
 }
 
 void linear_tile_widened(int rows, int groups, const LinearTile& t) {
-  constexpr int vectors = static_cast<int>(linear_lanes) / width;
-  constexpr int together = registers >= 16 ? 3 : 1;
-  for (int group = 0; group < groups; ++group) {
-    const std::int64_t column = group * linear_lanes;
-    int row = 0;
-    for (; row + together <= rows; row += together) widened_sums<together, vectors>(t, row, column);
-    for (; row < rows; ++row) widened_sums<1, vectors>(t, row, column);
-  }
+  constexpr void (*tiles[linear_tile_rows])(int, const LinearTile&) = {
+      &widened_tile<1>, &widened_tile<2>, &widened_tile<3>, &widened_tile<4>, &widened_tile<5>, &widened_tile<6>};
+  tiles[rows - 1](groups, t);
 }
 
 // By columns, so that their scales and biases are read once.

@@ -114,22 +114,23 @@ void LinearPart::multiply_panel(LinearRange rows, LinearRange columns, float* y,
   const std::byte* w = call_.weights.panels() + panel * steps * linear_panel * linear_step_bytes;
   const int groups = static_cast<int>(ceil_div(columns.count, linear_lanes));
   alignas(64) float sums[linear_tile_rows * linear_panel];
-  // Tiles of nearly equal height: 8 rows are 4 and 4, not 6 and 2. The first ones fetch the next panel, two
-  // lines a step or one, so that memory does not wait for arithmetic; a single tile reads as fast as memory
+  // Tiles of nearly equal height: 8 rows are 4 and 4, not 6 and 2. The first ones fetch the next panel, some
+  // lines a step, so that memory does not wait for arithmetic; a single tile may read as fast as memory
   // gives.
   const std::int64_t tiles = ceil_div(rows.count, linear_tile_rows),
                      bytes = steps * linear_panel * linear_step_bytes;
-  const std::int64_t fetching = last || tiles == 1 ? 0 : std::min<std::int64_t>(tiles, 4);
+  const std::int64_t fetching =
+      last || (tiles == 1 && !kernels_.fetches_alone) ? 0 : std::min<std::int64_t>(tiles, 4);
+  const std::int64_t ahead_step = fetching == 0 ? 0 : fetching == 1 ? 256 : fetching < 4 ? 128 : 64;
   std::int64_t tiles_left = tiles;
   for (std::int64_t row = 0, height = 0; row < rows.count; row += height, --tiles_left) {
     height = ceil_div(rows.count - row, tiles_left);
     const std::int64_t tile = tiles - tiles_left, at = rows.begin + row - first_;
     const bool fetches = tile < fetching;
     float* to = y + row * y_stride;
-    kernels_.tile(
-        static_cast<int>(height), groups,
-        {steps, x_ + at * stride_, stride_, state_ + at, w, sums, to, y_stride,
-         fetches ? w + bytes + tile * (bytes / fetching) : w, fetches ? (fetching < 4 ? 128 : 64) : 0});
+    kernels_.tile(static_cast<int>(height), groups,
+                  {steps, x_ + at * stride_, stride_, state_ + at, w, sums, to, y_stride,
+                   fetches ? w + bytes + tile * (bytes / fetching) : w, fetches ? ahead_step : 0});
     kernels_.finish(
         {state_ + at, offset(call_.weights.scales(), columns.begin), offset(o.bias, columns.begin),
          offset(o.residual, (rows.begin + row) * y_stride + columns.begin), to, y_stride, o.activation,

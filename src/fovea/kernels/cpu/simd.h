@@ -13,6 +13,8 @@
 ///   Floats                 a vector of `width` floats, by value
 ///   load, load_first(p,n), store, store_first(p,v,n), broadcast, zero
 ///   add, sub, mul, div, min, max, fma(a,b,c) = a*b + c, fnma(a,b,c) = c - a*b, sqrt
+///   add_product(sum,a,b)   sum = fma(a,b,sum), in its register: where a tile takes all 16 of AVX2, GCC 12
+///                          copies the sums of intrinsics from one to another
 ///   sum(v), max_of(v)      horizontal
 ///   registers              how many Floats the processor holds at once
 ///   where_below(v, bound, yes, no)        lane by lane: v < bound ? yes : no (NaN: no)
@@ -68,6 +70,7 @@ inline Floats div(Floats a, Floats b) { FOVEA_LANES(a.lane[i] / b.lane[i]); }
 inline Floats min(Floats a, Floats b) { FOVEA_LANES(a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i]); }
 inline Floats max(Floats a, Floats b) { FOVEA_LANES(a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i]); }
 inline Floats fma(Floats a, Floats b, Floats c) { FOVEA_LANES(a.lane[i] * b.lane[i] + c.lane[i]); }
+inline void add_product(Floats& sum, Floats a, Floats b) { sum = fma(a, b, sum); }
 inline Floats fnma(Floats a, Floats b, Floats c) { FOVEA_LANES(c.lane[i] - a.lane[i] * b.lane[i]); }
 inline Floats sqrt(Floats a) { FOVEA_LANES(std::sqrt(a.lane[i])); }
 inline Floats round(Floats a) { FOVEA_LANES(std::nearbyint(a.lane[i])); }
@@ -170,6 +173,9 @@ inline Floats div(Floats a, Floats b) { return {_mm256_div_ps(a.v, b.v)}; }
 inline Floats min(Floats a, Floats b) { return {_mm256_min_ps(a.v, b.v)}; }
 inline Floats max(Floats a, Floats b) { return {_mm256_max_ps(a.v, b.v)}; }
 inline Floats fma(Floats a, Floats b, Floats c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+inline void add_product(Floats& sum, Floats a, Floats b) {
+  asm("vfmadd231ps %2, %1, %0" : "+x"(sum.v) : "x"(a.v), "x"(b.v));
+}
 inline Floats fnma(Floats a, Floats b, Floats c) { return {_mm256_fnmadd_ps(a.v, b.v, c.v)}; }
 inline Floats sqrt(Floats a) { return {_mm256_sqrt_ps(a.v)}; }
 inline Floats round(Floats a) {
@@ -282,6 +288,7 @@ inline Floats div(Floats a, Floats b) { return {_mm512_div_ps(a.v, b.v)}; }
 inline Floats min(Floats a, Floats b) { return {_mm512_min_ps(a.v, b.v)}; }
 inline Floats max(Floats a, Floats b) { return {_mm512_max_ps(a.v, b.v)}; }
 inline Floats fma(Floats a, Floats b, Floats c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+inline void add_product(Floats& sum, Floats a, Floats b) { sum = fma(a, b, sum); }
 inline Floats fnma(Floats a, Floats b, Floats c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }
 inline Floats sqrt(Floats a) { return {_mm512_sqrt_ps(a.v)}; }
 inline Floats round(Floats a) {
