@@ -64,7 +64,7 @@ inline double measured_peak(const kernels::Execution& exec, bool bf16 = false) {
 }
 
 /// Products of `dtype` in the time of one of f32, at the most: without dot products of its own, bf16 is
-// widened to f32, and integers are multiplied in words.
+/// widened to f32, and integers are multiplied in words.
 inline double products_a_product(DType dtype) {
   if (dtype == DType::bf16) return kernels::has_16_bit_dot() ? 2.0 : 1.0;
   if (dtype == DType::i8) return kernels::has_8_bit_dot() ? 4.0 : 2.0;

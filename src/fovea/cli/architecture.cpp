@@ -253,13 +253,8 @@ void write(formats::JsonWriter& json, const models::Gpt2Config& config) {
       .field("tie_output", config.tie_output);
 }
 
-std::string_view family_name(models::LlamaConfig::Family family) {
-  using Family = models::LlamaConfig::Family;
-  return family == Family::mistral ? "mistral" : family == Family::qwen2 ? "qwen2" : "llama";
-}
-
 void write(formats::JsonWriter& json, const models::LlamaConfig& config) {
-  json.field("architecture", family_name(config.family))
+  json.field("architecture", models::model_type_of(config.family))
       .field("layers", config.layers)
       .field("width", config.width)
       .field("feed_forward", config.feed_forward)
@@ -280,25 +275,10 @@ void write_classes(formats::JsonWriter& json, const models::ClassNames& classes)
   json.end_array();
 }
 
-std::string_view family_name(models::BertConfig::Family family) {
-  using Family = models::BertConfig::Family;
-  switch (family) {
-    case Family::distilbert:
-      return "distilbert";
-    case Family::roberta:
-      return "roberta";
-    case Family::xlm_roberta:
-      return "xlm-roberta";
-    case Family::bert:
-      break;
-  }
-  return "bert";
-}
-
 void write(formats::JsonWriter& json, const models::BertConfig& config) {
   using Head = models::BertConfig::Head;
   const Head head = config.head;
-  json.field("architecture", family_name(config.family))
+  json.field("architecture", models::model_type_of(config.family))
       .field("layers", config.layers)
       .field("width", config.width)
       .field("feed_forward", config.feed_forward)

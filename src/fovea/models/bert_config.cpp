@@ -90,6 +90,8 @@ bool is_roberta(Family family) { return family == Family::roberta || family == F
 
 std::int32_t BertConfig::first_position() const { return is_roberta(family) ? pad + 1 : 0; }
 
+std::string_view model_type_of(Family family) { return facts_of(family).type; }
+
 bool is_bert(std::string_view model_type) {
   return std::ranges::any_of(families, [&](const auto& facts) { return facts.type == model_type; });
 }

@@ -48,6 +48,8 @@ struct BertConfig {
 
 /// RoBERTa, or XLM-RoBERTa.
 bool is_roberta(BertConfig::Family family);
+/// What config.json calls it.
+std::string_view model_type_of(BertConfig::Family family);
 /// Whether `model_type` names one of the families.
 bool is_bert(std::string_view model_type);
 

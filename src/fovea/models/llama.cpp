@@ -66,6 +66,8 @@ bool is_redundant(std::string_view name, const LlamaConfig& config) {
 
 }  // namespace
 
+std::string_view model_type_of(Family family) { return name_of(family).model_type; }
+
 bool is_llama(std::string_view model_type) {
   return std::ranges::any_of(families, [&](const auto& family) { return family.model_type == model_type; });
 }

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "fovea/attention/rotary.h"
 #include "fovea/formats/json.h"
@@ -49,6 +50,8 @@ void validate(const LlamaConfig& config, Error::Kind kind, std::string_view wher
 double parameter_count(const LlamaConfig& config);
 /// config.json, as Hugging Face's LlamaForCausalLM, MistralForCausalLM or Qwen2ForCausalLM reads it.
 std::string config_json(const LlamaConfig& config, DType weights);
+/// What config.json calls it.
+std::string_view model_type_of(LlamaConfig::Family family);
 /// Whether `model_type` is one of this shape.
 bool is_llama(std::string_view model_type);
 /// Throws Error(model) naming file and key: missing, of a wrong type or out of range, or not built here.
